@@ -1,0 +1,52 @@
+"""Multimodal retrieval, geolocation and entity recognition for the Hugging Face stack.
+
+Importing the package registers its datasets, models, processors and pipelines with ``datasets`` and ``transformers``,
+whichever is imported first, and costs milliseconds: every name below is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from hf_mlm.registration import install_hooks, register
+
+
+if TYPE_CHECKING:
+    from hf_mlm.data.collators import DataCollatorForRetrievalAndGeo
+    from hf_mlm.models.irle import IRLEConfig, IRLEForRetrievalAndGeo, IRLEOutput, IRLEProcessor
+
+__version__ = "0.1.0"
+
+_EXPORTS = {
+    "IRLEConfig": "hf_mlm.models.irle",
+    "IRLEForRetrievalAndGeo": "hf_mlm.models.irle",
+    "IRLEOutput": "hf_mlm.models.irle",
+    "IRLEProcessor": "hf_mlm.models.irle",
+    "DataCollatorForRetrievalAndGeo": "hf_mlm.data.collators",
+}
+
+__all__ = [
+    "DataCollatorForRetrievalAndGeo",
+    "IRLEConfig",
+    "IRLEForRetrievalAndGeo",
+    "IRLEOutput",
+    "IRLEProcessor",
+    "register",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first used (PEP 562)."""
+    if name not in _EXPORTS:
+        raise AttributeError(f"module 'hf_mlm' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_EXPORTS[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(_EXPORTS))
+
+
+install_hooks()

@@ -1,0 +1,48 @@
+"""The table of commands and their entry point."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+
+# Command -> (module, one line of help). A module offers ``main(argv: list[str]) -> None``.
+COMMANDS = {
+    "demo": ("hf_mlm.cli.demo", "Train IR+LE on the embedded world and write a report with a map."),
+    "data": ("hf_mlm.cli.data", "Convert, download and inspect datasets."),
+    "train": ("hf_mlm.cli.train", "Train a model from a YAML file or flags."),
+    "evaluate": ("hf_mlm.cli.evaluate", "Score a saved model on a dataset."),
+    "predict": ("hf_mlm.cli.predict", "Estimate where an image or a text belongs."),
+}
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run ``hf-mlm COMMAND …``.
+
+    Args:
+        argv: the words after ``hf-mlm``; those of the shell when omitted.
+    """
+    words = sys.argv[1:] if argv is None else argv
+    if not words or words[0] in ("-h", "--help"):
+        sys.stdout.write(usage())
+        return
+    command, *rest = words
+    if command == "--version":
+        from hf_mlm import __version__
+
+        sys.stdout.write(f"hf-mlm {__version__}\n")
+        return
+    if command not in COMMANDS:
+        sys.stderr.write(f"hf-mlm: there is no command {command!r}; choose one of {', '.join(COMMANDS)}.\n")
+        raise SystemExit(2)
+    try:
+        importlib.import_module(COMMANDS[command][0]).main(rest)
+    except (ValueError, OSError, ImportError) as error:  # a sentence for the person at the keyboard, not a traceback
+        sys.stderr.write(f"hf-mlm {command}: {error}\n")
+        raise SystemExit(1) from error
+
+
+def usage() -> str:
+    """The text of ``hf-mlm --help``."""
+    lines = [f"  {name:<10}{text}" for name, (_, text) in COMMANDS.items()]
+    return "\n".join(["Usage: hf-mlm COMMAND [OPTIONS]", "", *lines, "", "hf-mlm COMMAND --help tells more.", ""])

@@ -1,0 +1,163 @@
+"""The only file that writes into another library's tables.
+
+``import hf_mlm`` installs one post-import hook for each table that the package appears in: when that module of
+``datasets`` or ``transformers`` has been imported, by whomever and whenever, the matching ``register_*`` function runs.
+Neither library is imported for the sake of registration, so both import orders work and neither costs anything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.abc
+import importlib.util
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+
+# Builder name -> module whose main class is the builder, then the modules and packages whose code shapes its rows:
+# an edit of any of them starts a new cache.
+BUILDERS = {"mlm": ("hf_mlm.data.mlm", "hf_mlm.data.formats", "hf_mlm.data.splits", "hf_mlm.world", "hf_mlm.geo")}
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """Where the classes of one ``model_type`` live, as ``"module:Class"``."""
+
+    config: str
+    processor: str | None = None
+    auto_models: dict[str, str] = field(default_factory=dict)  # name of the Auto class -> model
+
+
+MODELS = {
+    "irle": ModelEntry(
+        config="hf_mlm.models.irle.configuration_irle:IRLEConfig",
+        processor="hf_mlm.models.irle.processing_irle:IRLEProcessor",
+        auto_models={"AutoModel": "hf_mlm.models.irle.modeling_irle:IRLEForRetrievalAndGeo"},
+    ),
+}
+
+
+def register() -> None:
+    """Register everything now, importing ``datasets`` and ``transformers``; ``import hf_mlm`` does it lazily."""
+    for module, function in HOOKS.items():
+        importlib.import_module(module)
+        function()
+
+
+def register_builders() -> None:
+    """Make ``load_dataset("mlm", …)`` find the package's builders by their bare names."""
+    try:
+        load = importlib.import_module("datasets.load")
+        packaged = importlib.import_module("datasets.packaged_modules")._PACKAGED_DATASETS_MODULES
+        base = load.PackagedDatasetModuleFactory
+    except AttributeError as error:
+        raise ImportError(
+            f"hf_mlm cannot register its datasets with this version of `datasets` ({error}); install datasets>=4.0, "
+            "or use the builder class itself: hf_mlm.data.mlm.MLM(config_name=…, data_dir=…)."
+        ) from error
+    for name, sources in BUILDERS.items():
+        packaged[name] = (sources[0], _source_hash(sources))
+    if getattr(base, "_knows_hf_mlm", False):
+        return
+
+    class PackagedDatasetModuleFactory(base):
+        """Hands our builders their ``data_dir`` as it is, where the base class would list every file below it."""
+
+        _knows_hf_mlm = True
+
+        def get_module(self) -> Any:
+            if self.name not in BUILDERS or self.data_files is not None:
+                return super().get_module()
+            module, source_hash = packaged[self.name]
+            kwargs = {"dataset_name": self.name, "data_files": load.DataFilesDict()}
+            return load.DatasetModule(module, source_hash, kwargs)
+
+    load.PackagedDatasetModuleFactory = PackagedDatasetModuleFactory
+
+
+def register_configs() -> None:
+    """Make ``AutoConfig`` open the package's models."""
+    auto_config = importlib.import_module("transformers.models.auto.configuration_auto").AutoConfig
+    for model_type, entry in MODELS.items():
+        auto_config.register(model_type, _resolve(entry.config), exist_ok=True)
+
+
+def register_models() -> None:
+    """Make the Auto classes open the package's models."""
+    auto = importlib.import_module("transformers.models.auto.modeling_auto")
+    for entry in MODELS.values():
+        for auto_class, model in entry.auto_models.items():
+            getattr(auto, auto_class).register(_resolve(entry.config), _resolve(model), exist_ok=True)
+
+
+def register_processors() -> None:
+    """Make ``AutoProcessor`` open the package's processors; without it transformers hands out a bare tokenizer."""
+    auto_processor = importlib.import_module("transformers.models.auto.processing_auto").AutoProcessor
+    for entry in MODELS.values():
+        if entry.processor is not None:
+            auto_processor.register(_resolve(entry.config), _resolve(entry.processor), exist_ok=True)
+
+
+HOOKS: dict[str, Callable[[], None]] = {
+    "datasets.load": register_builders,
+    "transformers.models.auto.configuration_auto": register_configs,
+    "transformers.models.auto.modeling_auto": register_models,
+    "transformers.models.auto.processing_auto": register_processors,
+}
+
+
+def install_hooks() -> None:
+    """Run each function of ``HOOKS`` once its module is imported: now where it already is, later otherwise."""
+    if not any(isinstance(finder, _PostImportFinder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _PostImportFinder())
+    for module, function in HOOKS.items():
+        if module in sys.modules:
+            function()
+
+
+class _PostImportFinder(importlib.abc.MetaPathFinder):
+    """Finds a hooked module as everyone else would, and has its loader call the hook afterwards."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname not in HOOKS:
+            return None
+        for finder in sys.meta_path:
+            spec = None if finder is self else finder.find_spec(fullname, path, target)
+            if spec is not None and spec.loader is not None:
+                _call_after(spec.loader, HOOKS[fullname])
+                return spec
+        return None
+
+
+def _call_after(loader: Any, hook: Callable[[], None]) -> None:
+    execute = loader.exec_module
+
+    def exec_module(module: ModuleType) -> None:
+        execute(module)
+        hook()
+
+    loader.exec_module = exec_module
+
+
+def _resolve(path: str) -> Any:
+    module, name = path.split(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def _source_hash(names: Sequence[str]) -> str:
+    """SHA-256 of the source of modules and packages, found without importing them."""
+    digest = hashlib.sha256()
+    for name in names:
+        path = Path(__file__).parent.parent.joinpath(*name.split("."))
+        files = sorted(path.rglob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
+        for file in files:
+            digest.update(file.read_bytes())
+    return digest.hexdigest()
