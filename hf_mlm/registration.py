@@ -1,8 +1,8 @@
 """The only file that writes into another library's tables.
 
 ``import hf_mlm`` installs one post-import hook for each table that the package appears in: when that module of
-``datasets`` or ``transformers`` has been imported, by whomever and whenever, the matching ``register_*`` function runs.
-Neither library is imported for the sake of registration, so both import orders work and neither costs anything.
+``datasets`` or ``transformers`` has been imported, by whomever and whenever, the matching ``register_*`` function
+runs. Neither library is imported for the sake of registration, so both import orders work and neither costs anything.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 
 
@@ -37,9 +38,15 @@ def main(argv: list[str] | None = None) -> None:
         raise SystemExit(2)
     try:
         importlib.import_module(COMMANDS[command][0]).main(rest)
-    except (ValueError, OSError, ImportError) as error:  # a sentence for the person at the keyboard, not a traceback
+    except (ValueError, OSError, ImportError) as error:
+        # A sentence for the person at the keyboard; HF_MLM_TRACEBACK=1 shows where it came from.
+        if os.environ.get("HF_MLM_TRACEBACK"):
+            raise
         sys.stderr.write(f"hf-mlm {command}: {error}\n")
         raise SystemExit(1) from error
+    except KeyboardInterrupt:
+        sys.stderr.write(f"\nhf-mlm {command}: stopped.\n")
+        raise SystemExit(130) from None
 
 
 def usage() -> str:

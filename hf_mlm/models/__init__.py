@@ -1,0 +1,1 @@
+"""Configurations, models and processors: one folder a model, shared layers in ``layers``."""

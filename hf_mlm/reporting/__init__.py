@@ -1,0 +1,1 @@
+"""Pictures: maps, retrieval sheets, curves, the HTML report."""
