@@ -1,0 +1,1 @@
+"""The earth: S2 cells, partitions, distances and quotas; NumPy only."""

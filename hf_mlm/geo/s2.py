@@ -1,0 +1,266 @@
+"""S2 cells of whole arrays, equal to ``s2sphere`` bit for bit.
+
+A cell id is 64 bits: three of the face, two for each level down the Hilbert curve, a one, zeros. Its token is the id
+in hexadecimal without the zeros at the end. Ids are made in blocks whose intermediate arrays stay in the cache.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hf_mlm.geo import hilbert, projection
+from hf_mlm.geo.coordinates import check_coordinates
+
+
+IdArray = NDArray[np.uint64]
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+MAX_LEVEL = 30
+FACES: IdArray = (np.arange(6, dtype=np.uint64) << 61) | np.uint64(1 << 60)  # the six cells of level 0
+FACES.flags.writeable = False
+
+_BLOCK = 8192
+_ONE_BITS = np.uint64(0x1555555555555555)  # where the one at the end of an id may stand
+_TOKEN = re.compile("[0-9a-f]{1,16}")
+
+
+def cell_ids(latitudes: ArrayLike, longitudes: ArrayLike, level: int = MAX_LEVEL) -> IdArray:
+    """Find the cell of one level that each place lies in.
+
+    Args:
+        latitudes: (N,) degrees in [-90, 90].
+        longitudes: (N,) degrees in [-180, 180].
+        level: 0 (a sixth of the earth) to 30 (about a square centimetre).
+
+    Returns:
+        (N,) uint64.
+
+    Raises:
+        ValueError: if a row is missing or off the earth, the sequences differ in length, or there is no such level.
+
+    Example:
+        >>> tokens(cell_ids([50.73, -33.87], [7.1, 151.21], level=10))
+        ['47bee1', '6b12af']
+    """
+    lat, lon = check_coordinates(latitudes, longitudes)
+    marker = _marker(level)
+    ids = np.empty(lat.size, np.int64)
+    for start in range(0, lat.size, _BLOCK):
+        block = slice(start, start + _BLOCK)
+        face, orientation, i, j = projection.to_faces(lat[block], lon[block])
+        ids[block] = face << 61 | hilbert.positions(orientation, i, j, level) << 1
+    return _cut(ids.view(np.uint64), marker)
+
+
+def parents(cell_ids: ArrayLike, level: int) -> IdArray:
+    """Find the cells of one level that contain the given cells.
+
+    Args:
+        cell_ids: (N,) uint64 of any levels from ``level`` down.
+        level: 0 to 30.
+
+    Returns:
+        (N,) uint64.
+
+    Raises:
+        ValueError: if an id is none or is larger than a cell of ``level``; the message names the first such row.
+
+    Example:
+        >>> tokens(parents(from_tokens(["47bee7"]), level=4))
+        ['47b']
+    """
+    ids, marker = check_ids(cell_ids), _marker(level)
+    too_large = _lowest_bit(ids) > marker
+    if too_large.any():
+        row = int(np.argmax(too_large))
+        raise ValueError(
+            f"Row {row}: cell {tokens(ids[[row]])[0]!r} is of level {levels(ids[[row]])[0]} and has no parent of "
+            f"level {level}; ask for a level no greater than that of every cell."
+        )
+    return _cut(ids, marker)
+
+
+def children(cell_ids: ArrayLike) -> IdArray:
+    """Split every cell into its four children, in the order of the curve.
+
+    Args:
+        cell_ids: (N,) uint64 above level 30.
+
+    Returns:
+        (N, 4) uint64.
+
+    Raises:
+        ValueError: if an id is none or is a leaf (level 30).
+
+    Example:
+        >>> tokens(children(FACES[:1])[0])
+        ['04', '0c', '14', '1c']
+    """
+    ids = check_ids(cell_ids)
+    marker = _lowest_bit(ids)
+    if (marker == 1).any():
+        raise ValueError(f"Row {int(np.argmax(marker == 1))} is a leaf cell (level {MAX_LEVEL}) and has no children.")
+    steps = np.array([1, 3, 5, 7], np.uint64)
+    return (ids - marker)[:, None] + (marker >> 2)[:, None] * steps  # (N, 4)
+
+
+def ranges(cell_ids: ArrayLike) -> tuple[IdArray, IdArray]:
+    """Give the ids of the first and the last leaf in each cell: every cell inside has an id between them.
+
+    Args:
+        cell_ids: (N,) uint64.
+
+    Returns:
+        First and last, both (N,) uint64.
+
+    Raises:
+        ValueError: if an id is none.
+    """
+    ids = check_ids(cell_ids)
+    reach = _lowest_bit(ids) - np.uint64(1)
+    return ids - reach, ids + reach
+
+
+def levels(cell_ids: ArrayLike) -> IntArray:
+    """Read the level of each cell.
+
+    Args:
+        cell_ids: (N,) uint64.
+
+    Returns:
+        (N,) int64, 0 to 30.
+
+    Raises:
+        ValueError: if an id is none.
+    """
+    zeros = np.bitwise_count(_lowest_bit(check_ids(cell_ids)) - np.uint64(1))
+    return MAX_LEVEL - zeros.astype(np.int64) // 2
+
+
+def tokens(cell_ids: ArrayLike) -> list[str]:
+    """Write cell ids as S2 tokens; tokens sort as their ids do.
+
+    Args:
+        cell_ids: (N,) uint64.
+
+    Returns:
+        N strings of 1 to 16 hexadecimal digits.
+
+    Raises:
+        ValueError: if an id is none.
+    """
+    digits = check_ids(cell_ids).astype(">u8").tobytes().hex()
+    return [digits[start : start + 16].rstrip("0") for start in range(0, len(digits), 16)]
+
+
+def from_tokens(tokens: Iterable[str]) -> IdArray:
+    """Read S2 tokens.
+
+    Args:
+        tokens: N strings of 1 to 16 hexadecimal digits, small letters.
+
+    Returns:
+        (N,) uint64.
+
+    Raises:
+        ValueError: if one is no token of a cell; the message names it and its row.
+
+    Example:
+        >>> from_tokens(["1", "47bee7"])
+        array([1152921504606846976, 5169823409453924352], dtype=uint64)
+    """
+    words = list(tokens)
+    for row, word in enumerate(words):
+        if not isinstance(word, str) or not _TOKEN.fullmatch(word):
+            raise ValueError(f"Row {row}: {word!r} is no S2 token; a token is 1 to 16 of the digits 0-9 and a-f.")
+    packed = bytes.fromhex("".join(word.ljust(16, "0") for word in words))
+    return check_ids(np.frombuffer(packed, ">u8").astype(np.uint64))
+
+
+def centers(cell_ids: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """Find the centre of each cell.
+
+    Args:
+        cell_ids: (N,) uint64.
+
+    Returns:
+        Latitudes and longitudes in degrees, both (N,) float64.
+
+    Raises:
+        ValueError: if an id is none.
+
+    Example:
+        >>> centers(FACES[[0, 2]])
+        (array([ 0., 90.]), array([   0., -180.]))
+    """
+    face, i, j, size = _squares(check_ids(cell_ids))
+    return projection.to_degrees(face, 2 * i + size, 2 * j + size)
+
+
+def corners(cell_ids: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """Find the four corners of each cell, counter-clockwise; its edges are great circles.
+
+    Args:
+        cell_ids: (N,) uint64.
+
+    Returns:
+        Latitudes and longitudes in degrees, both (N, 4) float64.
+
+    Raises:
+        ValueError: if an id is none.
+    """
+    face, i, j, size = (values[:, None] for values in _squares(check_ids(cell_ids)))  # (N, 1)
+    right, up = np.array([0, 1, 1, 0]), np.array([0, 0, 1, 1])
+    i, j = 2 * (i + size * right), 2 * (j + size * up)  # (N, 4)
+    return projection.to_degrees(np.broadcast_to(face, i.shape), i, j)
+
+
+def check_ids(cell_ids: ArrayLike) -> IdArray:
+    """Return the ids as (N,) uint64.
+
+    Raises:
+        ValueError: if they are not one-dimensional unsigned 64-bit integers, or one is no S2 cell id; the message
+            names the first such row.
+    """
+    ids = np.asarray(cell_ids)
+    if ids.ndim != 1 or (ids.dtype != np.uint64 and ids.size):
+        raise ValueError(
+            f"cell_ids has to be a one-dimensional uint64 array, but has shape {ids.shape} and dtype {ids.dtype}; "
+            "make ids by cell_ids() or from_tokens()."
+        )
+    ids = ids.astype(np.uint64, copy=False)
+    wrong = (ids >> 61 > 5) | (_lowest_bit(ids) & _ONE_BITS == 0)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise ValueError(f"Row {row}: {int(ids[row])} (hexadecimal {int(ids[row]):016x}) is no S2 cell id.")
+    return ids
+
+
+def _squares(ids: IdArray) -> tuple[IntArray, IntArray, IntArray, IntArray]:
+    """Face, lower left leaf (i, j) and side in leaf cells of each cell, each (N,)."""
+    face = (ids >> 61).astype(np.int64)
+    size = np.int64(1) << (MAX_LEVEL - levels(ids))
+    leaf = (ids >> 1).astype(np.int64) & ((1 << 60) - 1)  # a leaf inside: the position with the one at its end
+    i, j = hilbert.grid(face & 1, leaf)
+    return face, i & -size, j & -size, size
+
+
+def _marker(level: int) -> np.uint64:
+    """The one that ends the ids of a level."""
+    if not isinstance(level, (int, np.integer)) or not 0 <= level <= MAX_LEVEL:
+        raise ValueError(f"level has to be an integer from 0 to {MAX_LEVEL}, but is {level!r}.")
+    return np.uint64(1 << 2 * (MAX_LEVEL - int(level)))
+
+
+def _cut(ids: IdArray, marker: np.uint64) -> IdArray:
+    """End ids at a level: bits below the marker go, the marker is set."""
+    return ids & ~(marker * np.uint64(2) - np.uint64(1)) | marker
+
+
+def _lowest_bit(ids: IdArray) -> IdArray:
+    return ids & (~ids + np.uint64(1))
