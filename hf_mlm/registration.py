@@ -83,32 +83,53 @@ def register_builders() -> None:
 
 def register_configs() -> None:
     """Make ``AutoConfig`` open the package's models."""
-    auto_config = importlib.import_module("transformers.models.auto.configuration_auto").AutoConfig
+    auto_config = _resolve("transformers.models.auto.configuration_auto:AutoConfig")
     for model_type, entry in MODELS.items():
-        auto_config.register(model_type, _resolve(entry.config), exist_ok=True)
+        config = _resolve(entry.config)
+        if auto_config and config:
+            auto_config.register(model_type, config, exist_ok=True)
 
 
 def register_models() -> None:
     """Make the Auto classes open the package's models."""
-    auto = importlib.import_module("transformers.models.auto.modeling_auto")
     for entry in MODELS.values():
-        for auto_class, model in entry.auto_models.items():
-            getattr(auto, auto_class).register(_resolve(entry.config), _resolve(model), exist_ok=True)
+        for auto_class, path in entry.auto_models.items():
+            auto_model = _resolve(f"transformers.models.auto.modeling_auto:{auto_class}")
+            config, model = _resolve(entry.config), _resolve(path)
+            if auto_model and config and model:
+                auto_model.register(config, model, exist_ok=True)
 
 
 def register_processors() -> None:
     """Make ``AutoProcessor`` open the package's processors; without it transformers hands out a bare tokenizer."""
-    auto_processor = importlib.import_module("transformers.models.auto.processing_auto").AutoProcessor
+    auto_processor = _resolve("transformers.models.auto.processing_auto:AutoProcessor")
     for entry in MODELS.values():
-        if entry.processor is not None:
-            auto_processor.register(_resolve(entry.config), _resolve(entry.processor), exist_ok=True)
+        config, processor = _resolve(entry.config), _resolve(entry.processor) if entry.processor else None
+        if auto_processor and config and processor:
+            auto_processor.register(config, processor, exist_ok=True)
 
 
-HOOKS: dict[str, Callable[[], None]] = {
-    "datasets.load": register_builders,
+AUTO_HOOKS: dict[str, Callable[[], None]] = {
     "transformers.models.auto.configuration_auto": register_configs,
     "transformers.models.auto.modeling_auto": register_models,
     "transformers.models.auto.processing_auto": register_processors,
+}
+
+
+def register_late() -> None:
+    """Register what was unfinished when an Auto class was imported, because its own module had asked for that class."""
+    for module, function in AUTO_HOOKS.items():
+        if module in sys.modules:
+            function()
+
+
+_MODEL_PATHS = [
+    path for entry in MODELS.values() for path in (entry.config, entry.processor, *entry.auto_models.values()) if path
+]
+HOOKS: dict[str, Callable[[], None]] = {
+    "datasets.load": register_builders,
+    **AUTO_HOOKS,
+    **{path.split(":")[0]: register_late for path in _MODEL_PATHS},
 }
 
 
@@ -148,8 +169,9 @@ def _call_after(loader: Any, hook: Callable[[], None]) -> None:
 
 
 def _resolve(path: str) -> Any:
+    """The object at ``"module:name"``, or None while that module is in the middle of being imported."""
     module, name = path.split(":")
-    return getattr(importlib.import_module(module), name)
+    return getattr(importlib.import_module(module), name, None)
 
 
 def _source_hash(names: Sequence[str]) -> str:

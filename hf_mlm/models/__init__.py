@@ -1,1 +1,1 @@
-"""Configurations, models and processors: one folder a model, shared layers in ``layers``."""
+"""The models, one folder each: configuration, layers, model, processor."""

@@ -1,0 +1,91 @@
+"""The layers of IR+LE: one branch a modality and the geo head that they share.
+
+They are those of the published code and figure, with two of them computed more cheaply: the 1-wide convolution over
+one position is a linear layer, and the LSTM over one step is a gated linear unit.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+
+class GatedLinear(nn.Module):
+    """An LSTM that reads a single step from a zero state.
+
+    Its forget gate meets an empty cell and its recurrent weights an empty state, so what is left is
+    ``sigmoid(o) * tanh(sigmoid(i) * tanh(g))`` with i, g, o from one linear layer.
+    """
+
+    def __init__(self, in_features: int, out_features: int):
+        super().__init__()
+        self.projection = nn.Linear(in_features, 3 * out_features)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Map (batch, in_features) to (batch, out_features)."""
+        input_gate, candidate, output_gate = self.projection(features).chunk(3, dim=-1)  # (batch, out_features) each
+        return output_gate.sigmoid() * (input_gate.sigmoid() * candidate.tanh()).tanh()
+
+
+class ImageBranch(nn.Module):
+    """Image features to unit vectors: linear, ReLU, linear, tanh."""
+
+    def __init__(self, feature_size: int, embedding_size: int):
+        super().__init__()
+        self.hidden = nn.Linear(feature_size, embedding_size)
+        self.output = nn.Linear(embedding_size, embedding_size)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Map (batch, feature_size) to float32 (batch, embedding_size) of length 1."""
+        hidden = self.hidden(features.to(self.hidden.weight.dtype)).relu()  # (batch, embedding_size)
+        return unit_length(self.output(hidden).tanh())
+
+
+class SummaryBranch(nn.Module):
+    """Summary features to unit vectors: gated linear, ReLU, linear, tanh."""
+
+    def __init__(self, feature_size: int, embedding_size: int):
+        super().__init__()
+        self.hidden = GatedLinear(feature_size, embedding_size)
+        self.output = nn.Linear(embedding_size, embedding_size)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Map (batch, feature_size) to float32 (batch, embedding_size) of length 1."""
+        hidden = self.hidden(features.to(self.output.weight.dtype)).relu()  # (batch, embedding_size)
+        return unit_length(self.output(hidden).tanh())
+
+
+class ClassBranch(nn.Module):
+    """Class features to unit vectors: gated linear, ReLU, dropout, linear."""
+
+    def __init__(self, feature_size: int, embedding_size: int, dropout: float):
+        super().__init__()
+        self.hidden = GatedLinear(feature_size, embedding_size)
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(embedding_size, embedding_size)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Map (batch, feature_size) to float32 (batch, embedding_size) of length 1."""
+        hidden = self.hidden(features.to(self.output.weight.dtype)).relu()  # (batch, embedding_size)
+        return unit_length(self.output(self.dropout(hidden)))
+
+
+class GeoHead(nn.Module):
+    """Embeddings of any modality to cells: linear, ReLU, dropout, linear."""
+
+    def __init__(self, embedding_size: int, num_geo_cells: int, dropout: float):
+        super().__init__()
+        self.hidden = nn.Linear(embedding_size, embedding_size)
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(embedding_size, num_geo_cells)
+
+    def forward(self, embeds: torch.Tensor) -> torch.Tensor:
+        """Map (batch, embedding_size) to logits (batch, num_geo_cells)."""
+        hidden = self.hidden(embeds.to(self.hidden.weight.dtype)).relu()  # (batch, embedding_size)
+        return self.output(self.dropout(hidden))
+
+
+def unit_length(vectors: torch.Tensor) -> torch.Tensor:
+    """Scale (batch, size) to length 1, in float32 whatever the input."""
+    return functional.normalize(vectors.float(), dim=-1)

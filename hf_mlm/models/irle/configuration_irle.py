@@ -1,0 +1,193 @@
+"""Configuration of IR+LE: retrieval across modalities and location estimation (MLM paper, Section 5)."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from huggingface_hub.dataclasses import strict
+from transformers import AutoConfig, PreTrainedConfig
+from transformers.configuration_utils import SubConfigSpec
+
+
+TASKS = ("retrieval", "geo")
+MLM_IRLE_CELLS = 990  # cells of the released MLM-irle; MLM-irle-gr has 99
+
+
+@strict
+class IRLEConfig(PreTrainedConfig):
+    """Sizes, tasks, losses and the map of an `IRLEForRetrievalAndGeo`.
+
+    The defaults are the published layers and settings on precomputed features, with the known errors of the published
+    training repaired; `reference` brings those back.
+
+    Args:
+        image_encoder_config: any vision configuration that ``AutoModel`` opens; the model then takes ``pixel_values``
+            in place of ``image_features``, and ``image_feature_size`` is the encoder's.
+        text_encoder_config: any text encoder configuration, shared by summaries and classes; the model then takes token
+            ids in place of ``summary_features`` and ``class_features``.
+        freeze_encoders: leave both encoders as they are, batch statistics included, and train the rest.
+        image_feature_size: width of ``image_features``.
+        summary_feature_size: width of ``summary_features``.
+        class_feature_size: width of ``class_features``.
+        use_classes: whether a text is a summary with its classes or a summary alone.
+        embedding_size: width of the space that images and texts share.
+        dropout: drop probability in the class branch and in the geo head.
+        tasks: ``("retrieval", "geo")`` or one of them; what the other one needs is neither built nor computed.
+        retrieval_loss: ``"cosine_embedding"`` (the paper's, on matched and exchanged pairs), ``"info_nce"`` or
+            ``"siglip"`` (against every other pair of the batch, of all processes).
+        margin: cosine above which an exchanged pair is pushed apart (``cosine_embedding``).
+        negative_share: share of a training batch whose images are exchanged (``cosine_embedding``).
+        swapped_image_target: cell that the image branch learns from an exchanged image: that of the image's ``"own"``
+            entity, or that of the ``"text"`` beside it, which is what the published code did.
+        temperature: start of the learned temperature of ``info_nce`` and ``siglip``; 0.07 and 0.1 when omitted.
+        loss_weighting: ``"log_variance"`` (learned, Section 5.1.3), ``"fixed"`` (``loss_weights``) or ``"equal"``.
+        loss_weights: weights of the retrieval and the geo loss under ``"fixed"``; the default is what the published
+            code amounts to, whose log variances never moved.
+        normalize_text_embeds: whether text embeddings have unit length, so that a dot product is a cosine.
+        num_geo_cells: number of S2 cells; that of ``cell_tokens``, or 990 as in MLM-irle, when omitted.
+        cell_tokens: S2 tokens, sorted; the position is the class.
+        cell_latitudes: centres in degrees, in the order of ``cell_tokens``; the S2 centres when omitted.
+        cell_longitudes: as ``cell_latitudes``.
+        cell_radii_km: radius of the circle around the centre that covers the cell; from S2 when omitted.
+        hierarchy_levels: coarser S2 levels to learn as well: the probability of a coarse cell is the sum over its fine
+            ones, and each level adds its cross-entropy. Needs ``cell_tokens``.
+        geo_label_smoothing_km: scale of haversine label smoothing: a cell's target is proportional to
+            ``exp(-distance to the true cell / scale)``. Needs ``cell_tokens``.
+
+    Raises:
+        ValueError: if two settings contradict each other; the sentence names both.
+
+    Example:
+        >>> config = IRLEConfig(num_geo_cells=99, retrieval_loss="info_nce")
+        >>> config.embedding_size, config.temperature
+        (1024, 0.07)
+    """
+
+    model_type = "irle"
+    keys_to_ignore_at_inference: ClassVar[list[str]] = ["retrieval_loss", "geo_loss"]
+    sub_configs_defaults = {
+        "image_encoder_config": SubConfigSpec(config_class=AutoConfig, model_type="resnet", optional=True),
+        "text_encoder_config": SubConfigSpec(config_class=AutoConfig, model_type="bert", optional=True),
+    }
+
+    image_encoder_config: PreTrainedConfig | dict | None = None
+    text_encoder_config: PreTrainedConfig | dict | None = None
+    freeze_encoders: bool = False
+    image_feature_size: int = 4096
+    summary_feature_size: int = 3072
+    class_feature_size: int = 3072
+    use_classes: bool = True
+    embedding_size: int = 1024
+    dropout: int | float = 0.1
+    tasks: list[str] | tuple[str, ...] = TASKS
+    retrieval_loss: Literal["cosine_embedding", "info_nce", "siglip"] = "cosine_embedding"
+    margin: int | float = 0.1
+    negative_share: int | float = 0.5
+    swapped_image_target: Literal["own", "text"] = "own"
+    temperature: int | float | None = None
+    loss_weighting: Literal["log_variance", "fixed", "equal"] = "log_variance"
+    loss_weights: list[int | float] | tuple[int | float, ...] = (0.25, 0.5)
+    normalize_text_embeds: bool = True
+    num_geo_cells: int | None = None
+    cell_tokens: list[str] | None = None
+    cell_latitudes: list[int | float] | None = None
+    cell_longitudes: list[int | float] | None = None
+    cell_radii_km: list[int | float] | None = None
+    hierarchy_levels: list[int] | tuple[int, ...] = ()
+    geo_label_smoothing_km: int | float | None = None
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        """Fill in what follows from other settings: sizes of encoders, number of cells, temperature."""
+        super().__post_init__(**kwargs)
+        if self.image_encoder_config is not None:
+            self.image_feature_size = feature_size(self.image_encoder_config)
+        if self.text_encoder_config is not None:
+            self.summary_feature_size = self.class_feature_size = feature_size(self.text_encoder_config)
+        if self.num_geo_cells is None:
+            self.num_geo_cells = len(self.cell_tokens) if self.cell_tokens else MLM_IRLE_CELLS
+        if self.temperature is None:
+            self.temperature = 0.1 if self.retrieval_loss == "siglip" else 0.07
+        self.tasks = list(self.tasks)
+        self.loss_weights = list(self.loss_weights)
+        self.hierarchy_levels = list(self.hierarchy_levels)
+
+    @classmethod
+    def reference(cls, **kwargs: Any) -> IRLEConfig:
+        """Configure what the published code really does, so that its figures can be chased.
+
+        Exchanged images learn the cell of the text beside them, the losses are weighted 0.25 and 0.5 throughout, and
+        text embeddings keep their length, so that images rank texts by dot product.
+
+        Args:
+            **kwargs: further settings, as for the class.
+
+        Example:
+            >>> IRLEConfig.reference(num_geo_cells=99).loss_weights
+            [0.25, 0.5]
+        """
+        published = {
+            "swapped_image_target": "text",
+            "loss_weighting": "fixed",
+            "loss_weights": [0.25, 0.5],
+            "normalize_text_embeds": False,
+        }
+        return cls(**{**published, **kwargs})
+
+    def validate_tasks(self) -> None:
+        """Refuse tasks that do not exist, none, or one of them twice."""
+        if not self.tasks or sorted(set(self.tasks)) != sorted(self.tasks) or not set(self.tasks) <= set(TASKS):
+            raise ValueError(f"tasks={list(self.tasks)} must name one or both of 'retrieval' and 'geo', each once.")
+
+    def validate_numbers(self) -> None:
+        """Refuse sizes, shares and scales outside their range."""
+        sizes = ("image_feature_size", "summary_feature_size", "class_feature_size", "embedding_size", "num_geo_cells")
+        for name in sizes:
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least 1.")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout={self.dropout} must lie in [0, 1).")
+        if not 0 <= self.negative_share <= 1:
+            raise ValueError(f"negative_share={self.negative_share} must lie in [0, 1].")
+        if self.temperature is not None and self.temperature <= 0:
+            raise ValueError(f"temperature={self.temperature} must be above 0.")
+        if len(self.loss_weights) != len(TASKS) or min(self.loss_weights) < 0:
+            raise ValueError(f"loss_weights={list(self.loss_weights)} must be two numbers >= 0: retrieval, geo.")
+        if self.geo_label_smoothing_km is not None and self.geo_label_smoothing_km <= 0:
+            raise ValueError(f"geo_label_smoothing_km={self.geo_label_smoothing_km} must be a distance above 0 km.")
+
+    def validate_cells(self) -> None:
+        """Refuse a map whose lists disagree, and settings that need a map where there is none."""
+        if self.cell_tokens is None:
+            needs = [name for name in ("hierarchy_levels", "geo_label_smoothing_km") if getattr(self, name)]
+            if needs:
+                raise ValueError(
+                    f"{needs[0]} needs the cells on the map: pass cell_tokens, the S2 token of each class."
+                )
+            return
+        for name in ("cell_tokens", "cell_latitudes", "cell_longitudes", "cell_radii_km"):
+            values = getattr(self, name)
+            if values is not None and len(values) != self.num_geo_cells:
+                raise ValueError(f"{name} has {len(values)} entries for num_geo_cells={self.num_geo_cells} cells.")
+        if self.cell_tokens != sorted(set(self.cell_tokens)):
+            raise ValueError("cell_tokens must be sorted and each stand once: a token's position is its class.")
+        if (self.cell_latitudes is None) != (self.cell_longitudes is None):
+            raise ValueError("cell_latitudes and cell_longitudes come together: pass both, or neither for S2 centres.")
+
+
+def feature_size(config: PreTrainedConfig) -> int:
+    """Width of the pooled output of an encoder.
+
+    Args:
+        config: configuration of a vision or text encoder.
+
+    Raises:
+        ValueError: if it is not the configuration of one encoder, such as that of a whole CLIP.
+    """
+    sizes = getattr(config, "hidden_sizes", None)
+    size = sizes[-1] if sizes else getattr(config, "hidden_size", None)
+    if not isinstance(size, int) or getattr(config, "is_encoder_decoder", False):
+        raise ValueError(
+            f"an encoder is needed and {type(config).__name__} is none: it tells no hidden_size of its own, or decodes "
+            "as well; pass the part that encodes, such as config.vision_config."
+        )
+    return size
