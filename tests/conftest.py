@@ -3,7 +3,9 @@
 import os
 import socket
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 
 _HOME = tempfile.mkdtemp(prefix="hf_mlm_tests_")
@@ -18,6 +20,7 @@ os.environ.update(
     MPLBACKEND="Agg",
 )
 
+import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
@@ -49,3 +52,35 @@ def loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
         connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+FEATURE_WIDTHS = {"image_features": 4, "summary_features": 3, "class_features": 2}
+
+
+@pytest.fixture
+def feature_rows() -> Callable[..., Any]:
+    """Makes ``size`` synthetic feature rows: 1–3 images and summaries, 0–2 classes, three cells or none."""
+    from datasets import Dataset, Features, List, Value
+
+    def make(size: int = 12, seed: int = 0, dtype: str = "float32", classes: bool = True) -> Dataset:
+        generator = np.random.default_rng(seed)
+
+        def vectors(low: int, high: int, column: str) -> list[list[float]]:
+            return generator.normal(size=(generator.integers(low, high + 1), FEATURE_WIDTHS[column])).round(2).tolist()
+
+        rows = [
+            {
+                "entity_id": f"Q{number}",
+                "image_features": vectors(1, 3, "image_features"),
+                "summary_features": (summaries := vectors(1, 3, "summary_features")),
+                "summary_languages": ["en", "de", "fr"][: len(summaries)],
+                "class_features": vectors(0, 2, "class_features") if classes else [],
+                "geo_cell": None if number % 5 == 4 else int(generator.integers(0, 3)),
+            }
+            for number in range(size)
+        ]
+        lists = {name: List(List(Value(dtype), length=width)) for name, width in FEATURE_WIDTHS.items()}
+        names = {"entity_id": Value("string"), "summary_languages": List(Value("string")), "geo_cell": Value("int64")}
+        return Dataset.from_list(rows, features=Features({**lists, **names}))
+
+    return make

@@ -115,8 +115,8 @@ def _refuse_stripped(rows: Sequence[Any]) -> None:
         return
     found = ", ".join(rows[0]) if isinstance(rows[0], Mapping) else type(rows[0]).__name__
     raise ValueError(
-        f"the collator needs whole rows of mlm, with their entity_id, and got {found}: set remove_unused_columns=False "
-        "in TrainingArguments, or the Trainer takes away what the model has no argument for."
+        f"the collator needs whole rows of mlm, with their entity_id, and got {found}: set "
+        "remove_unused_columns=False in TrainingArguments, or the Trainer takes away what the model has no argument for."
     )
 
 

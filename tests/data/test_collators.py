@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from datasets import Dataset
+
+from hf_mlm.data.collators import DataCollatorForRetrievalAndGeo
+
+
+LANGUAGES = ("en", "de", "fr")
+
+
+class Recorder:
+    """Stands in for the processor: keeps what it is given."""
+
+    def __call__(self, **inputs: Any) -> dict[str, torch.Tensor]:
+        self.inputs = inputs
+        return {"pixel_values": torch.zeros(len(inputs["images"]), 3, 2, 2)}
+
+
+def raw_row(number: int, **changes: Any) -> dict[str, Any]:
+    row = {
+        "entity_id": f"Q{number}",
+        "summaries": {name: f"{name} {number}" for name in LANGUAGES},
+        "images": [f"image {number}.0", f"image {number}.1"],
+        "classes": ["town", "port"],
+        "geo_cell": number,
+    }
+    return {**row, **changes}
+
+
+def collate(rows: list[dict[str, Any]], **settings: Any) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    recorder = Recorder()
+    batch = DataCollatorForRetrievalAndGeo(recorder, **settings)(rows)
+    return recorder.inputs, batch
+
+
+def test_raw_rows_show_the_first_image_one_summary_and_all_classes() -> None:
+    inputs, batch = collate([raw_row(number) for number in range(4)])
+    assert inputs["images"] == [f"image {number}.0" for number in range(4)]
+    languages = [LANGUAGES[zlib.crc32(f"Q{number}".encode()) % 3] for number in range(4)]
+    assert inputs["text"] == [f"{name} {number}" for number, name in enumerate(languages)]
+    assert inputs["classes"] == [["town", "port"]] * 4
+    assert batch["image_cells"].tolist() == batch["text_cells"].tolist() == [0, 1, 2, 3]
+    assert set(batch) == {"pixel_values", "image_cells", "text_cells"}
+
+
+def test_evaluation_shows_the_same_whatever_the_batch() -> None:
+    collator = DataCollatorForRetrievalAndGeo(Recorder(), views="random", seed=3).evaluation()
+    assert (collator.views, collator.seed) == ("first", 3)
+    collator([raw_row(2), raw_row(7)])
+    together = dict(zip((2, 7), collator.processor.inputs["text"], strict=True))
+    for number, text in together.items():
+        collator([raw_row(number)])
+        assert collator.processor.inputs["text"] == [text]
+
+
+def test_languages_are_those_asked_for_and_there() -> None:
+    absent = raw_row(1, summaries={"en": "english", "de": None, "fr": ""})
+    inputs, _ = collate([absent, raw_row(2)], languages=("de", "en"))
+    assert inputs["text"][0] == "english"
+    assert inputs["text"][1] in ("de 2", "en 2")
+    with pytest.raises(ValueError, match="entity Q1 has no summary in any of de, fr.*dataset.filter"):
+        collate([absent], languages=("de", "fr"))
+
+
+def test_feature_rows_of_other_languages_are_passed_over(feature_rows: Callable[..., Dataset]) -> None:
+    rows = [row for row in feature_rows(12) if len(row["summary_features"]) == 3]
+    batch = DataCollatorForRetrievalAndGeo(languages=("fr",))(rows)
+    assert torch.equal(batch["summary_features"], torch.tensor([row["summary_features"][2] for row in rows]))
+    lost = [{**row, "summary_languages": None} for row in rows]
+    assert DataCollatorForRetrievalAndGeo(languages=("fr",))(lost)["summary_features"].shape == (len(rows), 3)
+
+
+def test_rows_without_cell_are_unknown_and_without_class_are_zero(feature_rows: Callable[..., Dataset]) -> None:
+    rows = [{**row, "class_features": []} if place else row for place, row in enumerate(feature_rows(5))]
+    rows[0]["class_features"] = [[1.0, 2.0]]
+    batch = DataCollatorForRetrievalAndGeo()(rows)
+    assert batch["image_cells"][4] == -1
+    assert batch["class_features"].tolist() == [[1.0, 2.0]] + [[0.0, 0.0]] * 4
+    for row in rows:
+        del row["class_features"], row["geo_cell"]
+    bare = DataCollatorForRetrievalAndGeo()(rows)
+    assert "class_features" not in bare
+    assert bare["text_cells"].tolist() == [-1] * 5
+
+
+def test_ready_batch_passes_through() -> None:
+    batch = {"image_features": torch.zeros(2, 3)}
+    assert DataCollatorForRetrievalAndGeo()(batch) is batch
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([{"image_features": [[1.0]]}], "got image_features: set remove_unused_columns=False"),
+        (["image_features"], "got str: set remove_unused_columns=False"),
+        ([raw_row(1)], "got raw rows and has no processor"),
+    ],
+)
+def test_rows_that_cannot_be_read_are_named(rows: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        DataCollatorForRetrievalAndGeo()(rows)
+
+
+def test_entity_without_image_is_named() -> None:
+    with pytest.raises(ValueError, match="entity Q3 has no image, and a pair needs both"):
+        collate([raw_row(2), raw_row(3, images=[])])
