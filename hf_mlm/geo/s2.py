@@ -21,7 +21,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 MAX_LEVEL = 30
-FACES: IdArray = (np.arange(6, dtype=np.uint64) << 61) | np.uint64(1 << 60)  # the six cells of level 0
+FACES: IdArray = np.array([(face << 61) | (1 << 60) for face in range(6)], np.uint64)  # the cells of level 0
 FACES.flags.writeable = False
 
 _BLOCK = 8192
@@ -174,6 +174,8 @@ def from_tokens(tokens: Iterable[str]) -> IdArray:
         >>> from_tokens(["1", "47bee7"])
         array([1152921504606846976, 5169823409453924352], dtype=uint64)
     """
+    if isinstance(tokens, str):
+        raise ValueError(f"tokens has to be a sequence of S2 tokens, but is the string {tokens!r}; wrap it in a list.")
     words = list(tokens)
     for row, word in enumerate(words):
         if not isinstance(word, str) or not _TOKEN.fullmatch(word):
