@@ -83,30 +83,22 @@ def register_builders() -> None:
 
 def register_configs() -> None:
     """Make ``AutoConfig`` open the package's models."""
-    auto_config = _resolve("transformers.models.auto.configuration_auto:AutoConfig")
     for model_type, entry in MODELS.items():
-        config = _resolve(entry.config)
-        if auto_config and config:
-            auto_config.register(model_type, config, exist_ok=True)
+        _register("transformers.models.auto.configuration_auto:AutoConfig", model_type, entry.config)
 
 
 def register_models() -> None:
     """Make the Auto classes open the package's models."""
     for entry in MODELS.values():
-        for auto_class, path in entry.auto_models.items():
-            auto_model = _resolve(f"transformers.models.auto.modeling_auto:{auto_class}")
-            config, model = _resolve(entry.config), _resolve(path)
-            if auto_model and config and model:
-                auto_model.register(config, model, exist_ok=True)
+        for auto_class, model in entry.auto_models.items():
+            _register(f"transformers.models.auto.modeling_auto:{auto_class}", entry.config, model)
 
 
 def register_processors() -> None:
     """Make ``AutoProcessor`` open the package's processors; without it transformers hands out a bare tokenizer."""
-    auto_processor = _resolve("transformers.models.auto.processing_auto:AutoProcessor")
     for entry in MODELS.values():
-        config, processor = _resolve(entry.config), _resolve(entry.processor) if entry.processor else None
-        if auto_processor and config and processor:
-            auto_processor.register(config, processor, exist_ok=True)
+        if entry.processor is not None:
+            _register("transformers.models.auto.processing_auto:AutoProcessor", entry.config, entry.processor)
 
 
 AUTO_HOOKS: dict[str, Callable[[], None]] = {
@@ -117,7 +109,7 @@ AUTO_HOOKS: dict[str, Callable[[], None]] = {
 
 
 def register_late() -> None:
-    """Register what was unfinished when an Auto class was imported, because its own module had asked for that class."""
+    """Register a class whose own module had asked for the Auto class and so was unfinished when that was imported."""
     for module, function in AUTO_HOOKS.items():
         if module in sys.modules:
             function()
@@ -168,10 +160,16 @@ def _call_after(loader: Any, hook: Callable[[], None]) -> None:
     loader.exec_module = exec_module
 
 
-def _resolve(path: str) -> Any:
-    """The object at ``"module:name"``, or None while that module is in the middle of being imported."""
-    module, name = path.split(":")
-    return getattr(importlib.import_module(module), name, None)
+def _register(auto_path: str, *arguments: str) -> None:
+    """Call ``register`` of an Auto class, unless it or an argument is still being imported: `register_late` will."""
+    resolved: list[Any] = []
+    for path in (auto_path, *arguments):  # in this order: our modules need the Auto class's to be finished
+        module, _, name = path.partition(":")
+        resolved.append(getattr(importlib.import_module(module), name, None) if name else path)
+        if resolved[-1] is None:
+            return
+    auto_class, *values = resolved
+    auto_class.register(*values, exist_ok=True)
 
 
 def _source_hash(names: Sequence[str]) -> str:

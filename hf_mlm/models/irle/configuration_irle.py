@@ -1,6 +1,7 @@
-"""Configuration of IR+LE: retrieval across modalities and location estimation (MLM paper, Section 5)."""
+"""Configuration of IR+LE: retrieval across modalities and location estimation (MLM paper, Section 5).
 
-from __future__ import annotations
+Annotations are evaluated here: a strict dataclass checks values against them, and would skip those left as strings.
+"""
 
 from typing import Any, ClassVar, Literal
 
@@ -23,8 +24,8 @@ class IRLEConfig(PreTrainedConfig):
     Args:
         image_encoder_config: any vision configuration that ``AutoModel`` opens; the model then takes ``pixel_values``
             in place of ``image_features``, and ``image_feature_size`` is the encoder's.
-        text_encoder_config: any text encoder configuration, shared by summaries and classes; the model then takes token
-            ids in place of ``summary_features`` and ``class_features``.
+        text_encoder_config: any text encoder configuration, shared by summaries and classes; the model then takes
+            token ids in place of ``summary_features`` and ``class_features``.
         freeze_encoders: leave both encoders as they are, batch statistics included, and train the rest.
         image_feature_size: width of ``image_features``.
         summary_feature_size: width of ``summary_features``.
@@ -112,7 +113,7 @@ class IRLEConfig(PreTrainedConfig):
         self.hierarchy_levels = list(self.hierarchy_levels)
 
     @classmethod
-    def reference(cls, **kwargs: Any) -> IRLEConfig:
+    def reference(cls, **kwargs: Any) -> "IRLEConfig":
         """Configure what the published code really does, so that its figures can be chased.
 
         Exchanged images learn the cell of the text beside them, the losses are weighted 0.25 and 0.5 throughout, and
@@ -187,7 +188,7 @@ def feature_size(config: PreTrainedConfig) -> int:
     size = sizes[-1] if sizes else getattr(config, "hidden_size", None)
     if not isinstance(size, int) or getattr(config, "is_encoder_decoder", False):
         raise ValueError(
-            f"an encoder is needed and {type(config).__name__} is none: it tells no hidden_size of its own, or decodes "
-            "as well; pass the part that encodes, such as config.vision_config."
+            f"{type(config).__name__} is not that of one encoder: it tells no hidden_size of its own, or decodes as "
+            "well; pass the part that encodes, such as config.vision_config."
         )
     return size

@@ -1,0 +1,76 @@
+"""Images as people have them, made into the RGB pictures that image processors expect."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps
+
+
+SIXTEEN_BIT_GREY = ("I;16", "I;16L", "I;16B", "I;16N", "I")  # PNG's 16-bit greyscale comes as one of these
+
+
+def to_rgb(image: Any, name: str = "image") -> Image.Image:
+    """Open an image in whatever form it comes and make an upright RGB picture of it.
+
+    Of an animation the first frame is taken, transparency is laid over white, CMYK, palette and grey are converted,
+    16-bit grey is scaled to 8 bits, and the camera's orientation is applied. Nothing is fetched over a network.
+
+    Args:
+        image: a Pillow image, a path, encoded bytes, a ``{"bytes": …, "path": …}`` of ``datasets``, or an array (height,
+            width) or (height, width, 3 or 4) of uint8.
+        name: what to call it in an error.
+
+    Raises:
+        FileNotFoundError: if the path leads nowhere.
+        ValueError: if it is no image, is broken, or is so large that it may be a decompression bomb.
+
+    Example:
+        >>> to_rgb(Image.new("CMYK", (4, 3))).mode
+        'RGB'
+    """
+    try:
+        picture, name = _open(image, name)
+        if getattr(picture, "n_frames", 1) > 1:
+            picture.seek(0)
+        return _flatten(ImageOps.exif_transpose(picture))
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"there is no image at {name}: check the path.") from error
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"{name} is too large to open safely ({error}): scale it down first.") from error
+    except (OSError, SyntaxError, EOFError) as error:  # what Pillow raises for damaged files, by format
+        raise ValueError(f"{name} cannot be read as an image ({error}): replace or leave out the file.") from error
+
+
+def _open(image: Any, name: str) -> tuple[Image.Image, str]:
+    if isinstance(image, dict) and ("bytes" in image or "path" in image):
+        return _open(image.get("bytes") or image.get("path"), image.get("path") or name)
+    if isinstance(image, Image.Image):
+        return image, name
+    if isinstance(image, (str, os.PathLike)):
+        return Image.open(Path(image)), str(image)
+    if isinstance(image, (bytes, bytearray)):
+        return Image.open(io.BytesIO(image)), name
+    array = np.asarray(image)
+    if array.dtype == np.uint8 and (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))):
+        return Image.fromarray(array), name
+    raise ValueError(
+        f"{name} is a {type(image).__name__}, which is no image: pass a Pillow image, a path, encoded bytes or a uint8 "
+        "array (height, width, 3)."
+    )
+
+
+def _flatten(picture: Image.Image) -> Image.Image:
+    """Reduce any of Pillow's modes to RGB."""
+    if picture.mode in SIXTEEN_BIT_GREY:
+        grey = np.asarray(picture).astype(np.int64).clip(0, 65535) >> 8
+        return Image.fromarray(grey.astype(np.uint8)).convert("RGB")
+    if "A" in picture.getbands() or "a" in picture.getbands() or "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+        white = Image.new("RGBA", picture.size, "white")
+        return Image.alpha_composite(white, picture).convert("RGB")
+    return picture.convert("RGB")
