@@ -1,0 +1,153 @@
+"""The authors' raw JSON, as sampled (v0) and as published (v1).
+
+A file is a list of entities ``{"id": 64, "coordinates": ["52.5", "13.4"], "summaries": …, "images": ["Q64_0.jpg"],
+"classes": ["city"]}``. v0 names the entity in ``item`` and holds summaries as ``{"en_wiki": …}``; v1 names it in
+``label``, a quoted page title, and holds summaries as a list ``[{"en": …}, {"de": …}]``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import unquote
+
+from hf_mlm.data.formats.checks import check_not_empty, check_position
+
+
+LANGUAGES = ("en", "de", "fr")
+
+
+@dataclass(frozen=True)
+class RawFile:
+    """A JSON file of entities.
+
+    Attributes:
+        path: the file.
+        images: the folder that its image names refer to.
+    """
+
+    path: Path
+    images: Path
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Read the entities.
+
+        Yields:
+            dict with ``entity_id`` ("Q64"), ``label``, ``summaries`` by language (``None`` where there is none),
+            ``images`` (paths; whether the files are there is not looked at), ``classes``, ``latitude`` and
+            ``longitude`` in degrees, ``country`` (``None``: the files do not tell).
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: if it is empty, not UTF-8, not JSON or not a list, or an entity lacks a field, has a field of
+                another kind, no summary in any of the three languages, or lies off the earth.
+        """
+        for number, entity in enumerate(_read_list(self.path), start=1):
+            where = f"{self.path}, entity {number}"
+            if not isinstance(entity, dict):
+                raise ValueError(f"{where} is a {type(entity).__name__}; an entity has to be an object with an 'id'.")
+            yield self._row(entity, where)
+
+    def _row(self, entity: dict[str, Any], where: str) -> dict[str, Any]:
+        entity_id = _entity_id(_field(entity, "id", (int, str), where), where)
+        where = f"{where} ({entity_id})"
+        latitude, longitude = _position(_field(entity, "coordinates", (list,), where), where)
+        return {
+            "entity_id": entity_id,
+            "label": _label(entity, where),
+            "summaries": _summaries(_field(entity, "summaries", (dict, list), where), where),
+            "images": [self._image(name, where) for name in _strings(entity, "images", where)],
+            "classes": _strings(entity, "classes", where),
+            "latitude": latitude,
+            "longitude": longitude,
+            "country": None,
+        }
+
+    def _image(self, name: str, where: str) -> str:
+        parts = PurePosixPath(name.replace("\\", "/"))
+        if parts.is_absolute() or ".." in parts.parts or ":" in name:
+            raise ValueError(f"{where}: the image name {name!r} points outside {self.images}; give a bare file name.")
+        return str(self.images / parts)
+
+
+def _read_list(path: Path) -> list[Any]:
+    check_not_empty(path)
+    try:
+        entities = json.loads(path.read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path} is not UTF-8 (byte {error.start}: {error.object[error.start : error.end]!r}); convert it, for "
+            "instance with `iconv -f LATIN1 -t UTF-8`."
+        ) from error
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"{path}, line {error.lineno}, column {error.colno} is not JSON ({error.msg}); the copy is incomplete or "
+            "edited: fetch it again."
+        ) from error
+    except RecursionError as error:
+        raise ValueError(f"{path} is nested too deeply to be a list of entities; fetch it again.") from error
+    if not isinstance(entities, list):
+        raise ValueError(f"{path} holds a {type(entities).__name__}, not the list of entities that MLM's files are.")
+    return entities
+
+
+def _field(entity: dict[str, Any], name: str, kinds: tuple[type, ...], where: str) -> Any:
+    if name not in entity:
+        raise ValueError(f"{where} has no {name!r}; it has {', '.join(map(repr, entity))}. Add it or drop the entity.")
+    value = entity[name]
+    if not isinstance(value, kinds) or isinstance(value, bool):
+        expected = " or ".join(kind.__name__ for kind in kinds)
+        raise ValueError(f"{where}: {name!r} has to be {expected}, got {type(value).__name__} {value!r:.60}.")
+    return value
+
+
+def _strings(entity: dict[str, Any], name: str, where: str) -> list[str]:
+    values = _field(entity, name, (list,), where)
+    for value in values:
+        if not isinstance(value, str):
+            raise ValueError(f"{where}: {name!r} has to be a list of strings, but one of them is {value!r:.60}.")
+    return values
+
+
+def _entity_id(value: int | str, where: str) -> str:
+    number = str(value).removeprefix("Q")
+    if not (number.isascii() and number.isdigit()):
+        raise ValueError(f"{where}: 'id' has to be a Wikidata number such as 64 or 'Q64', got {value!r:.60}.")
+    return f"Q{int(number)}"
+
+
+def _label(entity: dict[str, Any], where: str) -> str:
+    if "item" in entity:
+        return str(_field(entity, "item", (str, int), where))
+    return unquote(_field(entity, "label", (str,), where)).replace("_", " ")
+
+
+def _summaries(value: dict[str, Any] | list[Any], where: str) -> dict[str, str | None]:
+    parts = value if isinstance(value, list) else [value]
+    if not all(isinstance(part, dict) for part in parts):
+        raise ValueError(f"{where}: 'summaries' has to map languages to texts, got {value!r:.60}.")
+    texts = {key.removesuffix("wiki").removesuffix("_"): text for part in parts for key, text in part.items()}
+    summaries = {language: texts.get(language) or None for language in LANGUAGES}
+    for language, text in summaries.items():
+        if text is not None and not isinstance(text, str):
+            raise ValueError(f"{where}: the summary in {language!r} has to be a string, got {text!r:.60}.")
+    if not any(summaries.values()):
+        raise ValueError(
+            f"{where} has no summary in any of {', '.join(LANGUAGES)} (found: {', '.join(texts) or 'none'}); "
+            "add one or drop the entity."
+        )
+    return summaries
+
+
+def _position(value: list[Any], where: str) -> tuple[float, float]:
+    try:
+        latitude, longitude = (float(part) for part in value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{where}: 'coordinates' has to be [latitude, longitude] in degrees, got {value!r:.60}."
+        ) from error
+    check_position(latitude, longitude, where)
+    return latitude, longitude

@@ -1,0 +1,196 @@
+"""The dataset builder ``mlm``: `load_dataset("mlm", "irle-gr", data_dir=…)`.
+
+Raw rows hold texts and images, feature rows the authors' precomputed vectors; what a folder holds decides which of
+them the configs ``irle`` and ``irle-gr`` give. The readers are in `hf_mlm.data.formats`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import datasets
+import pyarrow as pa
+from datasets import ClassLabel, Features, Image, List, Value
+from datasets.exceptions import DatasetGenerationError
+
+from hf_mlm.data.formats.feature_source import open_features
+from hf_mlm.data.formats.feature_table import FeatureSpec, arrow_type
+from hf_mlm.data.formats.layout import Layout, find_layout
+from hf_mlm.data.formats.raw_json import LANGUAGES
+from hf_mlm.data.formats.raw_source import CellSettings, open_raw
+from hf_mlm.data.formats.world_shard import WorldSettings, build_world, world_shards
+
+
+class BadRowError(DatasetGenerationError, ValueError):
+    """What is wrong with a row that was being read.
+
+    `datasets` hides the message of other errors behind "An error occurred while generating the dataset".
+    """
+
+
+class Shard(Protocol):
+    """Rows that one process reads in a go; picklable."""
+
+    def tables(self) -> Iterator[pa.Table]:
+        """The rows, some at a time."""
+
+
+@dataclass
+class MLMConfig(datasets.BuilderConfig):
+    """What can be passed to `load_dataset` beside the name of the config and ``data_dir``.
+
+    Attributes:
+        dtype: ``"float32"`` or ``"float16"``, type of precomputed features.
+        seed: of the split where the files carry none, and of the embedded world.
+        max_entities: `GeoCellPartition.fit`'s, for cells made of raw files.
+        min_entities: the same.
+        rule: the same: ``"paper"`` or ``"authors"``.
+        size: number of places of the ``demo``.
+        holdout: how the ``demo`` is divided: ``"blocks"`` of S2 cells, or at ``"random"``.
+        hints: whether summaries of the ``demo`` name country and region.
+    """
+
+    dtype: str = "float32"
+    seed: int = 0
+    max_entities: int = 500
+    min_entities: int = 20
+    rule: str = "paper"
+    size: int = 6000
+    holdout: str = "blocks"
+    hints: bool = True
+
+    def find(self) -> Layout:
+        """What ``data_dir`` holds; raises as `find_layout`."""
+        return find_layout(str(self.data_dir), self.name)
+
+    def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Features | None = None) -> str:
+        """Name of the cache: the arguments that were passed, and the state of the main files."""
+        named = {key: value for key, value in config_kwargs.items() if not (key == "data_files" and not value)}
+        if self.data_dir is not None:
+            named |= {"data_dir": os.path.abspath(Path(self.data_dir).expanduser()), "stamp": self._stamp()}
+        return super().create_config_id(named, custom_features)
+
+    def _stamp(self) -> str:
+        try:
+            return self.find().stamp()
+        except (ValueError, OSError):
+            return ""  # preparing the dataset says what is wrong
+
+    def _resolve_data_files(self, base_path: str, download_config: Any) -> None:
+        if not self.data_files:
+            self.data_files = None  # instead of the empty dict that the registry hands over
+        super()._resolve_data_files(base_path, download_config)
+
+
+class MLM(datasets.ArrowBasedBuilder):
+    """Settlements of Wikidata with images, summaries in three languages, classes, coordinates and geographic cells."""
+
+    BUILDER_CONFIG_CLASS = MLMConfig
+    BUILDER_CONFIGS = [
+        MLMConfig(name="mlm", description="All entities, raw: texts, images, coordinates."),
+        MLMConfig(name="irle", description="Entities with geographic cells, raw or as precomputed features."),
+        MLMConfig(name="irle-gr", description="Europe, sampled by population: raw or as precomputed features."),
+        MLMConfig(name="demo", description="Real settlements and overhead imagery from installed packages; no files."),
+    ]
+
+    config: MLMConfig
+
+    def _info(self) -> datasets.DatasetInfo:
+        return datasets.DatasetInfo(
+            description=self.config.description,
+            homepage="https://zenodo.org/records/3885753",
+            license="CC-BY-4.0",
+            citation=_CITATION,
+        )
+
+    def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
+        config = self.config
+        if config.data_files:
+            raise ValueError("the dataset mlm takes no data_files; pass the folder that holds the files as data_dir.")
+        arrow_type(config.dtype)
+        features, splits = self._open_demo() if config.name == "demo" else self._open_files(dl_manager)
+        self.info.features = features
+        return [
+            datasets.SplitGenerator(name=split, gen_kwargs={"shards": list(part)}) for split, part in splits.items()
+        ]
+
+    def _generate_tables(self, shards: Sequence[Shard]) -> Iterator[tuple[tuple[int, int], pa.Table]]:
+        try:
+            for number, shard in enumerate(shards):
+                for position, table in enumerate(shard.tables()):
+                    yield (number, position), table
+        except (ValueError, OSError) as error:
+            raise BadRowError(str(error)) from error
+
+    def _open_demo(self) -> tuple[Features, Mapping[str, Sequence[Shard]]]:
+        config = self.config
+        settings = WorldSettings(config.size, config.holdout, config.hints, config.seed)
+        return raw_features(build_world(settings).partition.tokens), world_shards(settings)
+
+    def _open_files(self, dl_manager: Any) -> tuple[Features, Mapping[str, Sequence[Shard]]]:
+        config = self.config
+        if config.data_dir is None:
+            raise NotImplementedError
+        layout = config.find()
+        if layout.raw:
+            cells = (
+                None if config.name == "mlm" else CellSettings(config.max_entities, config.min_entities, config.rule)
+            )
+            raw = open_raw(layout.raw, cells, config.seed)
+            return raw_features(raw.cell_tokens), raw.splits
+        source = open_features(layout, config.dtype, config.seed)
+        return vector_features(source.spec, config.dtype), source.splits
+
+
+def raw_features(cell_tokens: Sequence[str] | None) -> Features:
+    """Features of raw rows.
+
+    Args:
+        cell_tokens: S2 tokens of the cells, sorted; None for rows without cells.
+    """
+    features = Features(
+        {
+            "entity_id": Value("string"),
+            "label": Value("string"),
+            "summaries": {language: Value("string") for language in LANGUAGES},
+            "images": List(Image()),
+            "classes": List(Value("string")),
+            "latitude": Value("float64"),
+            "longitude": Value("float64"),
+            "country": Value("string"),
+        }
+    )
+    if cell_tokens is not None:
+        features["geo_cell"] = ClassLabel(names=list(cell_tokens))
+    return features
+
+
+def vector_features(spec: FeatureSpec, dtype: str = "float32") -> Features:
+    """Features of feature rows.
+
+    The authors' files number cells without telling their S2 tokens, so the names of ``geo_cell`` are these numbers.
+    """
+    vectors = {name: List(List(Value(dtype), length=size)) for name, size in spec.sizes.items()}
+    numbers = [str(number) for number in range(spec.num_cells)]
+    others = {
+        "entity_id": Value("string"),
+        "summary_languages": List(Value("string")),
+        "geo_cell": ClassLabel(names=numbers),
+        **dict.fromkeys(("cell_latitude", "cell_longitude", "latitude", "longitude"), Value("float64")),
+    }
+    return Features({name: vectors.get(name) or others[name] for name in spec.schema(dtype).names})
+
+
+_CITATION = """\
+@inproceedings{armitage2020mlm,
+  title = {{MLM}: A Benchmark Dataset for Multitask Learning with Multiple Languages and Modalities},
+  author = {Armitage, Jason and Kacupaj, Endri and Tahmasebzadeh, Golsa and Swati and Maleshkova, Maria and
+            Ewerth, Ralph and Lehmann, Jens},
+  booktitle = {Proceedings of the 29th ACM International Conference on Information and Knowledge Management},
+  year = {2020},
+}
+"""
