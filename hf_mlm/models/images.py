@@ -21,8 +21,8 @@ def to_rgb(image: Any, name: str = "image") -> Image.Image:
     16-bit grey is scaled to 8 bits, and the camera's orientation is applied. Nothing is fetched over a network.
 
     Args:
-        image: a Pillow image, a path, encoded bytes, a ``{"bytes": …, "path": …}`` of ``datasets``, or an array (height,
-            width) or (height, width, 3 or 4) of uint8.
+        image: a Pillow image, a path, encoded bytes, a ``{"bytes": …, "path": …}`` of ``datasets``, or a uint8 array
+            (height, width) or (height, width, 3 or 4).
         name: what to call it in an error.
 
     Raises:
@@ -59,8 +59,8 @@ def _open(image: Any, name: str) -> tuple[Image.Image, str]:
     if array.dtype == np.uint8 and (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))):
         return Image.fromarray(array), name
     raise ValueError(
-        f"{name} is a {type(image).__name__}, which is no image: pass a Pillow image, a path, encoded bytes or a uint8 "
-        "array (height, width, 3)."
+        f"{name} is a {type(image).__name__}, which is no image: pass a Pillow image, a path, encoded bytes or a "
+        "uint8 array (height, width, 3)."
     )
 
 

@@ -9,6 +9,9 @@ from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, PreTrainedConfig
 from transformers.configuration_utils import SubConfigSpec
 
+from hf_mlm.geo.partition import GeoCellPartition
+from hf_mlm.geo.s2 import MAX_LEVEL
+
 
 TASKS = ("retrieval", "geo")
 MLM_IRLE_CELLS = 990  # cells of the released MLM-irle; MLM-irle-gr has 99
@@ -45,18 +48,19 @@ class IRLEConfig(PreTrainedConfig):
         loss_weights: weights of the retrieval and the geo loss under ``"fixed"``; the default is what the published
             code amounts to, whose log variances never moved.
         normalize_text_embeds: whether text embeddings have unit length, so that a dot product is a cosine.
-        num_geo_cells: number of S2 cells; that of ``cell_tokens``, or 990 as in MLM-irle, when omitted.
-        cell_tokens: S2 tokens, sorted; the position is the class.
-        cell_latitudes: centres in degrees, in the order of ``cell_tokens``; the S2 centres when omitted.
+        num_geo_cells: number of S2 cells; when omitted, as many as the following lists have, or 990 as in MLM-irle.
+        cell_tokens: S2 tokens, sorted; the position is the class. Centres and radii follow from them.
+        cell_latitudes: degrees of the cells' centres, for files that name no tokens or to override S2's.
         cell_longitudes: as ``cell_latitudes``.
-        cell_radii_km: radius of the circle around the centre that covers the cell; from S2 when omitted.
+        cell_radii_km: radius of the circle around the centre that covers the cell.
         hierarchy_levels: coarser S2 levels to learn as well: the probability of a coarse cell is the sum over its fine
             ones, and each level adds its cross-entropy. Needs ``cell_tokens``.
         geo_label_smoothing_km: scale of haversine label smoothing: a cell's target is proportional to
-            ``exp(-distance to the true cell / scale)``. Needs ``cell_tokens``.
+            ``exp(-distance to the true cell / scale)``. Needs ``cell_tokens`` or centres.
 
     Raises:
-        ValueError: if two settings contradict each other; the sentence names both.
+        StrictDataclassError: of ``huggingface_hub``, if a setting has the wrong type or contradicts another one; the
+            sentence names them.
 
     Example:
         >>> config = IRLEConfig(num_geo_cells=99, retrieval_loss="info_nce")
@@ -105,7 +109,7 @@ class IRLEConfig(PreTrainedConfig):
         if self.text_encoder_config is not None:
             self.summary_feature_size = self.class_feature_size = feature_size(self.text_encoder_config)
         if self.num_geo_cells is None:
-            self.num_geo_cells = len(self.cell_tokens) if self.cell_tokens else MLM_IRLE_CELLS
+            self.num_geo_cells = len(self.cell_tokens or self.cell_latitudes or range(MLM_IRLE_CELLS))
         if self.temperature is None:
             self.temperature = 0.1 if self.retrieval_loss == "siglip" else 0.07
         self.tasks = list(self.tasks)
@@ -158,21 +162,20 @@ class IRLEConfig(PreTrainedConfig):
 
     def validate_cells(self) -> None:
         """Refuse a map whose lists disagree, and settings that need a map where there is none."""
-        if self.cell_tokens is None:
-            needs = [name for name in ("hierarchy_levels", "geo_label_smoothing_km") if getattr(self, name)]
-            if needs:
-                raise ValueError(
-                    f"{needs[0]} needs the cells on the map: pass cell_tokens, the S2 token of each class."
-                )
-            return
         for name in ("cell_tokens", "cell_latitudes", "cell_longitudes", "cell_radii_km"):
             values = getattr(self, name)
             if values is not None and len(values) != self.num_geo_cells:
                 raise ValueError(f"{name} has {len(values)} entries for num_geo_cells={self.num_geo_cells} cells.")
-        if self.cell_tokens != sorted(set(self.cell_tokens)):
-            raise ValueError("cell_tokens must be sorted and each stand once: a token's position is its class.")
         if (self.cell_latitudes is None) != (self.cell_longitudes is None):
             raise ValueError("cell_latitudes and cell_longitudes come together: pass both, or neither for S2 centres.")
+        if self.cell_tokens is not None:
+            GeoCellPartition.from_tokens(self.cell_tokens)
+        elif self.hierarchy_levels:
+            raise ValueError("hierarchy_levels needs the cells by name: pass cell_tokens, the S2 token of each class.")
+        elif self.geo_label_smoothing_km is not None and self.cell_latitudes is None:
+            raise ValueError("geo_label_smoothing_km needs the cells' places: pass cell_tokens, or their centres.")
+        if any(not 0 <= level <= MAX_LEVEL for level in self.hierarchy_levels):
+            raise ValueError(f"hierarchy_levels={list(self.hierarchy_levels)} must be S2 levels, 0 to {MAX_LEVEL}.")
 
 
 def feature_size(config: PreTrainedConfig) -> int:

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import math
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
-from torch.nn import functional
-from transformers import AutoModel, PreTrainedModel
+from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.utils import ModelOutput
 from transformers.utils.generic import can_return_tuple
 
 from hf_mlm.models.irle.branches_irle import ClassBranch, GatedLinear, GeoHead, ImageBranch, SummaryBranch, unit_length
+from hf_mlm.models.irle.cell_loss_irle import CellLoss
+from hf_mlm.models.irle.cells_irle import GeoCells, GeoPrediction
+from hf_mlm.models.irle.checkpoint_irle import read_reference_state_dict
 from hf_mlm.models.irle.configuration_irle import IRLEConfig
-from hf_mlm.models.irle.objectives_irle import cell_loss, exchange_images
-from hf_mlm.models.layers.contrastive import info_nce, siglip_loss
+from hf_mlm.models.irle.encoders_irle import ImageEncoder, TextEncoder, load_encoder
+from hf_mlm.models.irle.objective_irle import IRLEObjective, Losses
 from hf_mlm.models.layers.loss_weighting import LogVarianceWeighting
-from hf_mlm.models.layers.pooling import masked_mean, pool_image
 
 
-LARGEST_SCALE = 100.0  # of the learned inverse temperature, as in CLIP
 SIGLIP_BIAS = -10.0  # start of SigLIP's bias: nearly all pairs are negatives
 
 
@@ -91,25 +93,91 @@ class IRLEForRetrievalAndGeo(PreTrainedModel):
     _supports_flex_attn = True
     _supports_attention_backend = True
 
-    def __init__(self, config: IRLEConfig):
+    def __init__(
+        self,
+        config: IRLEConfig,
+        image_encoder: PreTrainedModel | None = None,
+        text_encoder: PreTrainedModel | None = None,
+    ):
         super().__init__(config)
-        size, cells, dropout = config.embedding_size, config.num_geo_cells, config.dropout
-        self.image_encoder = _encoder(config.image_encoder_config)
-        self.text_encoder = _encoder(config.text_encoder_config)
+        size, cells, dropout = config.embedding_size, cast(int, config.num_geo_cells), config.dropout
+        retrieves, locates, reads_classes = "retrieval" in config.tasks, "geo" in config.tasks, config.use_classes
+        image_config, text_config = config.image_encoder_config, config.text_encoder_config
+        self.image_encoder = ImageEncoder(image_config, image_encoder) if image_config is not None else None
+        self.text_encoder = TextEncoder(text_config, text_encoder) if text_config is not None else None
         self.image_branch = ImageBranch(config.image_feature_size, size)
         self.summary_branch = SummaryBranch(config.summary_feature_size, size)
-        self.class_branch = ClassBranch(config.class_feature_size, size, dropout) if config.use_classes else None
-        if "retrieval" in config.tasks:
-            self.text_fusion = nn.Linear(2 * size, size) if config.use_classes else None
-        if "geo" in config.tasks:
-            self.geo_head = GeoHead(size, cells, dropout)
-            self.text_geo_fusion = nn.Linear(2 * cells, cells) if config.use_classes else None
-        if "retrieval" in config.tasks and config.retrieval_loss != "cosine_embedding":
-            self.logit_scale = nn.Parameter(torch.tensor(0.0))
-            self.logit_bias = nn.Parameter(torch.tensor(0.0)) if config.retrieval_loss == "siglip" else None
-        learned = config.loss_weighting == "log_variance" and len(config.tasks) > 1
-        self.loss_weighting = LogVarianceWeighting([True, False]) if learned else None
+        self.class_branch = ClassBranch(config.class_feature_size, size, dropout) if reads_classes else None
+        self.text_fusion = nn.Linear(2 * size, size) if retrieves and reads_classes else None
+        self.geo_head = GeoHead(size, cells, dropout) if locates else None
+        self.text_geo_fusion = nn.Linear(2 * cells, cells) if locates and reads_classes else None
+        self.objective = IRLEObjective(config)
         self.post_init()
+        if config.freeze_encoders:
+            self._encoders.requires_grad_(False).eval()
+
+    @classmethod
+    def from_encoders_pretrained(
+        cls,
+        image_encoder: str | os.PathLike[str] | None = None,
+        text_encoder: str | os.PathLike[str] | None = None,
+        **settings: Any,
+    ) -> IRLEForRetrievalAndGeo:
+        """Put IR+LE on pretrained encoders.
+
+        Args:
+            image_encoder: folder or Hub name of a vision model or of a pair such as CLIP, whose vision half is taken.
+            text_encoder: folder or Hub name of a text model or of a pair, whose text half is taken.
+            **settings: further settings of `IRLEConfig`.
+        """
+        image = None if image_encoder is None else load_encoder(image_encoder, "vision_config")
+        text = None if text_encoder is None else load_encoder(text_encoder, "text_config")
+        config = IRLEConfig(
+            image_encoder_config=None if image is None else image.config,
+            text_encoder_config=None if text is None else text.config,
+            **settings,
+        )
+        return cls(config, image, text)
+
+    def load_reference_state_dict(self, source: Mapping[str, Any] | str | os.PathLike[str]) -> None:
+        """Take over the weights of the published implementation; encoders and learned loss weights stay as they are.
+
+        Args:
+            source: its ``state_dict``, a checkpoint that holds one under that name, or the path of either.
+
+        Raises:
+            ValueError: if a file holds more than tensors, a weight is missing, or the sizes are not this model's.
+        """
+        theirs = read_reference_state_dict(source, self.config)
+        own = self.state_dict()
+        self.load_state_dict({name: value for name, value in theirs.items() if name in own}, strict=False)
+
+    def predict_coordinates(
+        self, geo_logits: Any, strategy: str = "mean", top_k: int = 5, share: float = 0.5
+    ) -> GeoPrediction:
+        """Estimate latitude, longitude and a radius in km from geo logits; see `GeoCells.locate`.
+
+        Args:
+            geo_logits: (batch, cells), tensor or array, of images or texts.
+            strategy: ``"mean"`` over the ``top_k`` most probable cells or the ``"best"`` cell.
+            top_k: how many cells are averaged.
+            share: part of the probability that lies within the radius.
+
+        Raises:
+            ValueError: if the configuration has no map of its cells.
+        """
+        return GeoCells.from_config(self.config).locate(geo_logits, strategy, top_k, share)
+
+    def train(self, mode: bool = True) -> IRLEForRetrievalAndGeo:
+        """Switch training on or off; frozen encoders stay as in evaluation, batch statistics included."""
+        super().train(mode)
+        if self.config.freeze_encoders:
+            self._encoders.eval()
+        return self
+
+    @property
+    def _encoders(self) -> nn.ModuleList:
+        return nn.ModuleList(encoder for encoder in (self.image_encoder, self.text_encoder) if encoder is not None)
 
     def _init_weights(self, module: nn.Module) -> None:
         """Start own layers as torch starts the published ones; encoders know their own way."""
@@ -119,10 +187,13 @@ class IRLEForRetrievalAndGeo(PreTrainedModel):
             _init_uniform(module.projection, 1 / math.sqrt(module.projection.out_features // 3))
         elif isinstance(module, LogVarianceWeighting):
             init.zeros_(module.log_vars)
-        elif module is self and hasattr(self, "logit_scale"):
-            init.constant_(self.logit_scale, -math.log(self.config.temperature))
-            if self.logit_bias is not None:
-                init.constant_(self.logit_bias, SIGLIP_BIAS)
+        elif isinstance(module, IRLEObjective) and module.logit_scale is not None:
+            init.constant_(module.logit_scale, -math.log(self.config.temperature))
+            if module.logit_bias is not None:
+                init.constant_(module.logit_bias, SIGLIP_BIAS)
+        elif isinstance(module, CellLoss):
+            for name, values in module.maps().items():
+                init.copy_(getattr(module, name), values)
 
     @can_return_tuple
     def forward(
@@ -165,15 +236,14 @@ class IRLEForRetrievalAndGeo(PreTrainedModel):
         text = self.encode_texts(
             summary_features, class_features, input_ids, attention_mask, class_input_ids, class_attention_mask
         )
-        outputs = IRLEOutput(
+        losses = self.objective(image, text, image_cells, text_cells, pair_targets) if return_loss else Losses()
+        return IRLEOutput(
+            **losses._asdict(),
             image_embeds=image.embeds,
             text_embeds=text.embeds,
             image_geo_logits=image.geo_logits,
             text_geo_logits=text.geo_logits,
         )
-        if return_loss:
-            self._add_losses(outputs, image_cells, text_cells, pair_targets)
-        return outputs
 
     def encode_images(
         self, image_features: torch.Tensor | None = None, pixel_values: torch.Tensor | None = None
@@ -185,12 +255,12 @@ class IRLEForRetrievalAndGeo(PreTrainedModel):
             pixel_values: (batch, 3, height, width).
         """
         if image_features is None and pixel_values is not None and self.image_encoder is not None:
-            image_features = pool_image(self.image_encoder(pixel_values=pixel_values))
+            image_features = self.image_encoder(pixel_values)
         features = _checked("image", image_features, pixel_values, self.config.image_feature_size)
         vectors = self.image_branch(features)  # (batch, embedding_size)
         return IRLEModalityOutput(
             embeds=vectors if "retrieval" in self.config.tasks else None,
-            geo_logits=self.geo_head(vectors) if "geo" in self.config.tasks else None,
+            geo_logits=self.geo_head(vectors) if self.geo_head is not None else None,
         )
 
     def encode_texts(
@@ -222,106 +292,30 @@ class IRLEForRetrievalAndGeo(PreTrainedModel):
             features = _checked("class", class_features, class_input_ids, self.config.class_feature_size)
             parts.append(self.class_branch(features))
         return IRLEModalityOutput(
-            embeds=self._fuse_embeds(parts) if "retrieval" in self.config.tasks else None,
-            geo_logits=self._fuse_geo_logits(parts) if "geo" in self.config.tasks else None,
+            embeds=self._fuse_embeds(parts),
+            geo_logits=self._fuse_geo_logits(parts),
         )
-
-    def train(self, mode: bool = True) -> IRLEForRetrievalAndGeo:
-        """Switch training on or off; frozen encoders stay as in evaluation, batch statistics included."""
-        super().train(mode)
-        for encoder in (self.image_encoder, self.text_encoder):
-            if encoder is not None and self.config.freeze_encoders:
-                encoder.requires_grad_(False).eval()
-        return self
 
     def _text_features(
         self, input_ids: torch.Tensor | None, attention_mask: torch.Tensor | None
     ) -> torch.Tensor | None:
         if self.text_encoder is None or input_ids is None:
             return None
-        hidden = self.text_encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        return masked_mean(hidden, attention_mask)  # (batch, summary_feature_size)
+        return self.text_encoder(input_ids, attention_mask)  # (batch, summary_feature_size)
 
-    def _fuse_embeds(self, parts: list[torch.Tensor]) -> torch.Tensor:
+    def _fuse_embeds(self, parts: list[torch.Tensor]) -> torch.Tensor | None:
+        if "retrieval" not in self.config.tasks:
+            return None
         if self.text_fusion is None:
             return parts[0]
         fused = self.text_fusion(torch.cat(parts, dim=-1).to(self.text_fusion.weight.dtype)).float()
         return unit_length(fused) if self.config.normalize_text_embeds else fused  # (batch, embedding_size)
 
-    def _fuse_geo_logits(self, parts: list[torch.Tensor]) -> torch.Tensor:
+    def _fuse_geo_logits(self, parts: list[torch.Tensor]) -> torch.Tensor | None:
+        if self.geo_head is None:
+            return None
         logits = [self.geo_head(part) for part in parts]  # (batch, cells) each
         return logits[0] if self.text_geo_fusion is None else self.text_geo_fusion(torch.cat(logits, dim=-1))
-
-    def _add_losses(
-        self,
-        outputs: IRLEOutput,
-        image_cells: torch.Tensor | None,
-        text_cells: torch.Tensor | None,
-        pair_targets: torch.Tensor | None,
-    ) -> None:
-        """Fill in the losses of ``outputs``; exchanged images are an affair of the losses alone."""
-        image_embeds, image_logits = outputs.image_embeds, outputs.image_geo_logits
-        contrasts_pairs = "retrieval" in self.config.tasks and self.config.retrieval_loss == "cosine_embedding"
-        learns_text_cell = self.config.swapped_image_target == "text"
-        if self.training and pair_targets is None and (contrasts_pairs or learns_text_cell):
-            reference = image_embeds if image_embeds is not None else image_logits
-            sources, pair_targets = exchange_images(len(reference), self.config.negative_share, reference.device)
-            image_embeds = image_embeds[sources] if contrasts_pairs else image_embeds
-            image_logits = image_logits[sources] if learns_text_cell and image_logits is not None else image_logits
-        if "retrieval" in self.config.tasks:
-            outputs.retrieval_loss = self._retrieval_loss(image_embeds, outputs.text_embeds, pair_targets)
-        if "geo" in self.config.tasks:
-            image_targets = text_cells if learns_text_cell else image_cells
-            outputs.geo_loss = self._geo_loss(image_logits, outputs.text_geo_logits, image_targets, text_cells)
-        outputs.loss = self._total_loss(outputs.retrieval_loss, outputs.geo_loss)
-
-    def _retrieval_loss(
-        self, image_embeds: torch.Tensor, text_embeds: torch.Tensor, pair_targets: torch.Tensor | None
-    ) -> torch.Tensor:
-        if self.config.retrieval_loss == "cosine_embedding":
-            if pair_targets is None:
-                pair_targets = torch.ones(len(image_embeds), device=image_embeds.device)
-            return functional.cosine_embedding_loss(image_embeds, text_embeds, pair_targets, self.config.margin)
-        scale = self.logit_scale.float().exp().clamp(max=LARGEST_SCALE)
-        if self.logit_bias is None:
-            return info_nce(image_embeds, text_embeds, scale)
-        return siglip_loss(image_embeds, text_embeds, scale, self.logit_bias.float())
-
-    def _geo_loss(
-        self,
-        image_logits: torch.Tensor,
-        text_logits: torch.Tensor,
-        image_cells: torch.Tensor | None,
-        text_cells: torch.Tensor | None,
-    ) -> torch.Tensor | None:
-        if image_cells is not None and text_cells is not None:
-            return cell_loss(image_logits, image_cells) + cell_loss(text_logits, text_cells)
-        if self.training:
-            raise ValueError(
-                "the geo task trains on image_cells and text_cells, int64 (batch,), and the batch lacks them: pass both, "
-                "or configure tasks=('retrieval',)."
-            )
-        return None
-
-    def _total_loss(self, retrieval_loss: torch.Tensor | None, geo_loss: torch.Tensor | None) -> torch.Tensor | None:
-        if self.config.tasks == ["retrieval"]:
-            return retrieval_loss
-        if self.config.tasks == ["geo"]:
-            return geo_loss
-        if retrieval_loss is None or geo_loss is None:
-            return None
-        if self.loss_weighting is not None:
-            return self.loss_weighting([retrieval_loss, geo_loss])
-        weights = self.config.loss_weights if self.config.loss_weighting == "fixed" else (1.0, 1.0)
-        return weights[0] * retrieval_loss + weights[1] * geo_loss
-
-
-def _encoder(config: Any) -> PreTrainedModel | None:
-    if config is None:
-        return None
-    encoder = AutoModel.from_config(config)
-    encoder.config = config  # one object for the whole model, so that attn_implementation reaches the encoder
-    return encoder
 
 
 def _checked(name: str, features: torch.Tensor | None, raw: torch.Tensor | None, size: int) -> torch.Tensor:

@@ -59,7 +59,7 @@ class IRLEProcessor(ProcessorMixin):
         if text is not None:
             data |= self._tokenize([text] if isinstance(text, str) else list(text), return_tensors)
         if classes is not None:
-            rows = [classes] if isinstance(classes, str) or isinstance(text, str) else classes
+            rows: Any = [classes] if isinstance(classes, str) or isinstance(text, str) else classes
             names = [row if isinstance(row, str) else CLASS_SEPARATOR.join(row) for row in rows]
             data |= {f"class_{name}": values for name, values in self._tokenize(names, return_tensors).items()}
         if not data:

@@ -1,0 +1,173 @@
+"""From probabilities of cells to places on the earth."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hf_mlm.geo import s2
+from hf_mlm.geo.distance import EARTH_RADIUS_KM, great_circle_distance
+from hf_mlm.geo.partition import GeoCellPartition
+
+
+FloatArray = NDArray[np.float64]
+STRATEGIES = ("mean", "best")
+_ROWS = 1024  # located at a time, so that a large gallery needs little memory
+
+
+class GeoPrediction(NamedTuple):
+    """Estimated places; all (batch,) float64.
+
+    Args:
+        latitudes: degrees.
+        longitudes: degrees in [-180, 180].
+        radius_km: the circle around the place that holds the share of the probability that was asked for.
+    """
+
+    latitudes: FloatArray
+    longitudes: FloatArray
+    radius_km: FloatArray
+
+
+class GeoCells(NamedTuple):
+    """Where the classes of a geo head lie.
+
+    Args:
+        latitudes: (cells,) degrees of the centres.
+        longitudes: (cells,) degrees of the centres.
+        radii_km: (cells,) radius of the circle around the centre that covers the cell.
+    """
+
+    latitudes: FloatArray
+    longitudes: FloatArray
+    radii_km: FloatArray
+
+    @classmethod
+    def from_config(cls, config: Any) -> GeoCells:
+        """Read the places of a configuration's cells; what it does not say follows from the S2 tokens.
+
+        Cells known by their centres alone are given the distance to the nearest other centre as their radius.
+
+        Args:
+            config: an `IRLEConfig`.
+
+        Raises:
+            ValueError: if the configuration tells neither tokens nor centres.
+        """
+        if config.cell_tokens is None and config.cell_latitudes is None:
+            raise ValueError(
+                f"this model has {config.num_geo_cells} cells and no map of them: configure cell_tokens, or "
+                "cell_latitudes and cell_longitudes."
+            )
+        if config.cell_latitudes is not None:
+            latitudes, longitudes = (
+                np.asarray(x, np.float64) for x in (config.cell_latitudes, config.cell_longitudes)
+            )
+        else:
+            latitudes, longitudes = GeoCellPartition.from_tokens(config.cell_tokens).centers
+        if config.cell_radii_km is not None:
+            return cls(latitudes, longitudes, np.asarray(config.cell_radii_km, np.float64))
+        if config.cell_tokens is not None:
+            return cls(latitudes, longitudes, GeoCellPartition.from_tokens(config.cell_tokens).radii_km)
+        return cls(latitudes, longitudes, _nearest_other(latitudes, longitudes))
+
+    def locate(
+        self, geo_logits: ArrayLike, strategy: str = "mean", top_k: int = 5, share: float = 0.5
+    ) -> GeoPrediction:
+        """Estimate a place and its uncertainty from each row of logits.
+
+        Args:
+            geo_logits: (batch, cells), an array or a tensor.
+            strategy: ``"mean"``: the spherical mean of the ``top_k`` most probable centres, weighted by probability;
+                ``"best"``: the most probable centre.
+            top_k: how many centres are averaged.
+            share: part of the probability, in (0, 1], that ``radius_km`` takes in: the cells that lie entirely within
+                the circle have at least this much together.
+
+        Raises:
+            ValueError: if the number of cells, the strategy, ``top_k`` or ``share`` does not fit.
+
+        Example:
+            >>> cells = GeoCells(np.array([0.0, 0.0]), np.array([179.0, -179.0]), np.array([50.0, 50.0]))
+            >>> place = cells.locate([[0.0, 0.0]])
+            >>> abs(place.longitudes.item()), round(place.radius_km.item())
+            (180.0, 161)
+        """
+        logits = _to_numpy(geo_logits)
+        if logits.ndim != 2 or logits.shape[1] != len(self.latitudes):
+            raise ValueError(f"geo_logits has shape {logits.shape}; this map has (batch, {len(self.latitudes)}).")
+        if strategy not in STRATEGIES:
+            raise ValueError(f"strategy={strategy!r} must be one of {', '.join(map(repr, STRATEGIES))}.")
+        if top_k < 1 or not 0 < share <= 1:
+            raise ValueError(f"top_k={top_k} must be at least 1 and share={share} in (0, 1].")
+        parts = []
+        for start in range(0, len(logits), _ROWS):
+            probabilities = _softmax(logits[start : start + _ROWS].astype(np.float64))  # (rows, cells)
+            places = self._places(probabilities, 1 if strategy == "best" else min(top_k, logits.shape[1]))
+            parts.append((*places, self._radius(probabilities, *places, share)))
+        columns = zip(*parts, strict=True) if parts else ([np.zeros(0)],) * 3
+        return GeoPrediction(*(np.concatenate(column) for column in columns))
+
+    def _places(self, probabilities: FloatArray, top_k: int) -> tuple[FloatArray, FloatArray]:
+        """Weighted spherical mean of each row's ``top_k`` most probable centres: degrees, twice (rows,)."""
+        top = np.argsort(-probabilities, axis=1, kind="stable")[:, :top_k]  # (rows, top_k)
+        vectors = unit_vectors(self.latitudes, self.longitudes)[top]  # (rows, top_k, 3)
+        mean = (np.take_along_axis(probabilities, top, axis=1)[..., None] * vectors).sum(axis=1)  # (rows, 3)
+        latitudes = np.degrees(np.arctan2(mean[:, 2], np.hypot(mean[:, 0], mean[:, 1])))
+        longitudes = np.degrees(np.arctan2(mean[:, 1], mean[:, 0]))
+        balanced = np.linalg.norm(mean, axis=1) < 1e-9  # antipodes have no mean: take the best centre
+        exact, best = balanced | (top_k == 1), top[:, 0]
+        return np.where(exact, self.latitudes[best], latitudes), np.where(exact, self.longitudes[best], longitudes)
+
+    def _radius(
+        self, probabilities: FloatArray, latitudes: FloatArray, longitudes: FloatArray, share: float
+    ) -> FloatArray:
+        distances = great_circle_distance(latitudes[:, None], longitudes[:, None], self.latitudes, self.longitudes)
+        reach = np.minimum(distances + self.radii_km, np.pi * EARTH_RADIUS_KM)  # (rows, cells) to a cell's far side
+        order = np.argsort(reach, axis=1)
+        inside = np.take_along_axis(probabilities, order, axis=1).cumsum(axis=1)
+        enough = np.argmax(inside >= share * inside[:, -1:], axis=1)[:, None]  # (rows, 1)
+        return np.take_along_axis(np.take_along_axis(reach, order, axis=1), enough, axis=1)[:, 0]
+
+
+def coarse_groups(tokens: list[str], level: int) -> NDArray[np.int64]:
+    """Number the coarse cells that fine ones belong to; a cell that is no finer than ``level`` stays by itself.
+
+    Args:
+        tokens: S2 tokens of the fine cells.
+        level: S2 level of the coarse ones.
+
+    Returns:
+        (cells,) int64; equal numbers share a coarse cell.
+
+    Example:
+        >>> coarse_groups(["0d", "0f", "1"], level=1)
+        array([0, 0, 1])
+    """
+    ids = s2.from_tokens(tokens)
+    fine = s2.levels(ids) > level
+    ids[fine] = s2.parents(ids[fine], level)
+    return np.unique(ids, return_inverse=True)[1].astype(np.int64)
+
+
+def unit_vectors(latitudes: FloatArray, longitudes: FloatArray) -> FloatArray:
+    """Turn degrees into points of the unit sphere, (..., 3)."""
+    phi, theta = np.radians(latitudes), np.radians(longitudes)
+    return np.stack([np.cos(phi) * np.cos(theta), np.cos(phi) * np.sin(theta), np.sin(phi)], axis=-1)
+
+
+def _nearest_other(latitudes: FloatArray, longitudes: FloatArray) -> FloatArray:
+    distances = great_circle_distance(latitudes[:, None], longitudes[:, None], latitudes, longitudes)
+    np.fill_diagonal(distances, np.inf)
+    return np.minimum(distances.min(axis=1), np.pi * EARTH_RADIUS_KM)
+
+
+def _softmax(logits: FloatArray) -> FloatArray:
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def _to_numpy(values: Any) -> NDArray[Any]:
+    return values.detach().cpu().double().numpy() if hasattr(values, "detach") else np.asarray(values)

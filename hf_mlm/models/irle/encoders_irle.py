@@ -1,0 +1,67 @@
+"""The encoders under IR+LE when it reads pixels and token ids: any that ``AutoModel`` opens."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
+
+from hf_mlm.models.layers.pooling import masked_mean, pool_image
+
+
+class ImageEncoder(nn.Module):
+    """A vision model and the pooling of what it returns.
+
+    Args:
+        config: configuration of the vision model.
+        model: the vision model, already loaded; built from ``config`` when omitted.
+    """
+
+    def __init__(self, config: PreTrainedConfig, model: PreTrainedModel | None = None):
+        super().__init__()
+        self.model = _sharing_config(AutoModel.from_config(config) if model is None else model, config)
+
+    def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        """Map (batch, channels, height, width) to (batch, hidden)."""
+        return pool_image(self.model(pixel_values=pixel_values.to(self.model.dtype)))
+
+
+class TextEncoder(nn.Module):
+    """A text model and the mean over its tokens.
+
+    Args:
+        config: configuration of the text model.
+        model: the text model, already loaded; built from ``config`` when omitted.
+    """
+
+    def __init__(self, config: PreTrainedConfig, model: PreTrainedModel | None = None):
+        super().__init__()
+        self.model = _sharing_config(AutoModel.from_config(config) if model is None else model, config)
+        if "add_pooling_layer" in inspect.signature(type(self.model).__init__).parameters:
+            self.model.pooler = None  # the model's own way to go without; its weights would get no gradient
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
+        """Map int64 (batch, tokens) to (batch, hidden)."""
+        hidden = self.model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        return masked_mean(hidden, attention_mask)
+
+
+def load_encoder(name_or_path: str | os.PathLike[str], part: str) -> PreTrainedModel:
+    """Open a pretrained encoder, or one half of a pretrained pair such as CLIP.
+
+    Args:
+        name_or_path: a local folder or a repository of the Hub.
+        part: where a pair's configuration keeps the wanted half, such as ``"vision_config"``.
+    """
+    config = AutoConfig.from_pretrained(name_or_path)
+    return AutoModel.from_pretrained(name_or_path, config=getattr(config, part, config))
+
+
+def _sharing_config(model: Any, config: PreTrainedConfig) -> Any:
+    """Let model and composite hold one configuration, so that a change of attention implementation reaches both."""
+    model.config = config
+    return model

@@ -1,0 +1,151 @@
+"""The losses that IR+LE is trained on (MLM paper, Section 5.1)."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from hf_mlm.models.irle.cell_loss_irle import CellLoss
+from hf_mlm.models.irle.configuration_irle import IRLEConfig
+from hf_mlm.models.layers.contrastive import info_nce, siglip_loss
+from hf_mlm.models.layers.loss_weighting import LogVarianceWeighting
+
+
+LARGEST_SCALE = 100.0  # of the learned inverse temperature, as in CLIP
+
+
+class Losses(NamedTuple):
+    """Scalars; None for a task that is not trained or, outside training, has no targets.
+
+    Args:
+        loss: the tasks together.
+        retrieval_loss: unweighted.
+        geo_loss: unweighted: that of the images plus that of the texts.
+    """
+
+    loss: torch.Tensor | None = None
+    retrieval_loss: torch.Tensor | None = None
+    geo_loss: torch.Tensor | None = None
+
+
+class IRLEObjective(nn.Module):
+    """Retrieval loss, geo loss and their sum, with the parameters that are learned for them.
+
+    Args:
+        config: tells the tasks, the losses, their weights and how images are exchanged.
+    """
+
+    def __init__(self, config: IRLEConfig):
+        super().__init__()
+        self.config = config
+        retrieves, locates = "retrieval" in config.tasks, "geo" in config.tasks
+        in_batch = retrieves and config.retrieval_loss != "cosine_embedding"
+        self.logit_scale = nn.Parameter(torch.zeros(())) if in_batch else None
+        self.logit_bias = nn.Parameter(torch.zeros(())) if retrieves and config.retrieval_loss == "siglip" else None
+        self.cell_loss = CellLoss(config) if locates else None
+        learned = config.loss_weighting == "log_variance" and retrieves and locates
+        self.weighting = LogVarianceWeighting([True, False]) if learned else None
+
+    def forward(
+        self,
+        image: Any,
+        text: Any,
+        image_cells: torch.Tensor | None = None,
+        text_cells: torch.Tensor | None = None,
+        pair_targets: torch.Tensor | None = None,
+    ) -> Losses:
+        """Compare images and texts with each other and with their cells.
+
+        Exchanged images matter to the losses alone, so the exchange happens here, among embeddings.
+
+        Args:
+            image: ``embeds`` (batch, size) and ``geo_logits`` (batch, cells) of the images.
+            text: the same of the texts.
+            image_cells: int64 (batch,), -1 where unknown.
+            text_cells: int64 (batch,), -1 where unknown.
+            pair_targets: (batch,) of 1 and -1.
+        """
+        embeds, logits = image.embeds, image.geo_logits
+        if self.training and pair_targets is None and self._exchanges:
+            rows = embeds if embeds is not None else logits
+            sources, pair_targets = exchange_images(len(rows), self.config.negative_share, rows.device)
+            embeds = embeds[sources] if embeds is not None else None
+            logits = logits[sources] if logits is not None and self._learns_text_cell else logits
+        retrieval_loss = None if embeds is None else self._retrieval_loss(embeds, text.embeds, pair_targets)
+        geo_loss = None
+        if self.cell_loss is not None and self._has_cells(image_cells, text_cells):
+            image_loss = self.cell_loss(logits, text_cells if self._learns_text_cell else image_cells)
+            geo_loss = image_loss + self.cell_loss(text.geo_logits, text_cells)
+        return Losses(self._total(retrieval_loss, geo_loss), retrieval_loss, geo_loss)
+
+    @property
+    def _learns_text_cell(self) -> bool:
+        return self.config.swapped_image_target == "text"
+
+    @property
+    def _exchanges(self) -> bool:
+        pairs = "retrieval" in self.config.tasks or self._learns_text_cell
+        return self.config.retrieval_loss == "cosine_embedding" and pairs
+
+    def _retrieval_loss(
+        self, image_embeds: torch.Tensor, text_embeds: torch.Tensor, pair_targets: torch.Tensor | None
+    ) -> torch.Tensor:
+        if self.logit_scale is None:
+            if pair_targets is None:
+                pair_targets = image_embeds.new_ones(len(image_embeds))
+            return functional.cosine_embedding_loss(image_embeds, text_embeds, pair_targets, self.config.margin)
+        if pair_targets is not None:
+            raise ValueError(
+                f"retrieval_loss={self.config.retrieval_loss!r} takes every other row as a negative and no "
+                "pair_targets: leave them out, or configure retrieval_loss='cosine_embedding'."
+            )
+        scale = self.logit_scale.float().exp().clamp(max=LARGEST_SCALE)
+        if self.logit_bias is None:
+            return info_nce(image_embeds, text_embeds, scale)
+        return siglip_loss(image_embeds, text_embeds, scale, self.logit_bias.float())
+
+    def _has_cells(self, image_cells: torch.Tensor | None, text_cells: torch.Tensor | None) -> bool:
+        complete = image_cells is not None and text_cells is not None
+        if self.training and not complete:
+            raise ValueError(
+                "the geo task trains on image_cells and text_cells, int64 (batch,), and the batch lacks them: pass "
+                "both, or configure tasks=('retrieval',)."
+            )
+        return complete
+
+    def _total(self, retrieval_loss: torch.Tensor | None, geo_loss: torch.Tensor | None) -> torch.Tensor | None:
+        """Weigh the tasks; the one loss itself where there is one task, None where a task lacks its targets."""
+        if len(self.config.tasks) == 1:
+            return retrieval_loss if geo_loss is None else geo_loss
+        if retrieval_loss is None or geo_loss is None:
+            return None
+        if self.weighting is not None:
+            return self.weighting([retrieval_loss, geo_loss])
+        weights = self.config.loss_weights if self.config.loss_weighting == "fixed" else (1.0, 1.0)
+        return weights[0] * retrieval_loss + weights[1] * geo_loss
+
+
+def exchange_images(batch_size: int, share: float, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Choose which rows of a batch get another row's image.
+
+    The published sampler replaces every second image by that of another entity. Here the chosen rows pass their images
+    on along one random cycle through the batch, so that none keeps its own.
+
+    Args:
+        batch_size: rows of the batch; with a single one there is nobody to exchange with.
+        share: share of the rows that get another image, rounded to whole rows.
+        device: where the result is needed.
+
+    Returns:
+        ``sources`` int64 (batch,), the row whose image each row gets, and ``pair_targets`` float32 (batch,), 1 where
+        that is its own and -1 where not.
+    """
+    cycle = torch.randperm(batch_size, device=device)
+    chosen = cycle[: round(share * batch_size) if batch_size > 1 else 0]
+    successors = torch.empty_like(cycle).scatter_(0, cycle, cycle.roll(-1))
+    pair_targets = torch.ones(batch_size, device=device).index_fill(0, chosen, -1.0)
+    own = torch.arange(batch_size, device=device)
+    return torch.where(pair_targets > 0, own, successors), pair_targets
