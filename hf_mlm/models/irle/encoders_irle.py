@@ -7,8 +7,9 @@ import os
 from typing import Any
 
 import torch
+import transformers  # AutoModel only when called: importing it registers IR+LE, which needs this module to be finished
 from torch import nn
-from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
 
 from hf_mlm.models.layers.pooling import masked_mean, pool_image
 
@@ -23,7 +24,7 @@ class ImageEncoder(nn.Module):
 
     def __init__(self, config: PreTrainedConfig, model: PreTrainedModel | None = None):
         super().__init__()
-        self.model = _sharing_config(AutoModel.from_config(config) if model is None else model, config)
+        self.model = _sharing_config(transformers.AutoModel.from_config(config) if model is None else model, config)
 
     def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
         """Map (batch, channels, height, width) to (batch, hidden)."""
@@ -40,7 +41,7 @@ class TextEncoder(nn.Module):
 
     def __init__(self, config: PreTrainedConfig, model: PreTrainedModel | None = None):
         super().__init__()
-        self.model = _sharing_config(AutoModel.from_config(config) if model is None else model, config)
+        self.model = _sharing_config(transformers.AutoModel.from_config(config) if model is None else model, config)
         if "add_pooling_layer" in inspect.signature(type(self.model).__init__).parameters:
             self.model.pooler = None  # the model's own way to go without; its weights would get no gradient
 
@@ -57,8 +58,8 @@ def load_encoder(name_or_path: str | os.PathLike[str], part: str) -> PreTrainedM
         name_or_path: a local folder or a repository of the Hub.
         part: where a pair's configuration keeps the wanted half, such as ``"vision_config"``.
     """
-    config = AutoConfig.from_pretrained(name_or_path)
-    return AutoModel.from_pretrained(name_or_path, config=getattr(config, part, config))
+    config = transformers.AutoConfig.from_pretrained(name_or_path)
+    return transformers.AutoModel.from_pretrained(name_or_path, config=getattr(config, part, config))
 
 
 def _sharing_config(model: Any, config: PreTrainedConfig) -> Any:
