@@ -116,7 +116,7 @@ def _refuse_stripped(rows: Sequence[Any]) -> None:
     found = ", ".join(rows[0]) if isinstance(rows[0], Mapping) else type(rows[0]).__name__
     raise ValueError(
         f"the collator needs whole rows of mlm, with their entity_id, and got {found}: set "
-        "remove_unused_columns=False in TrainingArguments, or the Trainer takes away what the model has no argument for."
+        "remove_unused_columns=False in TrainingArguments, or the Trainer takes away what the model does not ask for."
     )
 
 

@@ -1,0 +1,89 @@
+"""What a training run of IR+LE is told: about data and model here, about optimisation by ``TrainingArguments``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from transformers import TrainingArguments
+
+
+LOWER_IS_BETTER = ("loss", "medR", "km")  # endings of metric names
+
+
+def _setting(default: Any, text: str) -> Any:
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass
+class IRLEArguments:
+    """Data and model of a run; every field is a key of a recipe and a flag of ``hf-mlm train irle``.
+
+    Raises:
+        ValueError: if what must be a mapping is none.
+    """
+
+    dataset: str = _setting("demo", "configuration of the dataset mlm: demo, irle, irle-gr")
+    data_dir: str | None = _setting(None, "folder of the dataset's files; demo needs none")
+    dataset_options: dict | str | None = _setting(None, "further settings of the dataset, such as {size: 2000}")
+    views: str = _setting(
+        "random", "images, summaries and classes shown in training: random, or first as in evaluation"
+    )
+    features_on_device: bool = _setting(False, "keep precomputed features in the accelerator's memory")
+    model: dict | str | None = _setting(None, "settings of IRLEConfig, such as {retrieval_loss: info_nce}")
+    reference: bool = _setting(False, "start from IRLEConfig.reference(), the published code's behaviour")
+    image_encoder: dict | str | None = _setting(None, "raw images: folder of a vision model, or its configuration")
+    text_encoder: dict | str | None = _setting(None, "raw texts: folder of a text model, or its configuration")
+    image_processor: dict | str | None = _setting(None, "raw images: folder or settings; the encoder's when omitted")
+    tokenizer: str | None = _setting(None, "raw texts: folder; the encoder's, or one learned on the summaries")
+    vocabulary_size: int = _setting(8000, "entries of a tokenizer learned on the training summaries")
+    pool_size: int = _setting(500, "candidates that retrieval is measured among")
+    pools: int = _setting(10, "seeded draws of that many candidates")
+
+    def __post_init__(self) -> None:
+        self.dataset_options = _mapping("dataset_options", self.dataset_options)
+        self.model = _mapping("model", self.model)
+        for name in ("image_encoder", "text_encoder", "image_processor"):
+            value = getattr(self, name)
+            if isinstance(value, str) and value.startswith("{"):
+                setattr(self, name, _mapping(name, value))
+
+
+@dataclass
+class IRLETrainingArguments(TrainingArguments):
+    """``TrainingArguments`` with the defaults that IR+LE needs, for `IRLETrainer` and the plain Trainer alike.
+
+    The targets of IR+LE are called cells, not labels, so a Trainer must be told their names to compute metrics; rows
+    of ``mlm`` have columns that only the collator reads; and a median rank or a distance is better when lower.
+
+    Example:
+        >>> arguments = IRLETrainingArguments("runs/try", metric_for_best_model="mean_medR")
+        >>> arguments.greater_is_better, arguments.remove_unused_columns
+        (False, False)
+    """
+
+    label_names: list[str] | None = field(
+        default_factory=lambda: ["image_cells", "text_cells"],
+        metadata={"help": "targets that metrics are computed on"},
+    )
+    remove_unused_columns: bool = _setting(False, "whether to hide from the collator what the model does not read")
+
+    def __post_init__(self) -> None:
+        lower_is_better = str(self.metric_for_best_model).endswith(LOWER_IS_BETTER)
+        if lower_is_better and self.greater_is_better is None:
+            self.greater_is_better = False
+        super().__post_init__()
+        if self.device.type == "cpu":
+            self.dataloader_pin_memory = False  # there is nothing to pin for, and torch would warn of it
+
+
+def _mapping(name: str, value: dict | str | None) -> dict[str, Any]:
+    """A mapping, given as one or as JSON."""
+    try:
+        found = json.loads(value) if isinstance(value, str) else value or {}
+    except ValueError:
+        found = value
+    if not isinstance(found, dict):
+        raise ValueError(f"{name}={value!r} must be a mapping from names to values, such as {{size: 2000}}.")
+    return found

@@ -1,0 +1,143 @@
+"""Train IR+LE: the whole story, from settings to a model with its test figures.
+
+Running the same command again goes on where it stopped, whatever stopped it. The output folder then holds the model of
+the best epoch by validation with its processor, ``settings.yaml``, ``all_results.json`` and the last checkpoints.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from datasets import Dataset, DatasetDict, load_dataset
+from transformers import set_seed
+from transformers.utils import logging
+
+from hf_mlm.data.collators import DataCollatorForRetrievalAndGeo
+from hf_mlm.data.features import FeatureTable
+from hf_mlm.data.samplers import ViewRule
+from hf_mlm.models.irle import IRLEProcessor
+from hf_mlm.training.arguments import IRLEArguments, IRLETrainingArguments
+from hf_mlm.training.building import build_model, build_processor, has_features
+from hf_mlm.training.checkpoints import last_complete_checkpoint
+from hf_mlm.training.evaluation import RetrievalAndGeoMetrics, write_json
+from hf_mlm.training.settings import refuse_other_settings, save_settings
+from hf_mlm.training.trainer import IRLETrainer
+
+
+logger = logging.get_logger(__name__)
+
+
+@dataclass
+class Run:
+    """A finished run.
+
+    Args:
+        trainer: with the best model, the processor (``processing_class``) and the history (``state.log_history``).
+        dataset: all splits, as rows.
+        results: figures of training, of validation (``eval_…``) and, where there is one, of the test split.
+    """
+
+    trainer: IRLETrainer
+    dataset: DatasetDict
+    results: dict[str, float]
+
+
+def train(arguments: IRLEArguments, training_arguments: IRLETrainingArguments) -> Run:
+    """Train a model, choose its best checkpoint on validation, and score that once on the test split.
+
+    Args:
+        arguments: data and model.
+        training_arguments: optimisation, evaluation and saving; ``output_dir`` is where the run lives.
+
+    Raises:
+        ValueError: if settings do not fit the dataset, or ``output_dir`` holds a run with other settings.
+    """
+    checkpoint = find_checkpoint(arguments, training_arguments)
+    set_seed(training_arguments.seed)
+    with training_arguments.main_process_first(desc="preparing the dataset"):
+        dataset = load_splits(arguments, training_arguments)
+    if checkpoint and not has_features(dataset["train"]):
+        processor = IRLEProcessor.from_pretrained(checkpoint)
+    else:
+        processor = build_processor(arguments, dataset["train"])
+    model = build_model(arguments, dataset, processor)
+    metrics = RetrievalAndGeoMetrics(model.config, arguments.pool_size, arguments.pools)
+    trainer = IRLETrainer(
+        model,
+        training_arguments,
+        data_collator=DataCollatorForRetrievalAndGeo(processor, arguments.views, seed=training_arguments.seed),
+        train_dataset=as_examples(dataset["train"], arguments, training_arguments, arguments.views),
+        eval_dataset=as_examples(dataset["validation"], arguments, training_arguments),
+        processing_class=processor,
+        compute_metrics=metrics.of(dataset["validation"]),
+        preprocess_logits_for_metrics=metrics.reduce,
+    )
+    results = trainer.train(resume_from_checkpoint=checkpoint).metrics
+    trainer.save_model()
+    results |= trainer.evaluate()
+    if "test" in dataset:
+        trainer.compute_metrics = metrics.of(dataset["test"], resamples=1000)
+        test = as_examples(dataset["test"], arguments, training_arguments)
+        results |= trainer.evaluate(test, metric_key_prefix="test")
+    if trainer.is_world_process_zero():
+        write_json(results, Path(training_arguments.output_dir) / "all_results.json")
+    return Run(trainer, dataset, results)
+
+
+def find_checkpoint(arguments: IRLEArguments, training_arguments: IRLETrainingArguments) -> str | None:
+    """Find where to go on, and note the settings of a run that begins.
+
+    Returns:
+        ``resume_from_checkpoint`` if it is set, else the last whole checkpoint in the output folder, or None.
+
+    Raises:
+        ValueError: if the output folder holds a run with other settings.
+    """
+    output_dir, settings = training_arguments.output_dir, (arguments, training_arguments)
+    checkpoint = training_arguments.resume_from_checkpoint
+    if checkpoint is None:
+        checkpoint = last_complete_checkpoint(output_dir)
+        if checkpoint:
+            refuse_other_settings(settings, output_dir)
+            logger.warning(f"Going on from {checkpoint}.")
+    if training_arguments.should_save:
+        save_settings(settings, output_dir)
+    return checkpoint
+
+
+def load_splits(arguments: IRLEArguments, training_arguments: IRLETrainingArguments) -> DatasetDict:
+    """Load the dataset, as rows of images and texts or of features.
+
+    Raises:
+        ValueError: if there is nothing to train on, or nothing to validate on.
+    """
+    dataset = load_dataset(
+        "mlm", arguments.dataset, data_dir=arguments.data_dir, **cast(dict[str, Any], arguments.dataset_options)
+    )
+    for split in ("train", "validation"):
+        if split not in dataset:
+            raise ValueError(
+                f"the dataset {arguments.dataset!r} has no split {split!r}, only {', '.join(dataset)}: training needs "
+                "train and validation."
+            )
+    return dataset
+
+
+def as_examples(
+    rows: Dataset, arguments: IRLEArguments, training_arguments: IRLETrainingArguments, views: ViewRule = "first"
+) -> Any:
+    """Raw rows as they are, or features as a table of ready batches.
+
+    Raises:
+        ValueError: if features are to stay on the device and worker processes to read them.
+    """
+    if not has_features(rows):
+        return rows
+    if not arguments.features_on_device:
+        return FeatureTable(rows, views, seed=training_arguments.seed)
+    if training_arguments.dataloader_num_workers:
+        raise ValueError("features_on_device needs dataloader_num_workers=0: other processes cannot read them there.")
+    training_arguments.dataloader_pin_memory = False  # batches are on the device already
+    return FeatureTable(rows, views, training_arguments.device, training_arguments.seed)
