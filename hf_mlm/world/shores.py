@@ -29,7 +29,9 @@ def land_sea_mask() -> np.ndarray:
 
 
 def shores(mask: np.ndarray, latitudes: np.ndarray, longitudes: np.ndarray) -> np.ndarray:
-    """Say what water each place lies by: the sea if it or one of its eight neighbour cells is sea, else a lake likewise.
+    """Say what water each place lies by.
+
+    A place is by the sea if its cell of the mask or one of the eight around it is sea, else by a lake likewise.
 
     Args:
         mask: int8 (height, width) as ``land_sea_mask`` gives it.

@@ -1,8 +1,8 @@
-"""Names of countries and of time zones' cities in English, German and French, from the Unicode CLDR (package babel)."""
+"""Countries and time zones' cities in English, German and French, from the Unicode CLDR (package babel)."""
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from hf_mlm.world.sources import require
@@ -11,7 +11,7 @@ from hf_mlm.world.sources import require
 LANGUAGES = ("en", "de", "fr")
 
 
-@lru_cache(maxsize=None)
+@cache
 def country_name(code: str, language: str) -> str:
     """Name of a country or territory.
 
@@ -28,7 +28,7 @@ def country_name(code: str, language: str) -> str:
     return _plain(_locale(language).territories.get(code, ""))
 
 
-@lru_cache(maxsize=None)
+@cache
 def timezone_city(zone: str, language: str) -> str:
     """Name of the city that a time zone is called after, such as "Wien" for Europe/Vienna in German.
 
@@ -41,14 +41,14 @@ def timezone_city(zone: str, language: str) -> str:
     """
     from babel.core import get_global
 
-    aliases: dict[str, str] = get_global("zone_aliases")
-    spellings = [zone] + [old for old, new in aliases.items() if new == zone]  # the CLDR files Kolkata under Calcutta
+    aliases = get_global("zone_aliases")  # the CLDR files Kolkata under Calcutta
+    spellings = [zone, *(old for old, new in aliases.items() if new == zone)]
     zones = _locale(language).time_zones
     cities = [zones[name]["city"] for name in spellings if "city" in zones.get(name, {})]
     return _plain(cities[0] if cities else zone.rpartition("/")[2].replace("_", " "))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _locale(language: str) -> Any:
     require("babel", "babel")
     from babel import Locale
