@@ -69,8 +69,8 @@ class GeoCellPartition:
 
         ``rule="paper"`` starts from the six faces of the cube (level 0), the roots of S2's quadtree, splits each cell
         with more than ``max_entities`` places, down to level 30 if need be, and drops cells with fewer than
-        ``min_entities``. ``rule="authors"`` does what the published code does: it starts from level 2, drops cells
-        with ``min_entities`` or fewer both before and after, and splits no further than level 10.
+        ``min_entities``. ``rule="authors"`` does what the published code does: it starts from level 2, splits no
+        further than level 10, and drops cells with ``min_entities`` or fewer.
 
         Args:
             latitudes: (N,) degrees in [-90, 90].

@@ -3,7 +3,8 @@
 A place is a unit vector; the axis of its largest component names the face; the other two components over that one are
 (u, v) in [-1, 1]; the quadratic transform makes cells of more equal area and gives (s, t) in [0, 1]; leaf cells (i, j)
 are (s, t) in steps of 2^-30. A cell id has to be equal to everyone else's to the last bit, so the operations and their
-order are fixed; where a step is left out, it is exact in binary floating point.
+order are fixed; where a step is left out, it is exact in binary floating point. NumPy 2 takes the sine and cosine of
+float64 from the C library, as Python's ``math`` does, but not the arc tangent.
 """
 
 from __future__ import annotations

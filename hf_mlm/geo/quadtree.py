@@ -21,19 +21,19 @@ class Rule:
     first_level: int
     last_level: int
     drops_equal: bool  # whether a cell with exactly min_entities goes
-    drops_before: bool  # whether sparse cells of the first level go before the splitting too
 
 
 RULES = {
-    "paper": Rule(first_level=0, last_level=s2.MAX_LEVEL, drops_equal=False, drops_before=False),
-    "authors": Rule(first_level=2, last_level=10, drops_equal=True, drops_before=True),
+    "paper": Rule(first_level=0, last_level=s2.MAX_LEVEL, drops_equal=False),
+    "authors": Rule(first_level=2, last_level=10, drops_equal=True),
 }
 
 
 def split(leaves: IdArray, max_entities: int, min_entities: int, rule: Rule) -> tuple[IdArray, IntArray]:
     """Split crowded cells level by level, then drop the sparse and the empty ones.
 
-    The places are sorted once; a cell is then a run of them, and its population two binary searches.
+    The places are sorted once; a cell is then a run of them, and its population two binary searches. The published
+    code drops sparse cells before the splitting too, which changes nothing: they are not split, and go at the end.
 
     Args:
         leaves: (N,) ascending ids of level 30, one for each place.
@@ -44,14 +44,10 @@ def split(leaves: IdArray, max_entities: int, min_entities: int, rule: Rule) -> 
     Returns:
         Ids in ascending order and populations of the cells that stay, both (C,).
     """
-    fewest = max(min_entities + rule.drops_equal, 1)
     cells = s2.FACES
     for _ in range(rule.first_level):
         cells = s2.children(cells).ravel()
     counts = _populations(leaves, cells)
-    if rule.drops_before:
-        cells, counts = cells[counts >= fewest], counts[counts >= fewest]
-
     done: list[tuple[IdArray, IntArray]] = []
     for level in range(rule.first_level, rule.last_level + 1):
         stays = (counts <= max_entities) | (level == rule.last_level)
@@ -61,7 +57,7 @@ def split(leaves: IdArray, max_entities: int, min_entities: int, rule: Rule) -> 
 
     cells, counts = (np.concatenate(column) for column in zip(*done, strict=True))
     order = np.argsort(cells)
-    order = order[counts[order] >= fewest]
+    order = order[counts[order] >= max(min_entities + rule.drops_equal, 1)]
     return cells[order], counts[order]
 
 

@@ -78,7 +78,7 @@ def country_quotas(total: int = 24_000, shares: Mapping[str, float] = EU_POPULAT
             "total has to be at least 1 and the shares per cent of at least 0 with a sum of at most 100, but total is "
             f"{total} and the shares sum to {values.sum():g} with a minimum of {values.min(initial=0):g}."
         )
-    # Rounding first: 0.29 per cent of 10,000 is 29, although it is 28.999999999999996 in binary.
+    # Rounding first: 2.07 per cent of 30,000 is 621, although the product of floats is 620.9999999999999.
     return {country: int(round(share * total / 100, 6)) for country, share in shares.items()}
 
 

@@ -126,6 +126,7 @@ def test_files_of_other_kinds_are_refused(tmp_path):
         ([], "at least one cell"),
         (["47c", "47b"], "Cells 0 and 1, '47c' and '47b', overlap or are out of order"),
         (["1", "47b", "47b"], "Cells 1 and 2"),
+        (["47bee1bcb3f6a0c1"] * 2, "Cells 0 and 1"),  # of level 30
         (["479", "47b", "47bee1"], "Cells 1 and 2, '47b' and '47bee1', overlap"),
         (["47b", "zz"], "Row 1: 'zz' is no S2 token"),
     ],

@@ -99,7 +99,8 @@ def test_tokens_read_back_and_sort_like_ids(cells):
         ("", "Row 1: '' is no S2 token"),
         ("47 b", "Row 1: '47 b' is no S2 token"),
         (71, "Row 1: 71 is no S2 token"),
-        ("c", r"Row 1: .* \(hexadecimal c000000000000000\) is no S2 cell id"),  # a seventh face
+        ("d", r"Row 1: .* \(hexadecimal d000000000000000\) is no S2 cell id"),  # a seventh face
+        ("f", "Row 1: .* is no S2 cell id"),  # an eighth
         ("47a", "Row 1: .* is no S2 cell id"),  # ends with a one between two levels
         ("0", "Row 1: .* is no S2 cell id"),
     ],
