@@ -17,12 +17,14 @@ import pyarrow as pa
 from datasets import ClassLabel, Features, Image, List, Value
 from datasets.exceptions import DatasetGenerationError
 
+from hf_mlm.data.download import download
 from hf_mlm.data.formats.feature_source import open_features
 from hf_mlm.data.formats.feature_table import FeatureSpec, arrow_type
 from hf_mlm.data.formats.layout import Layout, find_layout
 from hf_mlm.data.formats.raw_json import LANGUAGES
 from hf_mlm.data.formats.raw_source import CellSettings, open_raw
 from hf_mlm.data.formats.world_shard import WorldSettings, build_world, world_shards
+from hf_mlm.data.zenodo import RECORD
 
 
 class BadRowError(DatasetGenerationError, ValueError):
@@ -54,6 +56,7 @@ class MLMConfig(datasets.BuilderConfig):
         hints: whether summaries of the ``demo`` name country and region.
     """
 
+    data_files: Any = None
     dtype: str = "float32"
     seed: int = 0
     max_entities: int = 500
@@ -133,9 +136,7 @@ class MLM(datasets.ArrowBasedBuilder):
 
     def _open_files(self, dl_manager: Any) -> tuple[Features, Mapping[str, Sequence[Shard]]]:
         config = self.config
-        if config.data_dir is None:
-            raise NotImplementedError
-        layout = config.find()
+        layout = config.find() if config.data_dir else find_layout(self._download(dl_manager), config.name)
         if layout.raw:
             cells = (
                 None if config.name == "mlm" else CellSettings(config.max_entities, config.min_entities, config.rule)
@@ -144,6 +145,10 @@ class MLM(datasets.ArrowBasedBuilder):
             return raw_features(raw.cell_tokens), raw.splits
         source = open_features(layout, config.dtype, config.seed)
         return vector_features(source.spec, config.dtype), source.splits
+
+    def _download(self, dl_manager: Any) -> Path:
+        downloads = dl_manager.download_config.cache_dir or datasets.config.DOWNLOADED_DATASETS_PATH
+        return download(self.config.name, Path(downloads, f"zenodo-{RECORD}", self.config.name))
 
 
 def raw_features(cell_tokens: Sequence[str] | None) -> Features:

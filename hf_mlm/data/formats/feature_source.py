@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,9 @@ from hf_mlm.data.splits import SPLITS, hash_split
 ROWS_PER_SHARD = 4096
 
 
+FeatureShard: TypeAlias = HDF5Shard | ParquetShard
+
+
 @dataclass(frozen=True)
 class FeatureSource:
     """Feature rows by split.
@@ -29,7 +33,7 @@ class FeatureSource:
     """
 
     spec: FeatureSpec
-    splits: dict[str, Sequence[HDF5Shard | ParquetShard]]
+    splits: dict[str, Sequence[FeatureShard]]
 
 
 def open_features(
@@ -54,7 +58,7 @@ def open_features(
         return FeatureSource(spec, {split: shards for split, shards in parquet.items() if shards})
     spec, ids = _read_ids(layout, seed)
     check_unique(np.concatenate(list(ids.values())).tolist(), f"{layout.folder}, all splits together")
-    splits: dict[str, Sequence[HDF5Shard | ParquetShard]] = {
+    splits: dict[str, Sequence[FeatureShard]] = {
         split: [
             HDF5Shard(layout.splits.get(split) or _whole(layout), part, spec, dtype)
             for part in np.split(rows, range(rows_per_shard, len(rows), rows_per_shard))

@@ -213,6 +213,9 @@ class HDF5Shard:
     spec: FeatureSpec
     dtype: str = "float32"
 
+    def __len__(self) -> int:
+        return len(self.ids)
+
     def tables(self) -> Iterator[pa.Table]:
         """The rows, a few hundred at a time.
 

@@ -41,20 +41,22 @@ class Manifest:
         source: names, sizes and times of the files that were converted.
         dtype: type of the vectors.
         spec: what the rows have in common.
-        planned: number of shards of each split.
+        planned: number of rows of each shard, by split.
         shards: finished shards by split, in order.
     """
 
     source: str
     dtype: str
     spec: FeatureSpec
-    planned: dict[str, int]
+    planned: dict[str, list[int]]
     shards: dict[str, list[ShardEntry]] = field(default_factory=dict)
 
     @property
     def is_complete(self) -> bool:
         """Whether every planned shard is finished."""
-        return all(len(self.shards.get(split, [])) == count for split, count in self.planned.items())
+        return all(
+            [len(entry.rows) for entry in self.shards.get(split, [])] == rows for split, rows in self.planned.items()
+        )
 
     @classmethod
     def load(cls, path: Path) -> Manifest:
@@ -97,6 +99,9 @@ class ParquetShard:
     path: Path
     spec: FeatureSpec
     dtype: str = "float32"
+
+    def __len__(self) -> int:
+        return int(pq.read_metadata(self.path).num_rows)
 
     def tables(self) -> Iterator[pa.Table]:
         """The rows, a few hundred at a time.
