@@ -84,3 +84,31 @@ def feature_rows() -> Callable[..., Any]:
         return Dataset.from_list(rows, features=Features({**lists, **names}))
 
     return make
+
+
+IRLE_SPLITS = {"train": 96, "val": 30, "test": 30}
+
+
+@pytest.fixture(scope="session")
+def irle_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The authors' final HDF5 files in small: image and text of an entity share a hidden vector that tells the cell."""
+    h5py = pytest.importorskip("h5py")
+    folder = tmp_path_factory.mktemp("irle")
+    generator = np.random.default_rng(7)
+    centers = generator.normal(size=(5, 4))  # hidden vectors of five cells
+    mixers = {name: generator.normal(size=(4, width)) for name, width in (("images", 8), ("summaries", 6))}
+    entity = 0
+    for split, size in IRLE_SPLITS.items():
+        with h5py.File(folder / f"{split}.h5", "w") as file:
+            file["ids"] = np.arange(entity, entity + size)
+            for entity in range(entity, entity + size):  # noqa: B020, B007
+                cell = int(generator.integers(5))
+                hidden = centers[cell] + 0.5 * generator.normal(size=4)
+                for name, mixer in mixers.items():
+                    noise = 0.1 * generator.normal(size=(generator.integers(1, 4), mixer.shape[1]))
+                    file[f"{entity}_{name}"] = (hidden @ mixer + noise).astype(np.float32)
+                file[f"{entity}_classes"] = generator.normal(size=(1, 6)).astype(np.float32)
+                file[f"{entity}_onehot"] = np.eye(5, dtype=np.float32)[cell]
+                file[f"{entity}_coordinates"] = np.float32([10 * cell, 20 * cell])
+            entity += 1
+    return folder

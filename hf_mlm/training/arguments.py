@@ -8,6 +8,8 @@ from typing import Any
 
 from transformers import TrainingArguments
 
+from hf_mlm.data.samplers import ViewRule
+
 
 LOWER_IS_BETTER = ("loss", "medR", "km")  # endings of metric names
 
@@ -27,9 +29,7 @@ class IRLEArguments:
     dataset: str = _setting("demo", "configuration of the dataset mlm: demo, irle, irle-gr")
     data_dir: str | None = _setting(None, "folder of the dataset's files; demo needs none")
     dataset_options: dict | str | None = _setting(None, "further settings of the dataset, such as {size: 2000}")
-    views: str = _setting(
-        "random", "images, summaries and classes shown in training: random, or first as in evaluation"
-    )
+    views: ViewRule = _setting("random", "images, summaries, classes to train on; first: the same as in evaluation")
     features_on_device: bool = _setting(False, "keep precomputed features in the accelerator's memory")
     model: dict | str | None = _setting(None, "settings of IRLEConfig, such as {retrieval_loss: info_nce}")
     reference: bool = _setting(False, "start from IRLEConfig.reference(), the published code's behaviour")
@@ -71,7 +71,7 @@ class IRLETrainingArguments(TrainingArguments):
 
     def __post_init__(self) -> None:
         lower_is_better = str(self.metric_for_best_model).endswith(LOWER_IS_BETTER)
-        if lower_is_better and self.greater_is_better is None:
+        if lower_is_better and vars(self)["greater_is_better"] is None:
             self.greater_is_better = False
         super().__post_init__()
         if self.device.type == "cpu":

@@ -22,6 +22,8 @@ class IRLETrainer(Trainer):
     use ``data_collator.evaluation()``, so that every epoch sees the same images and summaries.
     """
 
+    data_collator: Any
+
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self._training_losses = LossMeans()
@@ -60,7 +62,7 @@ class IRLETrainer(Trainer):
 
     @contextmanager
     def _evaluation_collator(self) -> Iterator[None]:
-        training: Any = self.data_collator
+        training = self.data_collator
         self.data_collator = training.evaluation()
         try:
             yield
