@@ -18,7 +18,8 @@ from transformers import HfArgumentParser
 RECIPES = Path(__file__).parent / "recipes"
 SETTINGS_NAME = "settings.yaml"
 # What may differ between a run and its continuation without changing its result.
-FREE_SETTINGS = ("output_dir", "resume_from_checkpoint", "disable_tqdm", "report_to", "logging_dir", "run_name")
+FREE_SETTINGS = ("output_dir", "disable_tqdm", "report_to", "run_name")
+UNSAVED_SETTINGS = ("resume_from_checkpoint", "hub_token")
 
 
 class SettingsParser(HfArgumentParser):
@@ -191,7 +192,7 @@ def _changed(objects: Sequence[Any]) -> dict[str, Any]:
         fresh = type(settings)()
         for field in dataclasses.fields(settings):
             value = getattr(settings, field.name)
-            if field.init and value != getattr(fresh, field.name):
+            if field.init and field.name not in UNSAVED_SETTINGS and value != getattr(fresh, field.name):
                 changed[field.name] = json.loads(json.dumps(value, default=str))
     return changed
 
