@@ -23,15 +23,14 @@ def resampled_weights(size: int, resamples: int, seed: int) -> Iterator[npt.NDAr
         yield np.bincount(generator.integers(size, size=size), minlength=size)  # (size,)
 
 
-def percentile_interval(values: npt.ArrayLike, level: float = 0.95) -> tuple[float, float]:
-    """Return the central interval that holds ``level`` of the values.
+def percentile_interval(values: npt.ArrayLike) -> tuple[float, float]:
+    """Return the central interval that holds 95 % of the values.
 
     Example:
-        >>> percentile_interval(range(101))
-        (2.5, 97.5)
+        >>> percentile_interval(range(41))
+        (1.0, 39.0)
     """
-    tail = (1 - level) / 2
-    low, high = np.quantile(np.asarray(values, np.float64), [tail, 1 - tail])
+    low, high = np.quantile(np.asarray(values, np.float64), [0.025, 0.975])
     return float(low), float(high)
 
 
@@ -70,11 +69,11 @@ def paired_bootstrap(
     both = np.concatenate([a, b], axis=1)  # (N, 6)
     sums = np.stack([weights @ both for weights in resampled_weights(len(both), resamples, seed)])
     differences = _f1_difference(sums)  # (resamples,)
-    tail = min(np.count_nonzero(differences <= 0), np.count_nonzero(differences >= 0))
+    tail = int(min(np.count_nonzero(differences <= 0), np.count_nonzero(differences >= 0)))
     return {
         "difference": float(_f1_difference(both.sum(axis=0))),
         "interval": percentile_interval(differences),
-        "p_value": min(1.0, 2 * (tail + 1) / (resamples + 1)),
+        "p_value": min(1.0, 2.0 * (tail + 1) / (resamples + 1)),
     }
 
 

@@ -138,20 +138,23 @@ class EntityTally:
             by_type[name] += counts
             if group is not None:
                 by_group[group] += counts
+        names = sorted(by_type)
+        micro = sum(by_type.values(), _zeros())
+        scores = _scores([micro, *(by_type[name] for name in names), *by_group.values()])
         return {
-            **_scores(sum(by_type.values(), _zeros())),
-            "by_type": {name: _scores(by_type[name]) for name in sorted(by_type)},
-            "by_group": {group: _scores(counts) for group, counts in by_group.items()},
+            **scores[0],
+            "by_type": dict(zip(names, scores[1:], strict=False)),
+            "by_group": dict(zip(by_group, scores[1 + len(names) :], strict=True)),
         }
 
     def _add(self, mode: Mode, group: Hashable, name: str, counts: Counts) -> None:
         self.counts[mode][group, name] = self.counts[mode].get((group, name), 0) + counts
 
 
-def _group_rows(groups: Sequence[Hashable] | None, size: int) -> tuple[list[Any], npt.NDArray[np.int64]]:
+def _group_rows(groups: Sequence[Hashable] | None, size: int) -> tuple[list[Any], npt.NDArray[np.int64] | None]:
     """Number the sentences' groups in the order of their first appearance."""
     if groups is None:
-        return [None], np.zeros(size, np.int64)
+        return [None], None
     if len(groups) != size:
         raise ValueError(f"there are {len(groups)} groups for {size} sentences; give one for each.")
     numbering = Numbering()
@@ -163,6 +166,8 @@ def _zeros() -> Counts:
     return np.zeros(3, np.int64)
 
 
-def _scores(counts: Counts) -> dict[str, Any]:
-    precision, recall, f1 = (float(score) for score in precision_recall_f1(counts))
-    return {"precision": precision, "recall": recall, "f1": f1, "support": int(counts[2])}
+def _scores(counts: list[Counts]) -> list[dict[str, Any]]:
+    table = np.stack(counts)
+    columns = (*precision_recall_f1(table), table[:, 2])
+    keys = ("precision", "recall", "f1", "support")
+    return [dict(zip(keys, row, strict=True)) for row in zip(*(column.tolist() for column in columns), strict=True)]

@@ -22,8 +22,8 @@ def ranks(queries: npt.ArrayLike, gallery: npt.ArrayLike, ties: Ties = "average"
     Args:
         queries: (N, D) floats; row i's true match is row i of ``gallery``.
         gallery: (N, D) floats.
-        ties: where the match stands among candidates of exactly equal similarity: in their middle (``"average"``, so
-            that collapsed embeddings score (N + 1) / 2 and not 1), first (``"optimistic"``) or last (``"pessimistic"``).
+        ties: where the match stands among candidates of exactly equal similarity: in their middle (``"average"``:
+            collapsed embeddings score (N + 1) / 2, not 1), first (``"optimistic"``) or last (``"pessimistic"``).
 
     Returns:
         (N,) float64; 1 is best, N is worst.
@@ -33,7 +33,7 @@ def ranks(queries: npt.ArrayLike, gallery: npt.ArrayLike, ties: Ties = "average"
 
     Example:
         >>> ranks([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]], [[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]])
-        array([1. , 2. , 2. ])
+        array([1., 2., 2.])
         >>> ranks([[1.0, 0.0]] * 5, [[0.0, 1.0]] * 5)
         array([3., 3., 3., 3., 3.])
     """
@@ -69,7 +69,7 @@ class _Matcher:
     """Counts candidates above, and not below, each true match.
 
     A true match's similarity comes from matrix products of the same kind as all others, because a differently rounded
-    one would put every match of nearly collapsed embeddings first or last. Rows that are equal are ties by decree: their
+    one would put every match of nearly collapsed embeddings first or last. Equal rows are ties by decree: their
     products may differ in the last bit with their place in the matrix.
     """
 
@@ -124,9 +124,7 @@ def as_embeddings(values: npt.ArrayLike, name: str) -> npt.NDArray[Any]:
     """
     array = np.asarray(values)
     if array.ndim != 2 or 0 in array.shape:
-        raise ValueError(
-            f"{name} has the shape {array.shape}; give a matrix (rows, dimensions) with at least one row."
-        )
+        raise ValueError(f"{name} has the shape {array.shape}; give a matrix (N, D) with at least one row.")
     if array.dtype.kind not in "fiu":
         raise ValueError(f"{name} has the dtype {array.dtype}; give real numbers.")
     wide = array.dtype.kind != "f" or array.itemsize >= 8

@@ -48,7 +48,7 @@ def retrieval_report(
     Example:
         >>> report = retrieval_report(np.eye(4), np.eye(4)[[0, 1, 3, 2]], ks=(1, 2))
         >>> report["image_to_text"]["medR"], report["image_to_text"]["R@1"], report["text_to_image"]["full"]["MRR"]
-        (1.75, 0.5, 0.7)
+        (2.0, 0.5, 0.6666666666666667)
     """
     images, texts = as_embeddings(image_embeds, "image_embeds"), as_embeddings(text_embeds, "text_embeds")
     _check(images, texts, ks, resamples)
@@ -76,7 +76,7 @@ def sample_pools(gallery_size: int, sample_size: int, repeats: int, seed: int) -
     """Draw the pools that a report is computed on, each without replacement.
 
     Returns:
-        (repeats, sample_size) int64 rows of the gallery; (1, gallery_size) where the gallery is not larger than a pool.
+        (repeats, sample_size) int64 rows of the gallery; (1, gallery_size) where the gallery is no larger.
 
     Raises:
         ValueError: where ``sample_size`` or ``repeats`` is below 1.

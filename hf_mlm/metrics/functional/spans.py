@@ -10,16 +10,20 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from hf_mlm.metrics.functional.scores import Counts
-from hf_mlm.metrics.functional.tagging import Numbering, TagPair
+from hf_mlm.metrics.functional.tagging import OUTSIDE, Numbering, TagPair
 
 
 Mode = Literal["lenient", "strict"]
+Integers = npt.NDArray[np.signedinteger[Any]]
+
+_BARE = ("O", "B", "I", "E", "S")
+_PREFIXES = ("B-", "I-", "E-", "S-")
 
 
 @dataclass(frozen=True)
@@ -37,18 +41,20 @@ class Reading:
 class Spans:
     """Entities of one row of tags, in order; an entity is known by the position after its last word."""
 
-    ends: npt.NDArray[np.int64]  # (entities,)
-    begins: npt.NDArray[np.int64]  # (entities,)
-    types: npt.NDArray[np.int64]  # (entities,)
+    ends: Integers  # (entities,)
+    begins: Integers  # (entities,)
+    types: Integers  # (entities,)
 
 
-def count_entities(pair: TagPair, mode: Mode, by: npt.NDArray[np.int64], rows: int) -> tuple[list[str], Counts]:
+def count_entities(
+    pair: TagPair, mode: Mode, by: npt.NDArray[np.int64] | None = None, rows: int = 1
+) -> tuple[list[str], Counts]:
     """Count true positives, predicted and gold entities per row and type.
 
     Args:
         pair: N sentences' tags.
         mode: ``"lenient"`` or ``"strict"``.
-        by: (N,) the row that each sentence counts towards.
+        by: (N,) the row that each sentence counts towards; row 0 for all if None.
         rows: how many there are.
 
     Returns:
@@ -57,79 +63,75 @@ def count_entities(pair: TagPair, mode: Mode, by: npt.NDArray[np.int64], rows: i
     Raises:
         ValueError: where ``mode`` is unknown, or strict mode meets a tag that is not IOB2.
     """
-    reading = _reading(pair, mode)
-    gold, predicted = _extract(reading, pair.references), _extract(reading, pair.predictions)
-    shape = (rows, len(reading.type_names))
-    counts = np.zeros((*shape, 3), np.int64)
-    for column, spans in enumerate((_common(gold, predicted, len(pair.references)), predicted, gold)):
-        sentences = np.searchsorted(pair.separators, spans.ends)
-        cells = by[sentences] * shape[1] + spans.types
-        counts[..., column] = np.bincount(cells, minlength=rows * shape[1]).reshape(shape)
-    return reading.type_names, counts
+    if mode not in get_args(Mode):
+        raise ValueError(f"mode={mode!r} is unknown; choose one of {', '.join(get_args(Mode))}.")
+    reading = _lenient(pair) if mode == "lenient" else _strict(pair)
+    outside = pair.names.index(OUTSIDE)
+    gold, predicted = (_extract(reading, tags, outside) for tags in (pair.references, pair.predictions))
+    types = len(reading.type_names)
+    columns = []
+    for spans in (_common(gold, predicted, len(pair.references)), predicted, gold):
+        row = 0 if by is None else by[np.searchsorted(pair.separators, spans.ends)]
+        columns.append(np.bincount(row * types + spans.types, minlength=rows * types).reshape(rows, types))
+    return reading.type_names, np.stack(columns, axis=-1)
 
 
-def _extract(reading: Reading, tags: npt.NDArray[np.int64]) -> Spans:
+def _extract(reading: Reading, tags: npt.NDArray[np.int32], outside: int) -> Spans:
     """Find the entities of (M,) tag ids in which an outside tag follows every sentence."""
-    steps = tags[:-1] * len(reading.types) + tags[1:]  # (M - 1,) into the tables, for the step to each later position
-    starts = np.concatenate([[0], np.flatnonzero(reading.starts.take(steps)) + 1])  # the first run starts at 0
-    ends = np.flatnonzero(reading.ends.take(steps)) + 1
-    begins = starts[np.searchsorted(starts, ends) - 1]  # the last start before each end
-    entities = reading.opens[tags[begins]]
-    ends, begins = ends[entities], begins[entities]
-    return Spans(ends, begins, reading.types[tags[ends - 1]])
+    size = len(reading.types)
+    steps = tags[:-1] * size + tags[1:]  # (M - 1,) into the tables, for the step to each later position
+    busy = np.flatnonzero(steps != outside * size + outside)  # nothing happens from outside to outside
+    steps = steps.take(busy)
+    starting, ending = reading.starts.take(steps), np.flatnonzero(reading.ends.take(steps))
+    starts = np.concatenate([[0], busy.take(np.flatnonzero(starting)) + 1])  # the first run starts at 0
+    earlier: Integers = np.cumsum(starting) - starting  # how many others started before each busy position
+    begins, ends = starts.take(earlier.take(ending)), busy.take(ending) + 1
+    entities = np.flatnonzero(reading.opens.take(tags.take(begins)))
+    ends, begins = ends.take(entities), begins.take(entities)
+    return Spans(ends, begins, reading.types.take(tags.take(ends - 1)))
 
 
 def _common(gold: Spans, predicted: Spans, length: int) -> Spans:
-    """Return the entities that both have: equal begin, end and type."""
-    at = np.full(length, -1)
+    """Return the entities that both have: equal end, begin and type."""
+    at = np.full(length, -1, np.int32)
     at[predicted.ends] = np.arange(len(predicted.ends))
-    match = at[gold.ends]  # (gold entities,) number of the predicted entity with the same end, or -1
-    found = np.flatnonzero(match >= 0)
-    match = match[found]
-    same = (gold.begins[found] == predicted.begins[match]) & (gold.types[found] == predicted.types[match])
-    return Spans(*(values[found[same]] for values in (gold.ends, gold.begins, gold.types)))
+    matches = at.take(gold.ends)  # number of the predicted entity that ends where a gold one does, or -1
+    found = np.flatnonzero(matches >= 0)
+    match, ends, begins, types = (values.take(found) for values in (matches, gold.ends, gold.begins, gold.types))
+    same = np.flatnonzero((begins == predicted.begins.take(match)) & (types == predicted.types.take(match)))
+    return Spans(ends.take(same), begins.take(same), types.take(same))
 
 
-def _reading(pair: TagPair, mode: Mode) -> Reading:
-    if mode not in get_args(Mode):
-        raise ValueError(f"mode={mode!r} is unknown; choose one of {', '.join(get_args(Mode))}.")
-    used = np.bincount(pair.references, minlength=len(pair.names)) + np.bincount(
-        pair.predictions, minlength=len(pair.names)
-    )
-    occurring = [name for name, count in zip(pair.names, used, strict=True) if count]
-    return _strict(pair.names, occurring) if mode == "strict" else _lenient(pair.names, occurring)
-
-
-def _lenient(names: Sequence[str], occurring: Sequence[str]) -> Reading:
-    odd = [name for name in occurring if name[:2] not in ("O", "B", "I", "E", "S", "B-", "I-", "E-", "S-")]
-    if odd:
-        warnings.warn(f"{odd[0]!r} is no entity tag such as 'B-PER'; it is read as seqeval reads it.", stacklevel=4)
-    prefix = np.array([name[0] for name in names])
-    before, after = prefix[:, None], prefix[None, :]
-    type_names, types = _types([name[1:].split("-", maxsplit=1)[-1] or "_" for name in names])
+def _lenient(pair: TagPair) -> Reading:
+    odd = [name for name in pair.names if name not in _BARE and name[:2] not in _PREFIXES]
+    for name in _occurring(pair, odd)[:1]:
+        warnings.warn(f"{name!r} is no entity tag such as 'B-PER'; it is read as seqeval reads it.", stacklevel=2)
+    type_names, types = _types([name[1:].split("-", maxsplit=1)[-1] or "_" for name in pair.names])
     changes = types[:, None] != types[None, :]
-    inside = ~np.isin(prefix, ["O", "."])
-    starts = np.isin(after, ["B", "S"]) | (np.isin(before, ["O", "E", "S"]) & np.isin(after, ["I", "E"]))
-    ends = np.isin(before, ["E", "S"]) | (np.isin(before, ["B", "I"]) & np.isin(after, ["O", "B", "S"]))
-    return Reading(
-        type_names,
-        types,
-        starts=starts | (inside[None, :] & changes),
-        ends=ends | (inside[:, None] & changes),
-        opens=np.ones(len(names), bool),
-    )
+
+    def begins_with(letters: str) -> npt.NDArray[np.bool_]:
+        return np.array([name[0] in letters for name in pair.names])
+
+    inside = ~begins_with("O.")
+    starts = begins_with("BS") | (begins_with("OES")[:, None] & begins_with("IE")) | (inside & changes)
+    ends = begins_with("ES")[:, None] | (begins_with("BI")[:, None] & begins_with("OBS")) | (inside[:, None] & changes)
+    return Reading(type_names, types, starts, ends, opens=np.ones(len(types), bool))
 
 
-def _strict(names: Sequence[str], occurring: Sequence[str]) -> Reading:
-    odd = [name for name in occurring if name[0] not in "OBI"]
-    if odd:
-        raise ValueError(f"strict mode scores IOB2, where the tag {odd[0]!r} does not exist; use mode='lenient'.")
-    prefix = np.array([name[0] for name in names])
-    type_names, types = _types([name[1:].strip("-") or "_" for name in names])
-    inside = np.isin(prefix, ["B", "I"])
-    continues = (types[:, None] == types[None, :]) & inside[:, None] & (prefix == "I")[None, :]
-    starts, ends = inside[None, :] & ~continues, inside[:, None] & ~continues
-    return Reading(type_names, types, starts, ends, opens=prefix == "B")
+def _strict(pair: TagPair) -> Reading:
+    for name in _occurring(pair, [name for name in pair.names if name[0] not in "OBI"]):
+        raise ValueError(f"strict mode scores IOB2, where the tag {name!r} does not exist; use mode='lenient'.")
+    type_names, types = _types([name[1:].strip("-") or "_" for name in pair.names])
+    opens, continuing = (np.array([name[0] == letter for name in pair.names]) for letter in "BI")
+    inside = opens | continuing
+    continues = (types[:, None] == types) & inside[:, None] & continuing
+    return Reading(type_names, types, inside & ~continues, inside[:, None] & ~continues, opens)
+
+
+def _occurring(pair: TagPair, names: list[str]) -> list[str]:
+    """Keep the names that some word has; usually there is none to look for."""
+    ids = {name: pair.names.index(name) for name in names}
+    return [name for name, i in ids.items() if (pair.references == i).any() or (pair.predictions == i).any()]
 
 
 def _types(of_tags: Sequence[str]) -> tuple[list[str], npt.NDArray[np.int64]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import operator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
 from typing import Any
@@ -34,8 +35,8 @@ class TagPair:
     """Reference and predicted tags of N sentences with W words in all, and N separators (M = W + N)."""
 
     names: list[str]  # tag of each id
-    references: npt.NDArray[np.int64]  # (M,)
-    predictions: npt.NDArray[np.int64]  # (M,)
+    references: npt.NDArray[np.int32]  # (M,)
+    predictions: npt.NDArray[np.int32]  # (M,)
     separators: npt.NDArray[np.int64]  # (N,) position of the outside tag that follows each sentence
 
 
@@ -59,72 +60,63 @@ def tag_pair(references: Any, predictions: Any, label_names: Sequence[str] | Non
 
 def _from_strings(references: Any, predictions: Any) -> TagPair:
     numbering = Numbering({OUTSIDE: 0})
-    rows, bounds = [], []
+    rows, ends = [], []
     for values, name in ((references, "references"), (predictions, "predictions")):
-        sentences, separators = _sentences(values, name)
-        numbers = map(numbering.__getitem__, _separated(sentences, OUTSIDE))
-        rows.append(np.fromiter(numbers, np.int64, _total(separators)))
-        bounds.append(separators)
-    _check_lengths(*bounds)
+        row, separators = _laid_out(values, OUTSIDE, name, numbering.__getitem__)
+        rows.append(row)
+        ends.append(separators)
+    _check_lengths(*ends)
     for tag in numbering:
         if not isinstance(tag, str) or not tag:
             raise ValueError(f"the tag {tag!r} is not a tag such as 'B-PER'; with integer ids, pass label_names too.")
-    return TagPair(list(numbering), rows[0], rows[1], bounds[0])
+    return TagPair(list(numbering), rows[0], rows[1], ends[0])
 
 
 def _from_ids(references: Any, predictions: Any, names: list[str]) -> TagPair:
     if OUTSIDE not in names or "" in names:
-        raise ValueError(
-            f"label_names {names} must hold {OUTSIDE!r}, the tag outside all entities, and no empty name."
-        )
-    gold, separators = _flat_ids(references, "references", names.index(OUTSIDE))
-    predicted, predicted_separators = _flat_ids(predictions, "predictions", names.index(OUTSIDE))
+        raise ValueError(f"label_names {names} must hold {OUTSIDE!r}, the tag outside all entities, and no empty one.")
+    outside = names.index(OUTSIDE)
+    gold, separators = _flat_ids(references, outside, "references")
+    predicted, predicted_separators = _flat_ids(predictions, outside, "predictions")
     _check_lengths(separators, predicted_separators)
-    scored = np.flatnonzero(gold != IGNORED)
-    gold, predicted = gold[scored], predicted[scored]
+    scored = np.flatnonzero(gold != IGNORED)  # (M,)
+    gold, predicted = gold.take(scored), predicted.take(scored)
     _check_ids(gold, len(names), "references")
     _check_ids(predicted, len(names), "predictions")
     return TagPair(names, gold, predicted, np.searchsorted(scored, separators))
 
 
-def _flat_ids(values: Any, name: str, outside: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return all ids in one row with the separators, and the separators' positions."""
-    if hasattr(values, "shape"):
-        array = np.asarray(values)
-        if array.ndim != 2 or array.dtype.kind not in "iu":
-            raise ValueError(
-                f"{name} has the shape {array.shape} and dtype {array.dtype}; give integer ids (sentences, words), "
-                "decoded from the logits."
-            )
-        rows, width = array.shape
-        separated = np.full((rows, width + 1), outside, np.int64)
-        separated[:, :width] = array
-        return separated.reshape(-1), np.arange(1, rows + 1) * (width + 1) - 1
-    sentences, separators = _sentences(values, name)
-    try:
-        return np.fromiter(_separated(sentences, outside), np.int64, _total(separators)), separators
-    except (TypeError, ValueError):
+def _flat_ids(values: Any, outside: int, name: str) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+    if not hasattr(values, "shape"):
+        return _laid_out(values, outside, name, operator.index)
+    array = np.asarray(values)
+    if array.ndim != 2 or array.dtype.kind not in "iu":
         raise ValueError(
-            f"{name} must hold integer ids where label_names is given; drop it to score strings."
-        ) from None
+            f"{name} has the shape {array.shape} and dtype {array.dtype}; give integer ids (sentences, words), which "
+            "are decoded from the logits."
+        )
+    rows, width = array.shape
+    separated = np.full((rows, width + 1), outside, np.int32)
+    separated[:, :width] = array
+    return separated.reshape(-1), np.arange(1, rows + 1) * (width + 1) - 1
 
 
-def _sentences(values: Any, name: str) -> tuple[list[Any], npt.NDArray[np.int64]]:
-    """Return the sentences and the positions of their separators once they stand in one row."""
+def _laid_out(
+    values: Any, outside: Any, name: str, number: Callable[[Any], int]
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+    """Put sentences and separators into one row of numbers; return it and where the separators stand."""
     sentences = list(values)
     for i, sentence in enumerate(sentences):
         if isinstance(sentence, str) or not hasattr(sentence, "__len__"):
             raise ValueError(f"{name}[{i}] is {sentence!r}, not a sentence; give a list of tags for each sentence.")
-    lengths = np.fromiter(map(len, sentences), np.int64, len(sentences))
-    return sentences, np.cumsum(lengths + 1) - 1
-
-
-def _separated(sentences: list[Any], outside: Any) -> Iterable[Any]:
-    return chain.from_iterable(chain.from_iterable(zip(sentences, repeat((outside,)), strict=False)))
-
-
-def _total(separators: npt.NDArray[np.int64]) -> int:
-    return int(separators[-1]) + 1 if len(separators) else 0
+    separators = np.cumsum(np.fromiter(map(len, sentences), np.int64, len(sentences)) + 1) - 1
+    tags = chain.from_iterable(chain.from_iterable(zip(sentences, repeat((outside,)), strict=False)))
+    try:
+        return np.fromiter(map(number, tags), np.int32, int(separators[-1:].sum()) + bool(sentences)), separators
+    except TypeError:
+        raise ValueError(
+            f"{name} holds something that is neither all tag strings nor, with label_names, all integer ids."
+        ) from None
 
 
 def _check_lengths(references: npt.NDArray[np.int64], predictions: npt.NDArray[np.int64]) -> None:
@@ -134,7 +126,7 @@ def _check_lengths(references: npt.NDArray[np.int64], predictions: npt.NDArray[n
             "sentences in the same order."
         )
     if not np.array_equal(references, predictions):
-        lengths, predicted = (np.diff(separators, prepend=-1) - 1 for separators in (references, predictions))
+        lengths, predicted = (np.diff(ends, prepend=-1) - 1 for ends in (references, predictions))
         first = int(np.flatnonzero(lengths != predicted)[0])
         raise ValueError(
             f"sentence {first} has {lengths[first]} reference tags and {predicted[first]} predicted ones; give one of "
@@ -142,10 +134,10 @@ def _check_lengths(references: npt.NDArray[np.int64], predictions: npt.NDArray[n
         )
 
 
-def _check_ids(ids: npt.NDArray[np.int64], count: int, name: str) -> None:
+def _check_ids(ids: npt.NDArray[np.int32], count: int, name: str) -> None:
     if len(ids) and not 0 <= ids.min() <= ids.max() < count:
         bad = ids[(ids < 0) | (ids >= count)][0]
         raise ValueError(
-            f"{name} holds the id {bad} at a word that is scored, but label_names has {count} names (0 to {count - 1}); "
-            f"only positions where references is {IGNORED} are left out."
+            f"{name} holds the id {bad} at a scored word, but label_names has {count} names (0 to {count - 1}); only "
+            f"positions where references is {IGNORED} are left out."
         )
