@@ -28,7 +28,7 @@ class FeatureStore:
         self.path = path
         self._h5py = _import_h5py()
         try:
-            self._file = self._h5py.File(path, "r", locking=False)
+            self._file = self._h5py.File(path, "r")
         except OSError as error:
             raise ValueError(
                 f"{path} cannot be opened as HDF5 ({_reason(error)}); the copy is incomplete or no HDF5 file: "
