@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,8 +32,12 @@ def to_rgb(image: Any, name: str = "image") -> Image.Image:
         >>> to_rgb(Image.new("CMYK", (4, 3))).mode
         'RGB'
     """
+    if isinstance(image, dict) and ("bytes" in image or "path" in image):
+        image, name = image.get("bytes") or image.get("path"), image.get("path") or name
+    if isinstance(image, (str, os.PathLike)):
+        name = os.fspath(image)
     try:
-        picture, name = _open(image, name)
+        picture = _open(image, name)
         if getattr(picture, "n_frames", 1) > 1:
             picture.seek(0)
         return _flatten(ImageOps.exif_transpose(picture))
@@ -46,18 +49,16 @@ def to_rgb(image: Any, name: str = "image") -> Image.Image:
         raise ValueError(f"{name} cannot be read as an image ({error}): replace or leave out the file.") from error
 
 
-def _open(image: Any, name: str) -> tuple[Image.Image, str]:
-    if isinstance(image, dict) and ("bytes" in image or "path" in image):
-        return _open(image.get("bytes") or image.get("path"), image.get("path") or name)
+def _open(image: Any, name: str) -> Image.Image:
     if isinstance(image, Image.Image):
-        return image, name
+        return image
     if isinstance(image, (str, os.PathLike)):
-        return Image.open(Path(image)), str(image)
+        return Image.open(image)
     if isinstance(image, (bytes, bytearray)):
-        return Image.open(io.BytesIO(image)), name
+        return Image.open(io.BytesIO(image))
     array = np.asarray(image)
     if array.dtype == np.uint8 and (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))):
-        return Image.fromarray(array), name
+        return Image.fromarray(array)
     raise ValueError(
         f"{name} is a {type(image).__name__}, which is no image: pass a Pillow image, a path, encoded bytes or a "
         "uint8 array (height, width, 3)."

@@ -11,20 +11,23 @@ from torch import nn
 from torch.nn import functional
 
 
-class GatedLinear(nn.Module):
+class GatedLinear(nn.Linear):
     """An LSTM that reads a single step from a zero state.
 
     Its forget gate meets an empty cell and its recurrent weights an empty state, so what is left is
-    ``sigmoid(o) * tanh(sigmoid(i) * tanh(g))`` with i, g, o from one linear layer.
+    ``sigmoid(o) * tanh(sigmoid(i) * tanh(g))`` with i, g, o, of ``size`` each, from one linear layer.
+
+    Args:
+        in_features: width of the input.
+        size: width of the output.
     """
 
-    def __init__(self, in_features: int, out_features: int):
-        super().__init__()
-        self.projection = nn.Linear(in_features, 3 * out_features)
+    def __init__(self, in_features: int, size: int):
+        super().__init__(in_features, 3 * size)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Map (batch, in_features) to (batch, out_features)."""
-        input_gate, candidate, output_gate = self.projection(features).chunk(3, dim=-1)  # (batch, out_features) each
+        """Map (batch, in_features) to (batch, size)."""
+        input_gate, candidate, output_gate = super().forward(features).chunk(3, dim=-1)  # (batch, size) each
         return output_gate.sigmoid() * (input_gate.sigmoid() * candidate.tanh()).tanh()
 
 

@@ -24,8 +24,8 @@ LINEAR_LAYERS = {
 }
 CONVOLUTION = ("image_branch.hidden", "learn_img.embedding.0")
 LSTMS = {
-    "summary_branch.hidden.projection": "learn_sum.embedding.0",
-    "class_branch.hidden.projection": "learn_cls.embedding.0",
+    "summary_branch.hidden": "learn_sum.embedding.0",
+    "class_branch.hidden": "learn_cls.embedding.0",
 }
 
 
@@ -89,8 +89,8 @@ def _without_forget_gate(gates: torch.Tensor) -> torch.Tensor:
 def _check_sizes(ours: Mapping[str, torch.Tensor], config: IRLEConfig) -> None:
     sizes = {
         "image_feature_size": ours["image_branch.hidden.weight"].shape[1],
-        "summary_feature_size": ours["summary_branch.hidden.projection.weight"].shape[1],
-        "class_feature_size": ours["class_branch.hidden.projection.weight"].shape[1],
+        "summary_feature_size": ours["summary_branch.hidden.weight"].shape[1],
+        "class_feature_size": ours["class_branch.hidden.weight"].shape[1],
         "embedding_size": ours["image_branch.hidden.weight"].shape[0],
         "num_geo_cells": ours["geo_head.output.weight"].shape[0],
         "use_classes": True,

@@ -182,9 +182,9 @@ class IRLEForRetrievalAndGeo(PreTrainedModel):
     def _init_weights(self, module: nn.Module) -> None:
         """Start own layers as torch starts the published ones; encoders know their own way."""
         if isinstance(module, nn.Linear):
-            _init_uniform(module, 1 / math.sqrt(module.in_features))
-        elif isinstance(module, GatedLinear):  # as an LSTM, whose bound comes from its width
-            _init_uniform(module.projection, 1 / math.sqrt(module.projection.out_features // 3))
+            fan = module.out_features // 3 if isinstance(module, GatedLinear) else module.in_features
+            init.uniform_(module.weight, -1 / math.sqrt(fan), 1 / math.sqrt(fan))
+            init.uniform_(module.bias, -1 / math.sqrt(fan), 1 / math.sqrt(fan))
         elif isinstance(module, LogVarianceWeighting):
             init.zeros_(module.log_vars)
         elif isinstance(module, IRLEObjective) and module.logit_scale is not None:
@@ -331,8 +331,3 @@ def _checked(name: str, features: torch.Tensor | None, raw: torch.Tensor | None,
         f"{name}_features (batch, {size}) is missing. IR+LE compares images with texts; for one side alone use "
         "encode_images or encode_texts."
     )
-
-
-def _init_uniform(linear: nn.Linear, bound: float) -> None:
-    init.uniform_(linear.weight, -bound, bound)
-    init.uniform_(linear.bias, -bound, bound)

@@ -1,0 +1,225 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModel, BertModel, CLIPConfig, CLIPModel, ResNetModel
+
+from hf_mlm.models.irle import IRLEConfig, IRLEForRetrievalAndGeo
+from tests.models.common import ModelTests, assert_equal
+from tests.models.irle.tiny import IMAGE_ENCODERS, TEXT_ENCODER, feature_batch, feature_config, raw_batch, raw_config
+
+
+class TestCommon(ModelTests):
+    """The common model tests on pixels and token ids."""
+
+    model_class = IRLEForRetrievalAndGeo
+    wrong_settings = [
+        {"margin": "wide"},
+        {"retrieval_loss": "bpr"},
+        {"tasks": ("geo", "geo")},
+        {"tasks": ()},
+        {"dropout": 1.0},
+        {"num_geo_cells": 4},
+        {"cell_tokens": ["47b", "479"]},
+        {"loss_weights": [1.0]},
+        {"embedding_size": 0},
+    ]
+    distributed_settings = [{}, {"retrieval_loss": "info_nce"}, {"retrieval_loss": "siglip"}]
+
+    def config(self, **settings: Any) -> IRLEConfig:
+        return raw_config("vit", **settings)
+
+    def batch(self, rows: int = 4, seed: int = 0) -> dict[str, torch.Tensor]:
+        return raw_batch(rows, seed)
+
+    def target_names(self, batch: dict[str, torch.Tensor]) -> list[str]:
+        return ["image_cells", "text_cells", "pair_targets"]
+
+    def distributed_batch(self, settings: dict[str, Any]) -> dict[str, torch.Tensor]:
+        return without(self.batch(8), *(["pair_targets"] if settings else []))
+
+
+class TestFeatures(TestCommon):
+    """The common model tests on precomputed features, where nothing attends and nothing can be checkpointed."""
+
+    def config(self, **settings: Any) -> IRLEConfig:
+        return feature_config(**settings)
+
+    def batch(self, rows: int = 4, seed: int = 0) -> dict[str, torch.Tensor]:
+        return feature_batch(rows, seed)
+
+    test_attention_implementations_agree = None
+    test_gradient_checkpointing_changes_nothing = None
+    test_two_processes_equal_one = None  # as above, and every start of processes takes long
+
+
+TASKS = [("retrieval", "geo"), ("geo",), ("retrieval",)]
+
+
+def model(config: IRLEConfig) -> IRLEForRetrievalAndGeo:
+    torch.manual_seed(0)
+    return IRLEForRetrievalAndGeo(config)
+
+
+def without(batch: dict[str, torch.Tensor], *names: str) -> dict[str, torch.Tensor]:
+    return {name: values for name, values in batch.items() if name not in names}
+
+
+@pytest.mark.parametrize("loss", ["cosine_embedding", "info_nce", "siglip"])
+@pytest.mark.parametrize("tasks", TASKS)
+def test_every_task_and_loss_trains_what_it_builds(tasks: tuple[str, ...], loss: str) -> None:
+    irle = model(feature_config(tasks=tasks, retrieval_loss=loss))
+    outputs = irle(**without(feature_batch(), "pair_targets"))
+    outputs.loss.backward()
+    assert [name for name, p in irle.named_parameters() if p.grad is None] == []
+    assert (outputs.retrieval_loss is not None, outputs.image_embeds is not None) == ("retrieval" in tasks,) * 2
+    assert (outputs.geo_loss is not None, outputs.text_geo_logits is not None) == ("geo" in tasks,) * 2
+
+
+def test_embeddings_have_unit_length_and_only_reference_texts_do_not() -> None:
+    outputs = model(feature_config())(**feature_batch())
+    for embeds in (outputs.image_embeds, outputs.text_embeds):
+        torch.testing.assert_close(embeds.norm(dim=1), torch.ones(4))
+    reference = IRLEConfig.reference(**feature_config().to_diff_dict() | {"normalize_text_embeds": False})
+    lengths = model(reference)(**feature_batch()).text_embeds.norm(dim=1)
+    assert (lengths - 1).abs().min() > 1e-3
+
+
+def test_a_text_without_classes_is_its_summary() -> None:
+    irle = model(feature_config(use_classes=False)).eval()
+    batch = without(feature_batch(), "class_features")
+    torch.testing.assert_close(irle(**batch).text_embeds, irle.summary_branch(batch["summary_features"]))
+
+
+def test_either_side_alone_is_what_the_pair_gives() -> None:
+    irle, batch = model(feature_config()).eval(), feature_batch()
+    both, image = irle(**batch), irle.encode_images(batch["image_features"])
+    text = irle.encode_texts(batch["summary_features"], batch["class_features"])
+    assert_equal(image, (both.image_embeds, both.image_geo_logits))
+    assert_equal(text, (both.text_embeds, both.text_geo_logits))
+
+
+def test_half_precision_features_are_taken_as_they_come() -> None:
+    irle, batch = model(feature_config()).eval(), feature_batch()
+    half = {name: v.half() if v.is_floating_point() else v for name, v in batch.items()}
+    torch.testing.assert_close(irle(**half).loss, irle(**batch).loss, rtol=1e-2, atol=1e-2)
+
+
+def test_training_draws_negatives_and_evaluation_does_not() -> None:
+    irle, batch = model(feature_config()), without(feature_batch(8), "pair_targets")
+    losses = {irle.train()(**batch).retrieval_loss.item() for _ in range(4)}
+    assert len(losses) > 1
+    matched = irle.eval()(**batch, pair_targets=torch.ones(8)).loss
+    assert_equal(irle(**batch).loss, matched)
+
+
+def test_evaluation_without_cells_has_predictions_and_no_total() -> None:
+    outputs = model(feature_config()).eval()(**without(feature_batch(), "image_cells", "text_cells"))
+    assert outputs.loss is None and outputs.geo_loss is None
+    assert outputs.retrieval_loss is not None and outputs.image_geo_logits is not None
+
+
+@pytest.mark.parametrize("image", list(IMAGE_ENCODERS))
+def test_any_vision_encoder_serves(image: str) -> None:
+    irle = model(raw_config(image)).eval()
+    pooled = irle.image_encoder(raw_batch()["pixel_values"])
+    assert pooled.shape == (4, 8)
+    assert torch.isfinite(irle(**raw_batch()).loss)
+
+
+def test_encoded_features_stand_in_for_raw_input() -> None:
+    irle, batch = model(raw_config()).eval(), raw_batch()
+    features = {"image_features": irle.image_encoder(batch.pop("pixel_values"))}
+    for ours, theirs in (("summary_features", ""), ("class_features", "class_")):
+        ids, mask = batch.pop(f"{theirs}input_ids"), batch.pop(f"{theirs}attention_mask")
+        features[ours] = irle.text_encoder(ids, mask)
+    assert_equal(irle(**features, **batch), irle(**raw_batch()))
+
+
+def test_padding_changes_nothing() -> None:
+    irle, batch = model(raw_config()).eval(), raw_batch()
+    shorter = {name: batch[name][3:, :4] for name in ("input_ids", "attention_mask")}
+    classes = {name: batch[name][3:] for name in ("class_input_ids", "class_attention_mask")}
+    alone = irle.encode_texts(**shorter, **classes)
+    torch.testing.assert_close(alone.embeds, irle(**batch).text_embeds[3:], rtol=1e-5, atol=1e-5)
+
+
+def test_frozen_encoders_stay_as_they_are() -> None:
+    irle = model(raw_config(freeze_encoders=True)).train()
+    before = {name: value.clone() for name, value in irle.image_encoder.state_dict().items()}
+    irle(**raw_batch()).loss.backward()
+    assert_equal(irle.image_encoder.state_dict(), before)  # running statistics of the batch norms included
+    assert all(p.grad is None for p in irle.text_encoder.parameters())
+    assert all(p.grad is not None for p in irle.image_branch.parameters())
+
+
+def test_pretrained_encoders_keep_their_weights(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    image, text = ResNetModel(IMAGE_ENCODERS["resnet"]), BertModel(TEXT_ENCODER, add_pooling_layer=False)
+    image.save_pretrained(tmp_path / "image")
+    text.save_pretrained(tmp_path / "text")
+    irle = IRLEForRetrievalAndGeo.from_encoders_pretrained(
+        tmp_path / "image", tmp_path / "text", embedding_size=6, num_geo_cells=5, freeze_encoders=True
+    )
+    assert_equal(irle.image_encoder.model.state_dict(), image.state_dict())
+    assert_equal(irle.text_encoder.model.state_dict(), text.state_dict())
+    irle.save_pretrained(tmp_path / "irle")
+    assert_equal(AutoModel.from_pretrained(tmp_path / "irle").state_dict(), irle.state_dict())
+
+
+def test_half_of_a_pretrained_pair_serves_as_encoder(tmp_path: Path) -> None:
+    vision = IMAGE_ENCODERS["clip"].to_dict()
+    text = {
+        "hidden_size": 8,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 8,
+        "vocab_size": 9,
+    }
+    pair = CLIPModel(CLIPConfig(vision_config=vision, text_config=text, projection_dim=4))
+    pair.save_pretrained(tmp_path)
+    irle = IRLEForRetrievalAndGeo.from_encoders_pretrained(tmp_path, embedding_size=6, num_geo_cells=5)
+    theirs = pair.vision_model(pixel_values=raw_batch()["pixel_values"]).pooler_output
+    torch.testing.assert_close(irle.eval().image_encoder(raw_batch()["pixel_values"]), theirs)
+
+
+def test_another_number_of_cells_can_be_put_on_a_trained_model(tmp_path: Path) -> None:
+    model(feature_config(cell_tokens=None, num_geo_cells=5)).save_pretrained(tmp_path)
+    irle = IRLEForRetrievalAndGeo.from_pretrained(tmp_path, num_geo_cells=7, ignore_mismatched_sizes=True)
+    assert irle(**feature_batch()).text_geo_logits.shape == (4, 7)
+
+
+def test_new_layers_start_as_torch_starts_the_published_ones() -> None:
+    irle = model(feature_config(image_feature_size=400, summary_feature_size=300, embedding_size=64))
+    lstm = irle.summary_branch.hidden.weight
+    assert lstm.abs().max().item() == pytest.approx(1 / 8, rel=0.01)  # an LSTM's bound is 1 / sqrt(its width)
+    assert irle.image_branch.hidden.weight.abs().max().item() == pytest.approx(1 / 20, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"image_features": None}, "image_features .* is missing"),
+        ({"image_features": None, "pixel_values": torch.zeros(4, 3, 8, 8)}, "no image_encoder_config"),
+        ({"summary_features": torch.zeros(4, 11)}, r"summary_features has shape \(4, 11\).*reads \(batch, 10\)"),
+        ({"class_features": torch.zeros(4, 2, 8)}, "class_features has shape"),
+        ({"text_cells": None}, "image_cells and text_cells"),
+    ],
+)
+def test_a_wrong_input_gets_a_sentence(change: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        model(feature_config()).train()(**{**feature_batch(), **change})
+
+
+def test_in_batch_losses_refuse_pair_targets() -> None:
+    with pytest.raises(ValueError, match="leave them out"):
+        model(feature_config(retrieval_loss="info_nce"))(**feature_batch())
+
+
+def test_forward_compiles_without_a_break() -> None:
+    irle, batch = model(feature_config()).eval(), feature_batch()
+    explanation = torch._dynamo.explain(lambda inputs: irle(**inputs).loss)(batch)
+    assert explanation.graph_break_count == 0

@@ -1,0 +1,48 @@
+"""Whatever is imported first, transformers' Auto classes know the package's models."""
+
+from __future__ import annotations
+
+import pytest
+
+from hf_mlm.registration import MODELS
+from tests.models.common import run_python
+
+
+CHECK = """
+from hf_mlm.registration import MODELS
+from transformers.models.auto import configuration_auto, modeling_auto, processing_auto
+
+def name(cls): return f"{cls.__module__}:{cls.__name__}"
+for model_type, entry in MODELS.items():
+    config = type(configuration_auto.AutoConfig.for_model(model_type))
+    assert name(config) == entry.config, config
+    for auto_class, model in entry.auto_models.items():
+        assert name(getattr(modeling_auto, auto_class)._model_mapping[config]) == model
+    if entry.processor:
+        assert name(processing_auto.PROCESSOR_MAPPING[config]) == entry.processor
+"""
+FIRST_IMPORTS = {
+    "the package, then transformers": ["import hf_mlm"],
+    "transformers, then the package": [
+        "from transformers import AutoConfig, AutoModel, AutoProcessor, AutoTokenizer, Trainer",
+        "import hf_mlm",
+    ],
+    "the models' own modules": [
+        f"import {path.split(':')[0]}"
+        for entry in MODELS.values()
+        for path in (*entry.auto_models.values(), entry.processor, entry.config)
+        if path
+    ],
+    "the processors' modules": [f"import {e.processor.split(':')[0]}" for e in MODELS.values() if e.processor],
+}
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("first", FIRST_IMPORTS.values(), ids=list(FIRST_IMPORTS))
+def test_import_order_does_not_matter(first: list[str]) -> None:
+    run_python(["-c", "\n".join([*first, CHECK])])
+
+
+def test_a_configuration_is_opened_without_any_model() -> None:
+    code = "import hf_mlm, sys; from transformers import AutoConfig; AutoConfig.for_model('irle')"
+    run_python(["-c", f"{code}; assert not any('modeling_irle' in name for name in sys.modules)"])
