@@ -87,7 +87,7 @@ def config_named(name: str) -> str | None:
         ['irle', 'irle-gr', 'irle-gr', 'mlm', None]
     """
     words = re.sub(r"[^a-z0-9]+", "_", name.lower()).replace("ir_le", "irle")
-    if re.search(r"irle_?(gr|eu)|geo_?rep|mlm_gr", words):
+    if re.search(r"(irle|mlm)(_v\d+)?_?(gr|eu)(_|$)|geo_?rep", words):
         return "irle-gr"
     return "irle" if "irle" in words else "mlm" if "mlm" in words else None
 

@@ -13,7 +13,9 @@ def noise(mode: str) -> Image.Image:
     return Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)).convert(mode)
 
 
-@pytest.mark.parametrize("name, mode", [("a.jpg", "RGB"), ("a.jpeg", "CMYK"), ("a.png", "P"), ("a.png", "RGBA"), ("a.gif", "P")])
+@pytest.mark.parametrize(
+    "name, mode", [("a.jpg", "RGB"), ("a.jpeg", "CMYK"), ("a.png", "P"), ("a.png", "RGBA"), ("a.gif", "P")]
+)
 def test_whole_images_pass(name: str, mode: str, tmp_path: Path) -> None:
     noise(mode).save(tmp_path / name)
     check_image(tmp_path / name, "x")

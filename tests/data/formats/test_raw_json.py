@@ -62,7 +62,9 @@ def test_v1(write: Any) -> None:
 
 
 def test_numbers_may_be_numbers_and_an_empty_summary_is_none(write: Any) -> None:
-    (row,) = rows_of(write(V0 | {"id": "Q7", "coordinates": [1.5, -2], "summaries": {"en": "A.", "de": "", "fr": None}}))
+    (row,) = rows_of(
+        write(V0 | {"id": "Q7", "coordinates": [1.5, -2], "summaries": {"en": "A.", "de": "", "fr": None}})
+    )
     assert (row["entity_id"], row["latitude"], row["longitude"]) == ("Q7", 1.5, -2.0)
     assert row["summaries"] == {"en": "A.", "de": None, "fr": None}
 
