@@ -1,0 +1,292 @@
+"""Linear-chain conditional random field (Lafferty et al. 2001): the tagging head of 2M-NER (Equations 15-17)."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import nn
+from torch.autograd.function import once_differentiable
+
+from hf_mlm.models.layers.crf_constraints import iob2_allowed
+from hf_mlm.models.layers.crf_recursions import (
+    Posterior,
+    absorbing_chain,
+    forward_backward,
+    log_forward_backward,
+    widest_score,
+)
+from hf_mlm.models.layers.crf_viterbi import viterbi, viterbi_scan
+
+
+IGNORED = -100
+
+
+class LinearChainCRF(nn.Module):
+    """Scores of tag sequences with start, end and first-order transition scores.
+
+    float16 and bfloat16 emissions are computed in float32. On CPU the values are checked, and Numba is used where it
+    is installed; elsewhere nothing waits for the device, so bad values give the device's own errors or NaN, and
+    transition scores count as at most 120 away from 0. Gradients are analytic, and of first order only.
+
+    Args:
+        num_tags: number of tags.
+        constraints: label names in the order of the tags; ``decode`` then keeps to IOB2. Training is never constrained.
+
+    Raises:
+        ValueError: if ``num_tags`` is not positive, or ``constraints`` are not ``num_tags`` IOB2 names.
+
+    Example:
+        >>> crf = LinearChainCRF(3, constraints=["O", "B-PER", "I-PER"])
+        >>> emissions = torch.tensor([[[0.0, 0.0, 9.0], [0.0, 0.0, 9.0]], [[9.0, 0.0, 0.0], [0.0, 0.0, 0.0]]])
+        >>> mask = torch.tensor([[True, True], [True, False]])
+        >>> crf.decode(emissions, mask)
+        tensor([[   1,    2],
+                [   0, -100]])
+        >>> loss = -crf(emissions, crf.decode(emissions, mask), mask).mean()
+    """
+
+    def __init__(self, num_tags: int, constraints: Sequence[str] | None = None) -> None:
+        super().__init__()
+        if num_tags < 1:
+            raise ValueError(f"num_tags must be at least 1, got {num_tags}.")
+        if constraints is not None and len(constraints) != num_tags:
+            raise ValueError(f"constraints must name each of the {num_tags} tags, got {len(constraints)} names.")
+        self.num_tags = num_tags
+        self.start_transitions = nn.Parameter(torch.empty(num_tags))
+        self.end_transitions = nn.Parameter(torch.empty(num_tags))
+        self.transitions = nn.Parameter(torch.empty(num_tags, num_tags))
+        first, following = (None, None) if constraints is None else iob2_allowed(constraints)
+        self.register_buffer("allowed_first", first, persistent=False)
+        self.register_buffer("allowed_following", following, persistent=False)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw every transition score from U(-0.1, 0.1)."""
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -0.1, 0.1)
+
+    def extra_repr(self) -> str:
+        """What ``repr`` shows."""
+        return f"num_tags={self.num_tags}"
+
+    @torch.compiler.disable
+    def forward(self, emissions: torch.Tensor, tags: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        """Log-likelihood of the tags given the emissions.
+
+        Args:
+            emissions: (batch, length, num_tags) floating point.
+            tags: (batch, length) int64 in [0, num_tags) where ``mask`` is True, anything (-100) elsewhere.
+            mask: (batch, length) bool, False at positions that are no words, which are left out wherever they stand.
+
+        Returns:
+            (batch,) log-likelihoods, 0 for a row without words; float32, or float64 for float64 emissions.
+
+        Raises:
+            ValueError: if shapes disagree or ``mask`` is not bool; on CPU also if a tag under the mask is out of range
+                or an emission under the mask is not finite.
+        """
+        emissions, mask = self._checked(emissions, mask)
+        _check_tags(tags, mask, self.num_tags)
+        order = _left_alignment(mask)
+        if order is not None:
+            emissions, tags, mask = _reorder(emissions, order), tags.gather(1, order), mask.gather(1, order)
+        return _LogLikelihood.apply(emissions, *self._scores(), tags, mask)
+
+    @torch.no_grad()
+    def decode(self, emissions: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        """Tags of the best path, computed on the device of the emissions; it can be exported.
+
+        Args:
+            emissions: (batch, length, num_tags) floating point.
+            mask: (batch, length) bool, False at positions that are no words, which are left out wherever they stand.
+
+        Returns:
+            (batch, length) int64, -100 where ``mask`` is False.
+
+        Raises:
+            ValueError: as ``forward``.
+        """
+        if not torch.compiler.is_exporting():
+            return self._decode(emissions, mask)
+        mask = emissions.new_ones(emissions.shape[:2], dtype=torch.bool) if mask is None else mask
+        scores = (score.detach() for score in self._decoding_scores(emissions.dtype))
+        return viterbi_scan(emissions.detach(), mask, *scores).masked_fill(~mask, IGNORED)
+
+    @torch.no_grad()
+    @torch.compiler.disable
+    def marginals(self, emissions: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        """Probability of each tag at each word, summed over all paths; unconstrained and without gradient.
+
+        Args:
+            emissions: (batch, length, num_tags) floating point.
+            mask: (batch, length) bool, False at positions that are no words, which are left out wherever they stand.
+
+        Returns:
+            (batch, length, num_tags), float32 or float64; rows sum to 1 under the mask and are 0 elsewhere.
+
+        Raises:
+            ValueError: as ``forward``.
+        """
+        emissions, mask = self._checked(emissions, mask)
+        order = _left_alignment(mask)
+        if order is not None:
+            emissions, mask = _reorder(emissions, order), mask.gather(1, order)
+        marginals = _tag_marginals(_posterior(emissions, mask, *self._scores()), emissions)
+        if order is None:
+            return marginals
+        return torch.empty_like(marginals).scatter_(1, order.unsqueeze(2).expand_as(marginals), marginals)
+
+    @torch.compiler.disable
+    def _decode(self, emissions: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+        emissions, mask = self._checked(emissions, mask)
+        order = _left_alignment(mask)
+        if order is not None:
+            emissions, mask = _reorder(emissions, order), mask.gather(1, order)
+        kernels = _compiled_kernels() if emissions.device.type == "cpu" else None
+        best_path = viterbi if kernels is None else kernels.viterbi
+        tags = best_path(emissions.detach(), mask, *self._decoding_scores(emissions.dtype))
+        tags = tags.masked_fill(~mask, IGNORED)
+        return tags if order is None else torch.empty_like(tags).scatter_(1, order, tags)
+
+    def _scores(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        return self.start_transitions, self.transitions, self.end_transitions
+
+    def _decoding_scores(self, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        start, transitions, end = (score.detach().to(dtype) for score in self._scores())
+        if self.allowed_first is not None:
+            start = start.masked_fill(~self.allowed_first, -torch.inf)
+            transitions = transitions.masked_fill(~self.allowed_following, -torch.inf)
+        return start, transitions, end
+
+    def _checked(self, emissions: torch.Tensor, mask: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
+        """Emissions in the precision of the computation, and the mask, after a look at both."""
+        if emissions.dim() != 3 or emissions.shape[2] != self.num_tags:
+            shape = tuple(emissions.shape)
+            raise ValueError(f"emissions must be (batch, length, num_tags={self.num_tags}), got the shape {shape}.")
+        if mask is None:
+            mask = torch.ones(emissions.shape[:2], dtype=torch.bool, device=emissions.device)
+        _check_mask(mask, emissions)
+        _check_finite(emissions, mask)
+        return (emissions.float() if emissions.dtype in (torch.float16, torch.bfloat16) else emissions), mask
+
+
+class _LogLikelihood(torch.autograd.Function):
+    """Log-likelihood whose gradient is the observed minus the expected counts, found in the forward pass."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        emissions: torch.Tensor,
+        start: torch.Tensor,
+        transitions: torch.Tensor,
+        end: torch.Tensor,
+        tags: torch.Tensor,
+        mask: torch.Tensor,
+    ) -> torch.Tensor:
+        posterior = _posterior(emissions, mask, start, transitions, end)
+        counts = posterior.transitions.flatten(1).neg()  # (batch, states * states)
+        states = len(start) + 1
+        path = torch.where(mask, tags, len(start))  # (batch, length), END on the padding
+        following = torch.cat((path[:, 1:], torch.full_like(path[:, :1], len(start))), dim=1)
+        steps = path * states + following
+        counts.scatter_add_(1, steps, counts.new_ones(()).expand_as(steps))
+        words = torch.where(mask, tags, 0).unsqueeze(2)
+        differences = _tag_marginals(posterior, emissions).neg_()
+        differences.scatter_add_(2, words, mask.unsqueeze(2).to(differences.dtype))
+        ctx.save_for_backward(differences, counts)
+        table = torch.cat((transitions, end.unsqueeze(1)), dim=1)  # (tags, states)
+        table = torch.cat((table, table.new_zeros(1, states))).to(counts.dtype)
+        score = emissions.gather(2, words).squeeze(2).masked_fill(~mask, 0).sum(1, dtype=counts.dtype)
+        score += table.flatten()[steps].sum(1) + torch.cat((start, start.new_zeros(1)))[path[:, 0]]
+        return (score - posterior.log_partition).to(emissions.dtype)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        differences, counts = ctx.saved_tensors
+        emissions = gradient.view(-1, 1, 1) * differences  # (batch, length, tags)
+        tags = emissions.shape[2]
+        table = (gradient.to(counts.dtype) @ counts).view(tags + 1, tags + 1)
+        return emissions, emissions[:, 0].sum(0), table[:tags, :tags], table[:tags, tags], None, None
+
+
+def _posterior(
+    emissions: torch.Tensor, mask: torch.Tensor, start: torch.Tensor, transitions: torch.Tensor, end: torch.Tensor
+) -> Posterior:
+    """Run forward–backward by the recursion that suits the device and the size of the transition scores."""
+    device, scores = emissions.device.type, (start, transitions, end)
+    if device not in ("cpu", "mps"):  # without looking at the values, which would wait for the device
+        limit = widest_score(rescale_every=2)
+        chain = absorbing_chain(emissions, mask, *(score.clamp(-limit, limit) for score in scores))
+        return forward_backward(chain, rescale_every=2)
+    chain = absorbing_chain(emissions, mask, *scores)
+    if device == "mps" or any(score.abs().amax() > widest_score(rescale_every=8) for score in scores):
+        return log_forward_backward(chain)
+    kernels = _compiled_kernels()
+    return forward_backward(chain, rescale_every=8) if kernels is None else kernels.forward_backward(chain)
+
+
+@functools.cache
+def _compiled_kernels() -> ModuleType | None:
+    """``crf_numba``, or None where Numba is not installed or finds no folder to keep what it compiles."""
+    try:
+        return importlib.import_module("hf_mlm.models.layers.crf_numba")
+    except (ImportError, RuntimeError):
+        return None
+
+
+def _tag_marginals(posterior: Posterior, emissions: torch.Tensor) -> torch.Tensor:
+    """Marginals of the tags alone, laid out and typed as the emissions: (batch, length, tags)."""
+    return torch.empty_like(emissions).copy_(posterior.marginals[:-1, :-1].permute(2, 0, 1))
+
+
+def _left_alignment(mask: torch.Tensor) -> torch.Tensor | None:
+    """Positions (batch, length) that bring each row's words together at its left, None where they are there already."""
+    if mask.device.type == "cpu" and not (mask[:, 1:] & ~mask[:, :-1]).any():
+        return None
+    return torch.argsort((~mask).byte(), dim=1, stable=True)
+
+
+def _reorder(emissions: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
+    return emissions.gather(1, order.unsqueeze(2).expand_as(emissions))
+
+
+def _check_mask(mask: torch.Tensor, emissions: torch.Tensor) -> None:
+    if mask.shape != emissions.shape[:2]:
+        expected, shape = tuple(emissions.shape[:2]), tuple(mask.shape)
+        raise ValueError(f"mask must be {expected}, the batch and length of emissions, got the shape {shape}.")
+    if mask.dtype != torch.bool:
+        raise ValueError(f"mask must be bool, got {mask.dtype}; pass mask.bool() if 1 marks words.")
+
+
+def _check_finite(emissions: torch.Tensor, mask: torch.Tensor) -> None:
+    """Refuse emissions that are not finite under the mask; one sum tells that all is well."""
+    if emissions.device.type != "cpu" or emissions.sum().isfinite():
+        return
+    bad = (~emissions.isfinite().all(2) & mask).nonzero()
+    if len(bad) > 0:
+        row, position = bad[0].tolist()
+        raise ValueError(
+            f"emissions must be finite where mask is True, got {emissions[row, position].tolist()} at row {row}, "
+            f"position {position} ({len(bad)} such words); to forbid a tag, give it -1e4."
+        )
+
+
+def _check_tags(tags: torch.Tensor, mask: torch.Tensor, num_tags: int) -> None:
+    if tags.shape != mask.shape:
+        expected, shape = tuple(mask.shape), tuple(tags.shape)
+        raise ValueError(f"tags must be {expected}, the batch and length of emissions, got the shape {shape}.")
+    if tags.device.type != "cpu":
+        return
+    bad = (((tags < 0) | (tags >= num_tags)) & mask).nonzero()
+    if len(bad) > 0:
+        row, position = bad[0].tolist()
+        raise ValueError(
+            f"tags must be 0 to {num_tags - 1} where mask is True, got {tags[row, position]} at row {row}, position "
+            f"{position} ({len(bad)} such words); set mask to False where a label is to be ignored."
+        )

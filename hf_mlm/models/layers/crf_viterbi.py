@@ -1,0 +1,119 @@
+"""The best path of a linear chain: for a whole batch at once, and once more in the form that can be exported."""
+
+from __future__ import annotations
+
+import torch
+from torch._higher_order_ops.scan import scan
+
+
+def viterbi(
+    emissions: torch.Tensor, mask: torch.Tensor, start: torch.Tensor, transitions: torch.Tensor, end: torch.Tensor
+) -> torch.Tensor:
+    """Find the tags of highest score (Viterbi 1967), from both ends of the sentences towards their middle.
+
+    Both halves advance as one batch, so there are half as many steps. A sentence shorter than the longest goes on in
+    one more state, END, that is never left (see ``crf_recursions``).
+
+    Args:
+        emissions: (batch, length, tags) scores; those of padding are never read.
+        mask: (batch, length) bool, True on each row's first words and False on the padding after them.
+        start: (tags,) scores of a first tag; -inf forbids it, here and below.
+        transitions: (tags, tags) scores of a tag, by row, being followed by another.
+        end: (tags,) scores of a last tag.
+
+    Returns:
+        int64 (batch, length) tags, of no meaning on the padding.
+    """
+    length, tags = emissions.shape[1:]
+    table = transitions.new_full((tags + 1, tags + 1), -torch.inf)  # (from, to)
+    table[:tags, :tags] = transitions
+    table[:tags, tags] = end
+    table[tags, tags] = 0
+    scores = _halves(emissions, mask)  # (steps, 2, states, batch)
+    scores[0, 0, :tags].add_(start.unsqueeze(1))
+    _advance(scores, torch.stack((table, table.T)).unsqueeze(3))
+    meeting = scores[-1, 0].unsqueeze(1) + table.unsqueeze(2) + scores[-1, 1]  # (left state, right state, batch)
+    best = meeting.flatten(0, 1).T.argmax(1)  # (batch,)
+    neighbours = torch.cat((table.T, table))  # row of a left state: scores of what precedes; of a right one: follows
+    left, right = _retrace(scores, neighbours, best // (tags + 1), best % (tags + 1))
+    return torch.cat((left.flip(0), right))[:length].T
+
+
+def _halves(emissions: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Lay (batch, length, tags) out as (steps, 2, tags + END, batch): lane 0 from the first word on, lane 1 from END."""
+    batch, length, tags = emissions.shape
+    steps = length // 2 + 1
+    position = torch.arange(steps, device=mask.device)
+    order = torch.stack((position, 2 * steps - 1 - position), dim=1).flatten()  # (2 * steps,)
+    source = order.clamp(max=length - 1)
+    padding = ~(mask.index_select(1, source) & (order < length)).T.view(steps, 2, 1, batch)
+    scores = emissions.new_empty(steps, 2, tags + 1, batch)
+    scores[:, :, :tags] = emissions.index_select(1, source).view(batch, steps, 2, tags).permute(1, 2, 3, 0)
+    scores[:, :, :tags].masked_fill_(padding, -torch.inf)
+    scores[:, :, tags:].fill_(-torch.inf).masked_fill_(padding, 0)
+    return scores
+
+
+def _advance(scores: torch.Tensor, tables: torch.Tensor) -> None:
+    """Add to each step's scores, (steps, 2, states, batch), the best way there; tables (2, from, to, 1)."""
+    lanes = scores.unsqueeze(3).unbind(0)  # each (2, states, 1, batch)
+    candidates = torch.empty_like(tables + lanes[0])  # (2, from, to, batch)
+    best = torch.empty_like(lanes[0]).squeeze(2)
+    for step in range(1, len(lanes)):
+        torch.add(lanes[step - 1], tables, out=candidates)
+        torch.amax(candidates, 1, out=best)
+        lanes[step].add_(best.unsqueeze(2))
+
+
+def _retrace(
+    scores: torch.Tensor, neighbours: torch.Tensor, left: torch.Tensor, right: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Follow the best predecessors of ``left`` and successors of ``right``: each (steps, batch), the middle first."""
+    steps, _, states, batch = scores.shape
+    reached = scores.transpose(2, 3).reshape(steps, 2 * batch, states).unbind(0)
+    lane = states * torch.arange(2, device=scores.device).repeat_interleave(batch)  # (2 * batch,)
+    candidates = torch.empty_like(reached[0])
+    rows = torch.cat((left, right)) + lane  # of ``neighbours``
+    path = [rows]
+    for step in range(steps - 2, -1, -1):
+        torch.index_select(neighbours, 0, rows, out=candidates)
+        rows = candidates.add_(reached[step]).argmax(1).add_(lane)
+        path.append(rows)
+    tags = (torch.stack(path) - lane).view(steps, 2, batch)
+    return tags[:, 0], tags[:, 1]
+
+
+def viterbi_scan(
+    emissions: torch.Tensor, mask: torch.Tensor, start: torch.Tensor, transitions: torch.Tensor, end: torch.Tensor
+) -> torch.Tensor:
+    """Do the same as two scans over the words, which ``torch.export`` keeps for any batch and length.
+
+    Args:
+        emissions: (batch, length, tags) scores.
+        mask: (batch, length) bool; it may have gaps.
+        start: (tags,) scores of a first tag; -inf forbids it, here and below.
+        transitions: (tags, tags) scores of a tag, by row, being followed by another.
+        end: (tags,) scores of a last tag.
+
+    Returns:
+        int64 (batch, length) tags, of no meaning where the mask is False.
+    """
+    itself = torch.arange(len(start), device=emissions.device)
+
+    def advance(
+        carry: tuple[torch.Tensor, torch.Tensor], word: tuple[torch.Tensor, torch.Tensor]
+    ) -> tuple[tuple[torch.Tensor, torch.Tensor], torch.Tensor]:
+        (score, started), (emission, present) = carry, word
+        best, origin = (score.unsqueeze(2) + transitions).max(1)  # each (batch, tags)
+        reached = torch.where(started, best, score) + emission
+        score = torch.where(present, reached, score)
+        return (score, started | present), torch.where(present, origin, itself)
+
+    def retrace(tag: torch.Tensor, origin: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return origin.gather(1, tag), tag.clone()
+
+    beginning = (start.expand(len(emissions), -1).clone(), torch.zeros_like(mask[:, :1]))
+    words = (emissions.transpose(0, 1), mask.T.unsqueeze(2))
+    (score, _), origins = scan(advance, beginning, words)  # origins: (length, batch, tags)
+    _, tags = scan(retrace, (score + end).argmax(1, keepdim=True), origins, reverse=True)
+    return tags.squeeze(2).T
