@@ -158,7 +158,8 @@ def _group_rows(groups: Sequence[Hashable] | None, size: int) -> tuple[list[Any]
     if len(groups) != size:
         raise ValueError(f"there are {len(groups)} groups for {size} sentences; give one for each.")
     numbering = Numbering()
-    rows = np.array([numbering[group] for group in groups], np.int64)
+    keys = groups.tolist() if isinstance(groups, np.ndarray) else groups
+    rows = np.array([numbering[group] for group in keys], np.int64)
     return list(numbering), rows
 
 
