@@ -22,7 +22,8 @@ from typing import Any
 
 # Builder name -> module whose main class is the builder, then the modules and packages whose code shapes its rows:
 # an edit of any of them starts a new cache.
-BUILDERS = {"mlm": ("hf_mlm.data.mlm", "hf_mlm.data.formats", "hf_mlm.data.splits", "hf_mlm.world", "hf_mlm.geo")}
+_SHARED = ("hf_mlm.data.builder", "hf_mlm.data.formats", "hf_mlm.data.splits", "hf_mlm.world", "hf_mlm.geo")
+BUILDERS = {"mlm": ("hf_mlm.data.mlm", *_SHARED)}
 
 
 @dataclass(frozen=True)

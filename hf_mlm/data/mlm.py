@@ -6,17 +6,15 @@ them the configs ``irle`` and ``irle-gr`` give. The readers are in `hf_mlm.data.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import datasets
-import pyarrow as pa
 from datasets import ClassLabel, Features, Image, List, Value
-from datasets.exceptions import DatasetGenerationError
 
+from hf_mlm.data.builder import ShardBuilder, ShardConfig, Splits
 from hf_mlm.data.download import download
 from hf_mlm.data.formats.feature_source import open_features
 from hf_mlm.data.formats.feature_table import FeatureSpec, arrow_type
@@ -27,22 +25,8 @@ from hf_mlm.data.formats.world_shard import WorldSettings, build_world, world_sh
 from hf_mlm.data.zenodo import RECORD
 
 
-class BadRowError(DatasetGenerationError, ValueError):
-    """What is wrong with a row that was being read.
-
-    `datasets` hides the message of other errors behind "An error occurred while generating the dataset".
-    """
-
-
-class Shard(Protocol):
-    """Rows that one process reads in a go; picklable."""
-
-    def tables(self) -> Iterator[pa.Table]:
-        """The rows, some at a time."""
-
-
 @dataclass
-class MLMConfig(datasets.BuilderConfig):
+class MLMConfig(ShardConfig):
     """What can be passed to `load_dataset` beside the name of the config and ``data_dir``.
 
     Attributes:
@@ -56,7 +40,6 @@ class MLMConfig(datasets.BuilderConfig):
         hints: whether summaries of the ``demo`` name country and region.
     """
 
-    data_files: Any = None
     dtype: str = "float32"
     seed: int = 0
     max_entities: int = 500
@@ -70,26 +53,12 @@ class MLMConfig(datasets.BuilderConfig):
         """What ``data_dir`` holds; raises as `find_layout`."""
         return find_layout(str(self.data_dir), self.name)
 
-    def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Features | None = None) -> str:
-        """Name of the cache: the arguments that were passed, and the state of the main files."""
-        named = {key: value for key, value in config_kwargs.items() if not (key == "data_files" and not value)}
-        if self.data_dir is not None:
-            named |= {"data_dir": os.path.abspath(Path(self.data_dir).expanduser()), "stamp": self._stamp()}
-        return super().create_config_id(named, custom_features)
-
-    def _stamp(self) -> str:
-        try:
-            return self.find().stamp()
-        except (ValueError, OSError):
-            return ""  # preparing the dataset says what is wrong
-
-    def _resolve_data_files(self, base_path: str, download_config: Any) -> None:
-        if not self.data_files:
-            self.data_files = None  # instead of the empty dict that the registry hands over
-        super()._resolve_data_files(base_path, download_config)
+    def stamp(self) -> str:
+        """State of the main files; raises as `find_layout`."""
+        return self.find().stamp()
 
 
-class MLM(datasets.ArrowBasedBuilder):
+class MLM(ShardBuilder):
     """Settlements of Wikidata with images, summaries in three languages, classes, coordinates and geographic cells."""
 
     BUILDER_CONFIG_CLASS = MLMConfig
@@ -110,31 +79,19 @@ class MLM(datasets.ArrowBasedBuilder):
             citation=_CITATION,
         )
 
-    def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
+    def _open(self, dl_manager: Any) -> tuple[Features, Splits]:
         config = self.config
         if config.data_files:
             raise ValueError("the dataset mlm takes no data_files; pass the folder that holds the files as data_dir.")
         arrow_type(config.dtype)
-        features, splits = self._open_demo() if config.name == "demo" else self._open_files(dl_manager)
-        self.info.features = features
-        return [
-            datasets.SplitGenerator(name=split, gen_kwargs={"shards": list(part)}) for split, part in splits.items()
-        ]
+        return self._open_demo() if config.name == "demo" else self._open_files(dl_manager)
 
-    def _generate_tables(self, shards: Sequence[Shard]) -> Iterator[tuple[tuple[int, int], pa.Table]]:
-        try:
-            for number, shard in enumerate(shards):
-                for position, table in enumerate(shard.tables()):
-                    yield (number, position), table
-        except (ValueError, OSError) as error:
-            raise BadRowError(str(error)) from error
-
-    def _open_demo(self) -> tuple[Features, Mapping[str, Sequence[Shard]]]:
+    def _open_demo(self) -> tuple[Features, Splits]:
         config = self.config
         settings = WorldSettings(config.size, config.holdout, config.hints, config.seed)
         return raw_features(build_world(settings).partition.tokens), world_shards(settings)
 
-    def _open_files(self, dl_manager: Any) -> tuple[Features, Mapping[str, Sequence[Shard]]]:
+    def _open_files(self, dl_manager: Any) -> tuple[Features, Splits]:
         config = self.config
         layout = config.find() if config.data_dir else find_layout(self._download(dl_manager), config.name)
         if layout.raw:

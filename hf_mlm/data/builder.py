@@ -1,0 +1,92 @@
+"""What the builders ``mlm`` and ``mmnerd`` share: shards of rows, caches that follow files, errors that arrive."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+import datasets
+import pyarrow as pa
+from datasets import Features
+from datasets.exceptions import DatasetGenerationError
+
+
+class BadRowError(DatasetGenerationError, ValueError):
+    """What is wrong with a row that was being read.
+
+    `datasets` hides the message of other errors behind "An error occurred while generating the dataset".
+    """
+
+
+class Shard(Protocol):
+    """Rows that one process reads in a go; picklable."""
+
+    def tables(self) -> Iterator[pa.Table]:
+        """The rows, some at a time."""
+
+
+Splits: TypeAlias = Mapping[str, Sequence[Shard]]
+
+
+@dataclass
+class ShardConfig(datasets.BuilderConfig):
+    """A config whose cache is named after the arguments that were passed and the state of the main files."""
+
+    data_files: Any = None
+
+    def stamp(self) -> str:
+        """Names, sizes and times of the main files in ``data_dir``: another stamp means other contents.
+
+        Raises:
+            ValueError: if the folder cannot be read as this config.
+            OSError: if it is not there.
+        """
+        raise NotImplementedError
+
+    def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Features | None = None) -> str:
+        """Name of the cache."""
+        named = {key: value for key, value in config_kwargs.items() if not (key == "data_files" and not value)}
+        if self.data_dir is not None:
+            named |= {"data_dir": os.path.abspath(Path(self.data_dir).expanduser()), "stamp": self._stamp()}
+        return super().create_config_id(named, custom_features)
+
+    def _stamp(self) -> str:
+        try:
+            return self.stamp()
+        except (ValueError, OSError):
+            return ""  # preparing the dataset says what is wrong
+
+    def _resolve_data_files(self, base_path: str, download_config: Any) -> None:
+        if not self.data_files:
+            self.data_files = None  # instead of the empty dict that the registry hands over
+        super()._resolve_data_files(base_path, download_config)
+
+
+class ShardBuilder(datasets.ArrowBasedBuilder):
+    """A builder whose rows are read from shards; a split without shards is not declared."""
+
+    def _open(self, dl_manager: Any) -> tuple[Features, Splits]:
+        """The features of the rows and the shards of each split that has rows.
+
+        Raises:
+            ValueError: one sentence for the user, on anything that is wrong with the arguments or the files.
+            OSError: the same, on a file that is missing.
+        """
+        raise NotImplementedError
+
+    def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
+        self.info.features, splits = self._open(dl_manager)
+        return [
+            datasets.SplitGenerator(name=split, gen_kwargs={"shards": list(part)}) for split, part in splits.items()
+        ]
+
+    def _generate_tables(self, shards: Sequence[Shard]) -> Iterator[tuple[tuple[int, int], pa.Table]]:
+        try:
+            for number, shard in enumerate(shards):
+                for position, table in enumerate(shard.tables()):
+                    yield (number, position), table
+        except (ValueError, OSError) as error:
+            raise BadRowError(str(error)) from error
