@@ -84,7 +84,6 @@ class IRLEForRetrievalAndGeo(PreTrainedModel):
 
     config_class = IRLEConfig
     base_model_prefix = "irle"
-    main_input_name = "image_features"
     input_modalities = ("image", "text")
     accepts_loss_kwargs = False  # the loss is a mean, which the Trainer must not rescale
     supports_gradient_checkpointing = True
@@ -112,6 +111,7 @@ class IRLEForRetrievalAndGeo(PreTrainedModel):
         self.geo_head = GeoHead(size, cells, dropout) if locates else None
         self.text_geo_fusion = nn.Linear(2 * cells, cells) if locates and reads_classes else None
         self.objective = IRLEObjective(config)
+        self.main_input_name = "image_features" if image_config is None else "pixel_values"
         self.post_init()
         if config.freeze_encoders:
             self._encoders.requires_grad_(False).eval()

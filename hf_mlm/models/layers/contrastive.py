@@ -24,8 +24,8 @@ def info_nce(image_embeds: torch.Tensor, text_embeds: torch.Tensor, scale: torch
         >>> info_nce(torch.eye(2), torch.eye(2), torch.tensor(100.0)).item()
         0.0
     """
-    image_to_text = scale * image_embeds @ gather_with_gradient(text_embeds).T  # (batch, batch of all processes)
-    text_to_image = scale * text_embeds @ gather_with_gradient(image_embeds).T  # (batch, batch of all processes)
+    image_to_text = scale * _dot_products(image_embeds, text_embeds)  # (batch, batch of all processes)
+    text_to_image = scale * _dot_products(text_embeds, image_embeds)  # (batch, batch of all processes)
     own = own_columns(image_to_text)
     return (functional.cross_entropy(image_to_text, own) + functional.cross_entropy(text_to_image, own)) / 2
 
@@ -41,7 +41,7 @@ def siglip_loss(
         scale: scalar that multiplies the cosines.
         bias: scalar that is added to them.
     """
-    logits = scale * image_embeds @ gather_with_gradient(text_embeds).T + bias  # (batch, batch of all processes)
+    logits = scale * _dot_products(image_embeds, text_embeds) + bias  # (batch, batch of all processes)
     signs = 2 * functional.one_hot(own_columns(logits), logits.shape[1]) - 1
     return -functional.logsigmoid(signs * logits).sum(dim=1).mean()
 
@@ -62,6 +62,12 @@ def gather_with_gradient(rows: torch.Tensor) -> torch.Tensor:
         (processes * batch, size); ``rows`` itself in a single process.
     """
     return _Gather.apply(rows) if _is_distributed() else rows
+
+
+def _dot_products(queries: torch.Tensor, gallery: torch.Tensor) -> torch.Tensor:
+    """Multiply in full precision even under autocast: a scale of 100 makes much of bfloat16's rounding."""
+    with torch.autocast(queries.device.type, enabled=False):
+        return queries @ gather_with_gradient(gallery).T
 
 
 class _Gather(torch.autograd.Function):

@@ -219,7 +219,8 @@ def test_in_batch_losses_refuse_pair_targets() -> None:
         model(feature_config(retrieval_loss="info_nce"))(**feature_batch())
 
 
-def test_forward_compiles_without_a_break() -> None:
-    irle, batch = model(feature_config()).eval(), feature_batch()
-    explanation = torch._dynamo.explain(lambda inputs: irle(**inputs).loss)(batch)
-    assert explanation.graph_break_count == 0
+@pytest.mark.parametrize("loss", ["cosine_embedding", "info_nce", "siglip"])
+def test_training_compiles_without_a_break(loss: str) -> None:
+    irle = model(feature_config(retrieval_loss=loss, hierarchy_levels=[1], geo_label_smoothing_km=75)).train()
+    explanation = torch._dynamo.explain(lambda batch: irle(**batch).loss)(without(feature_batch(), "pair_targets"))
+    assert explanation.graph_break_count == 0, explanation.break_reasons

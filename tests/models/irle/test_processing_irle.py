@@ -34,10 +34,9 @@ def test_a_batch_feeds_the_model(tiny: IRLEProcessor) -> None:
 
 
 def test_class_names_are_joined_and_one_text_has_one_row_of_them(tiny: IRLEProcessor) -> None:
-    for classes in (["city", "capital"], "city, capital", [["city", "capital"]]):
-        ids = tiny(text=TEXTS[0] if classes != [["city", "capital"]] else TEXTS[:1], classes=classes)[
-            "class_input_ids"
-        ]
+    one, batch = TEXTS[0], TEXTS[:1]
+    for text, classes in ((one, ["city", "capital"]), (one, "city, capital"), (batch, [["city", "capital"]])):
+        ids = tiny(text=text, classes=classes)["class_input_ids"]
         assert tiny.tokenizer.batch_decode(ids, skip_special_tokens=True) == ["city, capital"]
     rows = tiny(text=TEXTS, classes=["city", "capital"])["class_input_ids"]
     assert tiny.tokenizer.batch_decode(rows, skip_special_tokens=True) == ["city", "capital"]

@@ -49,6 +49,13 @@ def test_collapsed_embeddings_cost_what_guessing_costs() -> None:
     assert info_nce(same, same, torch.tensor(100.0)).item() == pytest.approx(math.log(8))
 
 
+def test_autocast_does_not_round_cosines() -> None:
+    image, text = (vectors.detach().float() for vectors in pairs())
+    exact = info_nce(image, text, torch.tensor(100.0))
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(info_nce(image, text, torch.tensor(100.0)), exact)
+
+
 def test_one_process_keeps_its_rows() -> None:
     rows = torch.randn(3, 2)
     assert gather_with_gradient(rows) is rows
