@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,7 +30,7 @@ def full_disk_in_words(folder: Path, remedy: str) -> Iterator[None]:
         if error.errno not in _FULL:
             raise
         raise OSError(
-            f"there is no room left to write in {folder} ({error.strerror}); free some, {remedy}."
+            f"no room is left to write in {folder} ({os.strerror(error.errno)}); free some, {remedy}."
         ) from error
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import lzma
 import os
 import re
 import shutil
@@ -21,8 +23,12 @@ from hf_mlm.data.disk import full_disk_in_words
 MAX_RATIO = 100  # deflate reaches 1000 on zeros; JSON, images and compressed HDF5 stay far below 100
 MAX_FILES = 2_000_000
 _BLOCK = 1 << 20
-_SUFFIX = re.compile(r"\.(zip|tar|tar\.gz|tgz|tar\.bz2|tar\.xz)$", re.IGNORECASE)
-_BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, NotImplementedError, RuntimeError)
+_SUFFIX = re.compile(r"\.(zip|tar|tar\.gz|tgz)$", re.IGNORECASE)
+_BROKEN = (
+    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, gzip.BadGzipFile, lzma.LZMAError, EOFError),
+    *(NotImplementedError, RuntimeError),  # unknown compression, encryption
+    *(FileExistsError, NotADirectoryError),  # a file where another member has a folder
+)
 
 
 def is_archive(name: str) -> bool:

@@ -22,7 +22,7 @@ RECORD = 3885753
 TIMEOUT = (5, 20)  # seconds to connect, and between two blocks
 ATTEMPTS = 4
 PAUSE = 1.0  # seconds, longer after each attempt
-_BLOCK = 1 << 20
+_BLOCK = 1 << 16  # as much as a broken connection loses
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "hf-mlm (https://pypi.org/project/hf-mlm)"}
 
 

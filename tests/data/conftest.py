@@ -53,7 +53,7 @@ def _onehot(entity: Entity) -> np.ndarray:
 
 @pytest.fixture
 def write_final() -> Callable[..., Path]:
-    """``write_final(path, entities)``: one file with all fields, the summaries stacked; ``**edits`` replace datasets."""
+    """``write_final(path, entities)``: one file with all fields, summaries stacked; ``**edits`` replace datasets."""
 
     def write(path: Path, entities: dict[int, Entity], **edits: Any) -> Path:
         arrays: dict[str, Any] = {}

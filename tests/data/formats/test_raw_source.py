@@ -73,9 +73,7 @@ def test_cells_are_those_of_the_entities_with_images(write: Any) -> None:
 
 
 def test_too_few_entities_for_cells(write: Any) -> None:
-    with pytest.raises(
-        ValueError, match="made of the 2 entities with images .* smaller min_entities=…, or use the config"
-    ):
+    with pytest.raises(ValueError, match="made of the 2 entities with images .* or use the config 'mlm'"):
         open_raw(write(MLM_1=[entity(1), entity(2)]), CellSettings())
 
 
