@@ -31,11 +31,13 @@ class EmbeddedWorld:
 
     ``split="blocks"`` holds out whole S2 cells of level 5 (about 290 km), because a patch spans 474 km: on
     ``"random"``, the easy split, nearly every held-out patch is, shifted by some pixels, also in the training data.
-    At the rim of a held-out block patches still share a part. Cells finer than blocks are merged to level 4 on
-    ``"blocks"``, as nobody could learn a cell that is held out as a whole.
+    Patches at the rim of a held-out block still share ground with training patches. In the default world some training
+    patch covers 80 % of a test patch's ground for 23 % of the test patches (74 % on ``"random"``), and the training
+    patch that looks most alike lies in the right cell for 34 % (74 %). Cells finer than blocks are merged to level 4
+    on ``"blocks"``, as nobody could learn a cell that is held out as a whole.
 
     Args:
-        size: number of places, 1 … 234,908, chosen as ``hf_mlm.world.sampling.sample`` says.
+        size: number of places, 7 … 234,908, chosen as ``hf_mlm.world.sampling.sample`` says.
         split: "blocks" or "random".
         hints: whether summaries tell country, region, time zone and other names, which nearly give the cell away.
         seed: of the choice of places and of the split.

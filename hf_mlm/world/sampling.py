@@ -9,6 +9,9 @@ from hf_mlm.world.imagery import corners
 from hf_mlm.world.places import Places
 
 
+SMALLEST = 7
+
+
 def sample(places: Places, size: int, seed: int = 0) -> np.ndarray:
     """Choose ``size`` places without replacement.
 
@@ -21,17 +24,17 @@ def sample(places: Places, size: int, seed: int = 0) -> np.ndarray:
 
     Args:
         places: the N places to choose from.
-        size: how many, 1 … N.
+        size: how many, 7 … N: six S2 cells cover the earth, so that two of seven places share one, as a cell needs.
         seed: another seed, another sample.
 
     Returns:
         int64 (size,), positions in ``places``.
 
     Raises:
-        ValueError: ``size`` is not in 1 … N.
+        ValueError: ``size`` is not in 7 … N.
     """
-    if not 1 <= size <= len(places):
-        raise ValueError(f"size={size}: a world has between 1 and {len(places):,} places.")
+    if not SMALLEST <= size <= len(places):
+        raise ValueError(f"size={size}: a world has between {SMALLEST} and {len(places):,} places.")
     _, country, counts = np.unique(places.countries.astype(str), return_inverse=True, return_counts=True)
     weights = (places.populations + 500.0) ** 0.25 / np.sqrt(counts[country])
     # Weighted sampling without replacement: the largest u^(1/w) (Efraimidis and Spirakis, 2006).

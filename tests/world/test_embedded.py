@@ -157,7 +157,7 @@ def opening_name(text: str) -> str:
 
 
 def test_sizes_and_names_that_do_not_exist(world):
-    with pytest.raises(ValueError, match="size=234909: a world has between 1 and 234,908 places"):
+    with pytest.raises(ValueError, match="size=234909: a world has between 7 and 234,908 places"):
         EmbeddedWorld(size=234_909)
     with pytest.raises(ValueError, match="split='country': a world is split by 'blocks' or at 'random'"):
         EmbeddedWorld(split="country")
@@ -167,7 +167,13 @@ def test_sizes_and_names_that_do_not_exist(world):
         world.rows("test", 5, 3)
 
 
-@pytest.mark.heavy
+@pytest.mark.parametrize("split", ["blocks", "random"])
+def test_the_smallest_worlds_have_a_cell(split):
+    for seed in range(20):
+        world = EmbeddedWorld(size=7, split=split, seed=seed)
+        assert len(list(world.rows("train"))) == world.split_sizes["train"] and len(world.partition) >= 1
+
+
 def test_the_whole_world_has_the_papers_cells():
     world = EmbeddedWorld(size=234_908, split="random")
     assert len(world.partition) == 1160 and sum(world.split_sizes.values()) == 234_406

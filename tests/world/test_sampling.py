@@ -43,18 +43,18 @@ def test_bigger_places_are_likelier_by_the_fourth_root(spread):
 
 
 def test_one_place_a_pixel_and_no_numbers_until_the_others_are_used_up(made_up):
-    clustered = made_up(
-        6,
-        names=["Village", "City", "Hamlet", "Ct 0001", "Far", "Farther"],
-        latitudes=[10.0, 10.01, 9.99, 40.0, 50.0, 60.0],
-        longitudes=[10.0, 10.01, 9.99, 40.0, 50.0, 60.0],
-        populations=[200, 90_000, 100, 5_000, 10, 10],
+    crowded = made_up(
+        10,
+        names=["Village", "City", "Hamlet", "Ct 0001", *"ABCDEF"],
+        latitudes=[10.0, 10.01, 9.99, 40.0, *range(50, 56)],
+        longitudes=[10.0, 10.01, 9.99, 40.0, *range(50, 56)],
+        populations=[200, 90_000, 100, 5_000, *[10] * 6],
     )
     for seed in range(20):
-        assert set(clustered.names[sample(clustered, 3, seed)]) == {"City", "Far", "Farther"}
+        assert set(crowded.names[sample(crowded, 7, seed)]) == {"City", *"ABCDEF"}
 
 
-@pytest.mark.parametrize("size", [0, -1, 7])
+@pytest.mark.parametrize("size", [0, -1, 6, 11])
 def test_says_how_many_places_there_are(size, made_up):
-    with pytest.raises(ValueError, match=rf"size={size}: a world has between 1 and 6 places"):
-        sample(made_up(6), size)
+    with pytest.raises(ValueError, match=rf"size={size}: a world has between 7 and 10 places"):
+        sample(made_up(10), size)

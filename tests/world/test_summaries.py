@@ -114,6 +114,14 @@ def test_with_hints_country_and_region_are_always_told_in_the_language():
 
 
 @pytest.mark.real
+def test_the_details_take_turns_at_coming_first():
+    pytest.importorskip("babel")
+    facts = Facts(NAMELESS, country="US", population=50_000, state="Ohio")
+    texts = [summary(facts, "de", bits * 7**20) for bits in range(100)]
+    assert {text.index("Ohio") < text.index("50.000") for text in texts} == {True, False}
+
+
+@pytest.mark.real
 def test_the_largest_place_of_its_region_says_so():
     pytest.importorskip("babel")
     facts = Facts(NAMELESS, country="CH", region_seat=NAMELESS)
