@@ -1,0 +1,109 @@
+"""HTML that is well-formed, escaped and self-contained by construction: one function builds every element.
+
+What comes out is also XML, so any XML parser can check it; no page here needs a script or another file.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import os
+from pathlib import Path
+
+
+class Markup(str):
+    """A string that is markup already; every other string is text and gets escaped.
+
+    Example:
+        >>> element("p", "a < b")
+        '<p>a &lt; b</p>'
+        >>> element("p", element("b", "bold"))
+        '<p><b>bold</b></p>'
+    """
+
+    __slots__ = ()
+
+
+def element(tag: str, /, *children: str | None, **attributes: object) -> Markup:
+    """Build one HTML or SVG element.
+
+    Args:
+        tag: its name.
+        children: text (escaped) or ``Markup`` (kept); ``None`` is left out.
+        attributes: their values are escaped, ``None`` leaves one out; ``class_`` stands for ``class`` and an inner
+            underscore for a hyphen.
+
+    Example:
+        >>> element("td", "±180°", class_="number", data_unit="°")
+        '<td class="number" data-unit="°">±180°</td>'
+        >>> element("img", src="a.png", alt=None)
+        '<img src="a.png"/>'
+    """
+    pairs = {key.rstrip("_").replace("_", "-"): value for key, value in attributes.items() if value is not None}
+    opening = tag + "".join(f' {key}="{html.escape(str(value))}"' for key, value in pairs.items())
+    content = join(*children)
+    if not content and tag in _EMPTY_ELEMENTS:
+        return Markup(f"<{opening}/>")
+    return Markup(f"<{opening}>{content}</{tag}>")
+
+
+def join(*children: str | None, separator: str = "") -> Markup:
+    """Concatenate text (escaped) and ``Markup`` (kept)."""
+    return Markup(
+        separator.join(
+            child if isinstance(child, Markup) else html.escape(child, quote=False)
+            for child in children
+            if child is not None
+        )
+    )
+
+
+def data_uri(content: bytes, media_type: str) -> str:
+    """Put a file's bytes into an address, so that the page needs no second file.
+
+    Example:
+        >>> data_uri(b"hi", "text/plain")
+        'data:text/plain;base64,aGk='
+    """
+    return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
+
+
+def page(title: str, *sections: Markup, language: str = "en") -> str:
+    """Wrap sections into a whole document with the house style sheet inside it."""
+    style = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
+    head = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", name="color-scheme", content="light dark"),
+        element("title", title),
+        element("style", Markup(style)),
+    )
+    body = element("body", element("main", *sections))
+    return "<!DOCTYPE html>\n" + element("html", head, body, lang=language) + "\n"
+
+
+def write_page(path: str | os.PathLike[str], document: str) -> Path:
+    """Write a document under a temporary name first, so that an interruption leaves the old file or none.
+
+    Args:
+        path: the file; its folder is made where it does not exist.
+        document: what ``page`` returned.
+
+    Returns:
+        The path written.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        unfinished.write_text(document, encoding="utf-8")
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return path
+
+
+_EMPTY_ELEMENTS = frozenset(
+    ("br", "hr", "img", "meta", "link", "input", "path", "line", "rect", "circle", "polyline", "image", "use")
+)
