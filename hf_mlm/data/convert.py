@@ -11,7 +11,7 @@ from huggingface_hub.utils import tqdm
 
 from hf_mlm.data.disk import full_disk_in_words
 from hf_mlm.data.formats.feature_source import ROWS_PER_SHARD, FeatureShard, FeatureSource, open_features
-from hf_mlm.data.formats.feature_table import row_hashes
+from hf_mlm.data.formats.feature_table import arrow_type, row_hashes
 from hf_mlm.data.formats.layout import MANIFEST, Layout, find_layout
 from hf_mlm.data.formats.parquet import Manifest, ParquetShard, ShardEntry
 from hf_mlm.data.mlm import vector_features
@@ -45,10 +45,11 @@ def convert(
 
     Raises:
         FileNotFoundError: if the source holds no features.
-        ValueError: if the source is malformed, ``target`` holds a conversion of something else, or a value is too
+        ValueError: if ``config`` or ``dtype`` is another, the source is malformed, ``target`` holds a conversion of something else, or a value is too
             large for float16.
         OSError: if the disk is full; nothing half-written is left, finished shards are.
     """
+    arrow_type(dtype)
     folder = Path(target).expanduser().absolute()
     layout = _hdf5_layout(source, config, folder)
     plan = open_features(layout, dtype, seed, rows_per_shard)
@@ -64,6 +65,8 @@ def convert(
 
 
 def _hdf5_layout(source: str | os.PathLike[str], config: str, target: Path) -> Layout:
+    if config not in ("irle", "irle-gr"):
+        raise ValueError(f"only the features of irle and irle-gr can be converted, not {config!r}.")
     layout = find_layout(source, config)
     if layout.folder == target:
         raise ValueError(f"{target} cannot be both source and target; give another folder to write.")

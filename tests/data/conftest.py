@@ -1,6 +1,11 @@
-"""Feature files of small made-up entities, written as MLM's authors laid theirs out."""
+"""Feature files of small made-up entities, as MLM's authors laid theirs out, and a stand-in for Zenodo."""
 
-from collections.abc import Callable
+import hashlib
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -102,3 +107,74 @@ def write_intermediate() -> Callable[..., Path]:
         return folder
 
     return write
+
+
+class Record:
+    """A stand-in for the record: its files, and what goes wrong with them."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.checksums: dict[str, str] = {}
+        self.cuts: list[int] = []  # break the next answers off after so many bytes
+        self.ranges = True
+        self.status = 200
+        self.requests: list[tuple[str, str | None]] = []
+        self.url = ""
+
+    def listing(self) -> bytes:
+        entries = [
+            {
+                "key": name,
+                "size": len(content),
+                "checksum": self.checksums.get(name, "md5:" + hashlib.md5(content).hexdigest()),
+                "links": {"self": f"{self.url}/files/{name}"},
+            }
+            for name, content in self.files.items()
+        ]
+        return json.dumps({"id": 3885753, "files": entries}).encode()
+
+    def fetched(self) -> list[tuple[str, str | None]]:
+        return [(path.rsplit("/", 1)[1], wanted) for path, wanted in self.requests if "/files/" in path]
+
+
+def handler(record: Record) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            wanted = self.headers.get("Range")
+            record.requests.append((self.path, wanted))
+            if self.path.endswith("/api/records/3885753"):
+                return self.answer(record.status, record.listing())
+            content = record.files.get(self.path.removeprefix("/files/"))
+            if content is None:
+                return self.answer(404, b"")
+            if wanted and record.ranges:
+                start, stop = re.fullmatch(r"bytes=(\d+)-(\d*)", wanted).groups()  # type: ignore[union-attr]
+                return self.answer(206, content[int(start) : int(stop) + 1 if stop else None])
+            return self.answer(200, content)
+
+        def answer(self, status: int, content: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            cut = record.cuts.pop(0) if record.cuts and "/files/" in self.path else len(content)
+            self.wfile.write(content[:cut])
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    return Handler
+
+
+@pytest.fixture
+def record(monkeypatch: pytest.MonkeyPatch) -> Iterator[Record]:
+    """The stand-in, serving on this machine; HF_HUB_OFFLINE is not set."""
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setattr("hf_mlm.data.zenodo.PAUSE", 0)
+    served = Record()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler(served))
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    served.url = f"http://127.0.0.1:{server.server_port}"
+    monkeypatch.setenv("HF_MLM_ZENODO_API", f"{served.url}/api")
+    yield served
+    server.shutdown()
+    server.server_close()

@@ -1,7 +1,6 @@
 """Conversion to Parquet: the same rows, shard by shard, whatever happens on the way."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -167,22 +166,11 @@ def test_what_cannot_be_converted_is_said(source: Path, tmp_path: Path, shared_d
         convert(shared_data / "mlm" / "infer_samples", tmp_path / "again")
     with pytest.raises(ValueError, match="cannot be both source and target"):
         convert(source, source)
+    with pytest.raises(ValueError, match="only the features of irle and irle-gr can be converted, not 'mlm'"):
+        convert(source, tmp_path / "again", config="mlm")
+    with pytest.raises(ValueError, match="dtype must be one of float32, float16, got 'int8'"):
+        convert(source, tmp_path / "again", dtype="int8")
     assert not (tmp_path / "again").exists()
-
-
-@pytest.mark.parametrize("content", ["", "{}", "[1]", '{"format": "other", "shards": {}}', "\udcff"])
-def test_other_manifests_are_refused(content: str, tmp_path: Path) -> None:
-    (tmp_path / MANIFEST).write_bytes(content.encode("utf-8", "surrogateescape"))
-    with pytest.raises(ValueError, match="is not a manifest of this version of hf_mlm"):
-        Manifest.load(tmp_path / MANIFEST)
-
-
-@pytest.mark.parametrize("damage, message", [("delete", "is missing"), ("cut", "has 10 bytes instead of")])
-def test_a_missing_shard_is_found_before_reading(damage: str, message: str, source: Path, tmp_path: Path) -> None:
-    path = convert(source, tmp_path / "out").parent / "test-00000-of-00001.parquet"
-    path.unlink() if damage == "delete" else os.truncate(path, 10)
-    with pytest.raises(ValueError, match=f"test-00000-of-00001.parquet {message}.*it writes what is not there"):
-        parquet_shards(tmp_path / "out" / MANIFEST, "float32")
 
 
 def test_the_manifest_tells_no_path_of_this_machine(source: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ WHOLE = {"MLM/train.h5": b"x" * 3000, "MLM/images_1/Q1_0.jpg": b"y", "readme.txt
 
 def write_zip(path: Path, files: Files) -> Path:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.mkdir("MLM")
+        archive.writestr("MLM/", b"")
         for name, content in files.items():
             archive.writestr(name, content)
     return path

@@ -32,26 +32,35 @@ def check_image(path: Path, where: str) -> None:
             "take the name out of the entity's 'images'."
         )
     check_not_empty(path)
+    defect = image_defect(path)
+    if defect:
+        raise ValueError(
+            f"{where}: {path} {defect}; fetch it again, replace it by a thumbnail (the authors' are 256 x 256), or "
+            "take its name out of the entity's 'images'."
+        )
+
+
+def image_defect(path: Path) -> str | None:
+    """Decode an image once and say what is wrong with it.
+
+    Args:
+        path: of a file.
+
+    Returns:
+        what to say after the path, such as "is no readable image (…)"; None of a whole image. The size is read from
+        the header, before anything is decoded.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(path) as image:
-                _check_pixels(image, path, where)
+                width, height = image.size
+                if width * height > MAX_PIXELS:
+                    return f"has {width} x {height} pixels, more than {MAX_PIXELS:,}"
                 image.draft("RGB", (32, 32))  # a JPEG is decoded at an eighth of its size: as safe, and faster
                 image.load()
     except Image.DecompressionBombError as error:
-        raise ValueError(f"{where}: {path} is gigantic ({error}); replace it by a thumbnail.") from error
-    except (OSError, SyntaxError, struct.error, IndexError, EOFError) as error:
-        raise ValueError(
-            f"{where}: {path} is no readable image ({error}); fetch it again, or take its name out of the entity's "
-            "'images'."
-        ) from error
-
-
-def _check_pixels(image: Image.Image, path: Path, where: str) -> None:
-    width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise ValueError(
-            f"{where}: {path} has {width} x {height} pixels, more than {MAX_PIXELS:,}; replace it by a thumbnail "
-            "(the authors' are 256 x 256)."
-        )
+        return f"is gigantic ({error})"
+    except (OSError, SyntaxError, struct.error, IndexError, EOFError, ValueError) as error:
+        return f"is no readable image ({error})"
+    return None

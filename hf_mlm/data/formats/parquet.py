@@ -116,7 +116,7 @@ class ParquetShard:
                     yield with_dtype(table, self.spec, self.dtype)
         except (OSError, pa.ArrowException) as error:
             raise ValueError(
-                f"{self.path} cannot be read ({error}); delete it and run `hf-mlm data convert` again."
+                f"{self.path} cannot be read ({str(error).strip()}); delete it and run `hf-mlm data convert` again."
             ) from error
 
 

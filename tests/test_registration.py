@@ -1,0 +1,91 @@
+"""What happens to `datasets` when the package is imported, before or after it, in a process of its own."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import hf_mlm
+from hf_mlm import registration
+
+
+SAMPLE = """
+import json, h5py
+with h5py.File("train.h5", "w") as file:
+    file["ids"] = [64]
+    file["64_images"] = file["64_summaries"] = [[1.0, 2.0]]
+"""
+LOAD = 'print(load_dataset("mlm", "irle", data_dir=".")["train"]["entity_id"][:])'
+ORDERS = {
+    "ours first": "import hf_mlm\nfrom datasets import load_dataset",
+    "ours second": "from datasets import load_dataset\nimport hf_mlm",
+    "ours between": "import datasets\nimport hf_mlm\nfrom datasets import load_dataset",
+    "by name": "from hf_mlm import registration\nregistration.register_builders()\nfrom datasets import load_dataset",
+}
+
+
+def python(code: str, folder: Path) -> str:
+    run = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    return run.stdout.strip()
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_the_builder_is_found_in_every_order_of_imports(order: str, tmp_path: Path) -> None:
+    pytest.importorskip("h5py")
+    assert python(f"{SAMPLE}\n{ORDERS[order]}\n{LOAD}", tmp_path) == "['Q64']"
+
+
+def test_importing_the_package_imports_nothing_heavy(tmp_path: Path) -> None:
+    code = "import hf_mlm, sys; print([n for n in ('torch', 'transformers', 'datasets', 'numpy') if n in sys.modules])"
+    assert python(code, tmp_path) == "[]"
+
+
+def test_importing_the_builder_imports_no_torch(tmp_path: Path) -> None:
+    code = "import hf_mlm.data.mlm, sys; print([n for n in ('torch', 'transformers') if n in sys.modules])"
+    assert python(code, tmp_path) == "[]"
+
+
+def test_registering_twice_changes_nothing() -> None:
+    load = pytest.importorskip("datasets.load")
+    registration.register_builders()
+    factory = load.PackagedDatasetModuleFactory
+    registration.register_builders()
+    assert load.PackagedDatasetModuleFactory is factory
+
+
+def test_other_datasets_are_found_as_before(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    (tmp_path / "a.csv").write_text("x\n1\n2\n")
+    rows = datasets.load_dataset("csv", data_dir=str(tmp_path))["train"]
+    assert rows["x"][:] == [1, 2]
+
+
+def test_an_edit_of_any_source_starts_a_new_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "hf_mlm"
+    (package / "data" / "formats").mkdir(parents=True)
+    (package / "data" / "mlm.py").write_text("a = 1")
+    (package / "data" / "formats" / "hdf5.py").write_text("b = 1")
+    monkeypatch.setattr(registration, "__file__", str(package / "registration.py"))
+    names = ("hf_mlm.data.mlm", "hf_mlm.data.formats")
+    before = registration._source_hash(names)
+    assert registration._source_hash(names) == before
+    (package / "data" / "formats" / "hdf5.py").write_text("b = 2")
+    assert registration._source_hash(names) != before
+
+
+def test_every_named_source_exists() -> None:
+    root = Path(hf_mlm.__file__).parent.parent
+    for sources in registration.BUILDERS.values():
+        for name in sources:
+            path = root.joinpath(*name.split("."))
+            assert path.is_dir() or path.with_suffix(".py").is_file(), name
+
+
+def test_a_version_of_datasets_without_the_table_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    modules: Any = pytest.importorskip("datasets.packaged_modules")
+    monkeypatch.delattr(modules, "_PACKAGED_DATASETS_MODULES")
+    with pytest.raises(ImportError, match=r"install datasets>=4.0, or use the builder .*: hf_mlm\.data\.mlm\.MLM"):
+        registration.register_builders()
