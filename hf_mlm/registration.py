@@ -23,7 +23,7 @@ from typing import Any
 # Builder name -> module whose main class is the builder, then the modules and packages whose code shapes its rows:
 # an edit of any of them starts a new cache.
 _SHARED = ("hf_mlm.data.builder", "hf_mlm.data.formats", "hf_mlm.data.splits", "hf_mlm.world", "hf_mlm.geo")
-BUILDERS = {"mlm": ("hf_mlm.data.mlm", *_SHARED)}
+BUILDERS = {"mlm": ("hf_mlm.data.mlm", *_SHARED), "mmnerd": ("hf_mlm.data.mmnerd", *_SHARED)}
 
 
 @dataclass(frozen=True)

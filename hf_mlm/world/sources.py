@@ -45,7 +45,14 @@ SOURCES = (
         package="babel",
         licence="Unicode-3.0",
         url="https://cldr.unicode.org",
-        used_for="names of countries and of time zones' cities in English, German and French",
+        used_for="names of countries and of time zones' cities in English, German, French and Spanish",
+    ),
+    Source(
+        name="Faker",
+        package="faker",
+        licence="MIT",
+        url="https://github.com/joke2k/faker",
+        used_for="names of invented people and companies in generated sentences",
     ),
 )
 

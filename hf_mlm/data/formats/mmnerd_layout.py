@@ -1,0 +1,110 @@
+"""Finds MMNERD's files in the authors' tree, in a folder of one language, or below either."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+LANGUAGES = ("en", "de", "fr", "es")
+IMAGE_FOLDER = "twitter_and_image_caption_images"
+SPLIT_NAMES = {"train": "train", "valid": "validation", "test": "test"}
+
+_DEPTH = 3
+_SPLIT_FILE = re.compile(rf"({'|'.join(SPLIT_NAMES)})_conll_format\.txt(?:\.gz)?")
+_LANGUAGE = re.compile(rf"(?:.*[_-])?({'|'.join(LANGUAGES)})", re.IGNORECASE)
+_COMBINATION = re.compile(r".*(_plus_|all_lang).*", re.IGNORECASE)  # the authors' mixtures, which tell no language
+
+
+@dataclass(frozen=True)
+class MMNERDLayout:
+    """What was found.
+
+    Attributes:
+        files: language -> split -> file, for each language that was asked for.
+        images: the folder of images, or None.
+    """
+
+    files: dict[str, dict[str, Path]]
+    images: Path | None
+
+    def stamp(self) -> str:
+        """Names, sizes and times of the files, and the time of the folder of images: another stamp, other contents."""
+        paths = [path for splits in self.files.values() for path in splits.values()]
+        stats = [(str(path), path.stat()) for path in [*paths, *filter(None, [self.images])]]
+        return "|".join(f"{name}:{stat.st_size}:{stat.st_mtime_ns}" for name, stat in stats)
+
+
+def find_mmnerd(data_dir: str | os.PathLike[str], languages: Sequence[str]) -> MMNERDLayout:
+    """Look for the files of some languages in a folder and up to three levels below it.
+
+    A folder of split files belongs to the language at the end of its name, ``train_valid_test_fr``. A folder whose
+    name tells none serves as any one language. The authors' mixtures (``…_en_plus_de``) are passed over.
+
+    Args:
+        data_dir: the folder.
+        languages: among ``LANGUAGES``.
+
+    Returns:
+        what was found; the folder of images is never listed.
+
+    Raises:
+        FileNotFoundError: if there is no such folder, or nothing in it for one of the languages.
+        ValueError: if there are several folders to choose from for one language.
+    """
+    root = Path(data_dir).expanduser().absolute()
+    if not root.is_dir():
+        raise FileNotFoundError(f"data_dir {str(data_dir)!r} is not a folder; give the folder that holds MMNERD.")
+    folders = list(_folders(root))
+    images = next((path for path in folders if path.name == IMAGE_FOLDER), None)
+    found = [(folder, splits) for folder in folders if folder != images and (splits := _split_files(folder))]
+    named = [(folder, splits) for folder, splits in found if not _COMBINATION.fullmatch(folder.name)]
+    return MMNERDLayout({language: _choose(root, named, language, len(languages)) for language in languages}, images)
+
+
+def _folders(root: Path) -> Iterator[Path]:
+    """The folder and those below it, level by level; nothing below a folder of images."""
+    level = [root]
+    for depth in range(_DEPTH + 1):
+        yield from level
+        inner = [folder for folder in level if folder.name != IMAGE_FOLDER]
+        level = [child for folder in inner for child in _subfolders(folder)] if depth < _DEPTH else []
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    with os.scandir(folder) as entries:
+        names = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+    return [folder / name for name in names]
+
+
+def _split_files(folder: Path) -> dict[str, Path]:
+    """Split -> file, in the order of ``SPLIT_NAMES``; of a file and its archive, the file."""
+    with os.scandir(folder) as entries:
+        names = sorted((entry.name for entry in entries if _SPLIT_FILE.fullmatch(entry.name)), reverse=True)
+    files = {name.partition("_")[0]: folder / name for name in names}
+    return {split: files[word] for word, split in SPLIT_NAMES.items() if word in files}
+
+
+def _choose(root: Path, found: list[tuple[Path, dict[str, Path]]], language: str, wanted: int) -> dict[str, Path]:
+    named = [(folder, splits) for folder, splits in found if _language(folder) == language]
+    unnamed = [(folder, splits) for folder, splits in found if _language(folder) is None]
+    fitting = named or (unnamed if wanted == 1 else [])
+    if len(fitting) > 1:
+        folders = ", ".join(str(folder) for folder, _ in fitting)
+        raise ValueError(f"language {language!r} has several folders ({folders}); give one of them as data_dir.")
+    if not fitting:
+        there = ", ".join(str(folder.relative_to(root.parent)) for folder, _ in found) or "no such folder"
+        raise FileNotFoundError(
+            f"{root} holds no files of language {language!r}. Expected: train_valid_test_{language}/ with "
+            "train_conll_format.txt, valid_conll_format.txt and test_conll_format.txt or some of them (plain or .gz), "
+            f"in it or below it; for a single language the files themselves will do. There is: {there}."
+        )
+    return fitting[0][1]
+
+
+def _language(folder: Path) -> str | None:
+    match = _LANGUAGE.fullmatch(folder.name)
+    return match[1].lower() if match else None

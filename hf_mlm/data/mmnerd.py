@@ -1,0 +1,162 @@
+"""The dataset builder ``mmnerd``: `load_dataset("mmnerd", "en", data_dir=…)`.
+
+Sentences in four languages with PER, LOC, ORG and MISC, most with an image. The same builder reads other CoNLL files:
+`load_dataset("mmnerd", "en", data_files={"train": "train.conll", "test": "test.conll"})`. The readers are in
+`hf_mlm.data.formats`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import datasets
+from datasets import ClassLabel, Features, Image, List, Value
+
+from hf_mlm.data.builder import ShardBuilder, ShardConfig, Splits
+from hf_mlm.data.formats.caption_shard import CaptionSettings, caption_shards
+from hf_mlm.data.formats.conll_shard import LabelRules, conll_shards
+from hf_mlm.data.formats.iob2 import TAGS
+from hf_mlm.data.formats.mmnerd_layout import LANGUAGES, MMNERDLayout, find_mmnerd
+
+
+@dataclass
+class MMNERDConfig(ShardConfig):
+    """What can be passed to `load_dataset` beside the name of the config, ``data_dir`` and ``data_files``.
+
+    Attributes:
+        image_dir: folder of the images, named after the image ids; by default the authors', where ``data_dir`` holds
+            it.
+        repair: whether an I- label that continues nothing begins an entity (as conlleval reads it, and as IOB1 has
+            it), instead of being refused.
+        type_map: entity types of other files to rename, ``{"GPE": "LOC"}``, or drop, ``{"DATE": "O"}``.
+        size: number of places of the ``demo``, each of which is in four sentences.
+        seed: of the ``demo``.
+    """
+
+    image_dir: str | None = None
+    repair: bool = False
+    type_map: dict[str, str] | None = None
+    size: int = 1500
+    seed: int = 0
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages that the name of the config speaks of."""
+        return LANGUAGES if self.name in ("all", "demo") else tuple(self.name.split("+"))
+
+    @property
+    def rules(self) -> LabelRules:
+        """What becomes of labels."""
+        return LabelRules(self.repair, self.type_map or {})
+
+    def find(self) -> MMNERDLayout:
+        """What ``data_dir`` holds; raises as `find_mmnerd`."""
+        return find_mmnerd(str(self.data_dir), self.languages)
+
+    def stamp(self) -> str:
+        """State of the main files; raises as `find_mmnerd`."""
+        return self.find().stamp()
+
+    def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Features | None = None) -> str:
+        """Name of the cache, which images that were added renew."""
+        folder = Path(self.image_dir).expanduser() if self.image_dir else None
+        if folder is not None and folder.is_dir():
+            config_kwargs = config_kwargs | {"image_dir": f"{folder.absolute()}:{folder.stat().st_mtime_ns}"}
+        return super().create_config_id(config_kwargs, custom_features)
+
+
+_IN_FILES = "Sentences with their entities and images, {}; MMNERD's files or other CoNLL files."
+_GENERATED = (
+    "GENERATED sentences in four languages, with real places, real overhead imagery and invented people and companies; "
+    "what a bare name stands for is told by the image alone. No files are needed."
+)
+
+
+class MMNERD(ShardBuilder):
+    """Sentences in English, German, French and Spanish with entities, most with an image (MMNERD, 2M-NER §4)."""
+
+    BUILDER_CONFIG_CLASS = MMNERDConfig
+    BUILDER_CONFIGS = [
+        *(MMNERDConfig(name=language, description=_IN_FILES.format(language)) for language in LANGUAGES),
+        MMNERDConfig(name="all", description=_IN_FILES.format("all languages")),
+        *(
+            MMNERDConfig(name="+".join(pair), description=_IN_FILES.format(" and ".join(pair)))
+            for pair in combinations(LANGUAGES, 2)
+        ),
+        MMNERDConfig(name="demo", description=_GENERATED),
+    ]
+
+    config: MMNERDConfig
+
+    def __init__(self, *args: Any, config_name: str | None = None, **kwargs: Any) -> None:
+        parts = sorted((config_name or "").split("+"), key=lambda part: [*LANGUAGES, part].index(part))
+        super().__init__(*args, config_name=config_name and "+".join(parts), **kwargs)  # "de+en" is "en+de"
+
+    def _info(self) -> datasets.DatasetInfo:
+        return datasets.DatasetInfo(
+            description=self.config.description or "",
+            homepage="https://github.com/wangdsh/MMNERD",
+            license="" if self.config.name == "demo" else "none stated; the authors give the data for research",
+            citation=_CITATION,
+        )
+
+    def _open(self, dl_manager: Any) -> tuple[Features, Splits]:
+        config = self.config
+        if config.name == "demo":
+            return FEATURES, caption_shards(CaptionSettings(config.size, config.seed))
+        images = Path(config.image_dir).expanduser() if config.image_dir else None
+        if config.data_files:
+            return FEATURES, conll_shards(self._given_files(dl_manager), images, config.rules)
+        if not config.data_dir:
+            raise ValueError(_NO_DATA.format(name=config.name))
+        layout = config.find()
+        files: dict[str, list[tuple[str, str]]] = {}
+        for split in datasets.Split.TRAIN, datasets.Split.VALIDATION, datasets.Split.TEST:
+            listed = [(la, str(paths[split])) for la, paths in layout.files.items() if split in paths]
+            files |= {str(split): listed} if listed else {}
+        return FEATURES, conll_shards(files, images or layout.images, config.rules)
+
+    def _given_files(self, dl_manager: Any) -> dict[str, list[tuple[str, str]]]:
+        if len(self.config.languages) != 1:
+            raise ValueError(
+                f"data_files are of one language, and the config {self.config.name!r} has several; load each language "
+                "by its own config and join them with datasets.concatenate_datasets."
+            )
+        (language,) = self.config.languages
+        paths = dl_manager.download(self.config.data_files)
+        return {
+            str(split): [(language, str(path)) for path in ([listed] if isinstance(listed, str) else listed)]
+            for split, listed in paths.items()
+        }
+
+
+FEATURES = Features(
+    {
+        "id": Value("string"),
+        "tokens": List(Value("string")),
+        "ner_tags": List(ClassLabel(names=list(TAGS))),
+        "language": Value("string"),
+        "source": Value("string"),
+        "image_id": Value("string"),
+        "image": Image(),
+    }
+)
+
+_NO_DATA = (
+    "the authors of MMNERD give its images and its German, French and Spanish sentences on request (the e-mail address "
+    "is at https://github.com/wangdsh/MMNERD, with the English sentences); pass the folder that holds them as "
+    'load_dataset("mmnerd", "{name}", data_dir="…/MMNERD"), or load_dataset("mmnerd", "demo"), which needs none.'
+)
+
+_CITATION = """\
+@article{wang2024mmner,
+  title = {{2M-NER}: Contrastive Learning for Multilingual and Multimodal {NER} with Language and Modal Fusion},
+  author = {Wang, Dongsheng and Feng, Xiaoqin and Liu, Zeming and Wang, Chuan},
+  journal = {Applied Intelligence},
+  volume = {54},
+  year = {2024},
+}
+"""
