@@ -42,9 +42,8 @@ class StreamingMetric(evaluate.Metric, ABC):
 
     def add(self, *, prediction: Any = None, reference: Any = None, **kwargs: Any) -> None:
         """Reduce one row and forget it."""
-        if prediction is None or reference is None:
-            raise ValueError(f"{self.name} takes a prediction and its reference together; one of them is missing.")
-        self.add_batch(predictions=[prediction], references=[reference], **{k: [v] for k, v in kwargs.items()})
+        row = {"predictions": prediction, "references": reference, **kwargs}
+        self.add_batch(**{name: None if value is None else [value] for name, value in row.items()})
 
     def compute(self, *, predictions: Any = None, references: Any = None, **kwargs: Any) -> dict[str, Any] | None:
         """Add a last batch if one is given, then report on everything added since the last call."""

@@ -10,17 +10,16 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from hf_mlm.metrics.functional.scores import Counts
-from hf_mlm.metrics.functional.tagging import OUTSIDE, Numbering, TagPair
+from hf_mlm.metrics.functional.tagging import OUTSIDE, Numbering, TagPair, Tags
 
 
 Mode = Literal["lenient", "strict"]
-Integers = npt.NDArray[np.signedinteger[Any]]
 
 _BARE = ("O", "B", "I", "E", "S")
 _PREFIXES = ("B-", "I-", "E-", "S-")
@@ -41,9 +40,9 @@ class Reading:
 class Spans:
     """Entities of one row of tags, in order; an entity is known by the position after its last word."""
 
-    ends: Integers  # (entities,)
-    begins: Integers  # (entities,)
-    types: Integers  # (entities,)
+    ends: npt.NDArray[np.int64]  # (entities,)
+    begins: npt.NDArray[np.int64]  # (entities,)
+    types: npt.NDArray[np.int64]  # (entities,)
 
 
 def count_entities(
@@ -76,15 +75,16 @@ def count_entities(
     return reading.type_names, np.stack(columns, axis=-1)
 
 
-def _extract(reading: Reading, tags: npt.NDArray[np.int32], outside: int) -> Spans:
+def _extract(reading: Reading, tags: Tags, outside: int) -> Spans:
     """Find the entities of (M,) tag ids in which an outside tag follows every sentence."""
-    size = len(reading.types)
-    steps = tags[:-1] * size + tags[1:]  # (M - 1,) into the tables, for the step to each later position
-    busy = np.flatnonzero(steps != outside * size + outside)  # nothing happens from outside to outside
-    steps = steps.take(busy)
+    quiet = tags == outside  # nothing happens in a step from outside to outside
+    busy = np.flatnonzero(~(quiet[:-1] & quiet[1:]))
+    steps = tags.take(busy).astype(np.int64) * len(reading.types) + tags.take(busy + 1)  # into the tables
     starting, ending = reading.starts.take(steps), np.flatnonzero(reading.ends.take(steps))
     starts = np.concatenate([[0], busy.take(np.flatnonzero(starting)) + 1])  # the first run starts at 0
-    earlier: Integers = np.cumsum(starting) - starting  # how many others started before each busy position
+    earlier: npt.NDArray[np.int64] = (
+        np.cumsum(starting) - starting
+    )  # how many others started before each busy position
     begins, ends = starts.take(earlier.take(ending)), busy.take(ending) + 1
     entities = np.flatnonzero(reading.opens.take(tags.take(begins)))
     ends, begins = ends.take(entities), begins.take(entities)
@@ -93,12 +93,12 @@ def _extract(reading: Reading, tags: npt.NDArray[np.int32], outside: int) -> Spa
 
 def _common(gold: Spans, predicted: Spans, length: int) -> Spans:
     """Return the entities that both have: equal end, begin and type."""
-    at = np.full(length, -1, np.int32)
-    at[predicted.ends] = np.arange(len(predicted.ends))
-    matches = at.take(gold.ends)  # number of the predicted entity that ends where a gold one does, or -1
-    found = np.flatnonzero(matches >= 0)
-    match, ends, begins, types = (values.take(found) for values in (matches, gold.ends, gold.begins, gold.types))
-    same = np.flatnonzero((begins == predicted.begins.take(match)) & (types == predicted.types.take(match)))
+    ending = np.zeros((2, length), bool)
+    ending[0, gold.ends] = ending[1, predicted.ends] = True
+    mine = np.flatnonzero(ending[1].take(gold.ends))  # gold entities that end where a predicted one does,
+    theirs = np.flatnonzero(ending[0].take(predicted.ends))  # and those predicted ones, in the same order
+    ends, begins, types = (values.take(mine) for values in (gold.ends, gold.begins, gold.types))
+    same = np.flatnonzero((begins == predicted.begins.take(theirs)) & (types == predicted.types.take(theirs)))
     return Spans(ends.take(same), begins.take(same), types.take(same))
 
 

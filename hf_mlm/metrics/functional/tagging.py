@@ -14,6 +14,9 @@ import numpy.typing as npt
 
 IGNORED = -100  # the id of positions that carry no tag
 OUTSIDE = "O"
+_BLOCK_IDS = 1 << 17  # padded arrays are taken in blocks that stay in the processor's cache
+
+Tags = npt.NDArray[np.signedinteger[Any]]
 
 
 class Numbering(dict[Any, int]):
@@ -35,8 +38,8 @@ class TagPair:
     """Reference and predicted tags of N sentences with W words in all, and N separators (M = W + N)."""
 
     names: list[str]  # tag of each id
-    references: npt.NDArray[np.int32]  # (M,)
-    predictions: npt.NDArray[np.int32]  # (M,)
+    references: Tags  # (M,)
+    predictions: Tags  # (M,)
     separators: npt.NDArray[np.int64]  # (N,) position of the outside tag that follows each sentence
 
 
@@ -75,30 +78,50 @@ def _from_strings(references: Any, predictions: Any) -> TagPair:
 def _from_ids(references: Any, predictions: Any, names: list[str]) -> TagPair:
     if OUTSIDE not in names or "" in names:
         raise ValueError(f"label_names {names} must hold {OUTSIDE!r}, the tag outside all entities, and no empty one.")
-    outside = names.index(OUTSIDE)
-    gold, separators = _flat_ids(references, outside, "references")
-    predicted, predicted_separators = _flat_ids(predictions, outside, "predictions")
+    references, predictions = _id_rows(references, "references"), _id_rows(predictions, "predictions")
+    _check_sentences(len(references), len(predictions))
+    step = _BLOCK_IDS // (references.shape[1] + 1) + 1 if isinstance(references, np.ndarray) else len(references) + 1
+    starts = range(0, max(1, len(references)), step)
+    blocks = [(references[i : i + step], predictions[i : i + step]) for i in starts]
+    parts = [_scored(*block, names) for block in blocks]
+    gold, predicted = (np.concatenate([part[side] for part in parts]) for side in (0, 1))
+    offsets = np.cumsum([0, *(len(part[0]) for part in parts)])
+    separators = np.concatenate([part[2] + offset for part, offset in zip(parts, offsets, strict=False)])
+    return TagPair(names, gold, predicted, separators)
+
+
+def _scored(references: Any, predictions: Any, names: list[str]) -> tuple[Tags, Tags, npt.NDArray[np.int64]]:
+    """Leave the ignored positions out of a block of sentences."""
+    gold, separators = _flat_ids(references, names.index(OUTSIDE), "references")
+    predicted, predicted_separators = _flat_ids(predictions, names.index(OUTSIDE), "predictions")
     _check_lengths(separators, predicted_separators)
-    scored = np.flatnonzero(gold != IGNORED)  # (M,)
-    gold, predicted = gold.take(scored), predicted.take(scored)
-    _check_ids(gold, len(names), "references")
-    _check_ids(predicted, len(names), "predictions")
-    return TagPair(names, gold, predicted, np.searchsorted(scored, separators))
+    scored = np.flatnonzero(gold != IGNORED)
+    rows = []
+    for row, name in ((gold.take(scored), "references"), (predicted.take(scored), "predictions")):
+        _check_ids(row, len(names), name)
+        rows.append(row.astype(np.min_scalar_type(-len(names))))
+    return rows[0], rows[1], np.searchsorted(scored, separators)
 
 
-def _flat_ids(values: Any, outside: int, name: str) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+def _id_rows(values: Any, name: str) -> Any:
     if not hasattr(values, "shape"):
-        return _laid_out(values, outside, name, operator.index)
+        return list(values)
     array = np.asarray(values)
     if array.ndim != 2 or array.dtype.kind not in "iu":
         raise ValueError(
             f"{name} has the shape {array.shape} and dtype {array.dtype}; give integer ids (sentences, words), which "
             "are decoded from the logits."
         )
-    rows, width = array.shape
-    separated = np.full((rows, width + 1), outside, np.int32)
-    separated[:, :width] = array
-    return separated.reshape(-1), np.arange(1, rows + 1) * (width + 1) - 1
+    return array
+
+
+def _flat_ids(rows: Any, outside: int, name: str) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+    if not isinstance(rows, np.ndarray):
+        return _laid_out(rows, outside, name, operator.index)
+    count, width = rows.shape
+    separated = np.full((count, width + 1), outside, np.int32)
+    separated[:, :width] = rows
+    return separated.reshape(-1), np.arange(1, count + 1) * (width + 1) - 1
 
 
 def _laid_out(
@@ -119,12 +142,16 @@ def _laid_out(
         ) from None
 
 
-def _check_lengths(references: npt.NDArray[np.int64], predictions: npt.NDArray[np.int64]) -> None:
-    if len(references) != len(predictions):
+def _check_sentences(references: int, predictions: int) -> None:
+    if references != predictions:
         raise ValueError(
-            f"there are {len(references)} reference sentences and {len(predictions)} predicted ones; give the same "
-            "sentences in the same order."
+            f"there are {references} reference sentences and {predictions} predicted ones; give the same sentences in "
+            "the same order."
         )
+
+
+def _check_lengths(references: npt.NDArray[np.int64], predictions: npt.NDArray[np.int64]) -> None:
+    _check_sentences(len(references), len(predictions))
     if not np.array_equal(references, predictions):
         lengths, predicted = (np.diff(ends, prepend=-1) - 1 for ends in (references, predictions))
         first = int(np.flatnonzero(lengths != predicted)[0])

@@ -12,7 +12,7 @@ from hf_mlm.metrics import streaming
 from hf_mlm.metrics.functional.geo import GeoTally
 
 
-_DESCRIPTION = "Weighted precision, recall and F1 of cells; errors in km of coordinates. Keeps counts and distances only."
+_DESCRIPTION = "Weighted precision, recall and F1 of cells; errors in km of coordinates. Keeps counts and distances."
 _INPUTS = """
 Args:
     predictions: cells, integers (N,), or coordinates, (N, 2) degrees of latitude and longitude. Add both kinds, in

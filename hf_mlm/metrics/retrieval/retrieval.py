@@ -13,8 +13,8 @@ from hf_mlm.metrics.functional.retrieval import retrieval_report
 
 
 _DESCRIPTION = (
-    "Median rank and recall at K of image-to-text and text-to-image retrieval, in pools of 500 and in the whole gallery. "
-    "Ranks need every candidate, so the embeddings themselves are kept."
+    "Median rank and recall at K of image-to-text and text-to-image retrieval, in pools of 500 and in all of the "
+    "gallery. Ranks need every candidate, so the embeddings themselves are kept."
 )
 _INPUTS = """
 Args:

@@ -193,7 +193,12 @@ def test_tags_that_are_none_are_pointed_out():
         ([[0]], [[0]], {"label_names": ["B-PER", "I-PER"]}, "must hold 'O'"),
         (np.zeros((2, 3, 9)), np.zeros((2, 3)), {"label_names": NAMES}, r"shape \(2, 3, 9\)"),
         (np.zeros((2, 3)), np.zeros((2, 3)), {"label_names": NAMES}, "dtype float64; give integer ids"),
-        (np.zeros((2, 3), int), np.zeros((2, 4), int), {"label_names": NAMES}, "sentence 0 has 3 reference tags and 4"),
+        (
+            np.zeros((2, 3), int),
+            np.zeros((2, 4), int),
+            {"label_names": NAMES},
+            "sentence 0 has 3 reference",
+        ),
         (np.array([[9]]), np.array([[0]]), {"label_names": NAMES}, "references holds the id 9 at a scored word"),
         (np.array([[0]]), np.array([[-100]]), {"label_names": NAMES}, "predictions holds the id -100"),
         ([["E-PER"]], [["O"]], {"mode": "strict"}, "strict mode scores IOB2, where the tag 'E-PER' does not exist"),

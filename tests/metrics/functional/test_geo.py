@@ -96,7 +96,10 @@ def test_a_tally_of_batches_is_the_report_of_all():
         ({"target_cells": [-2], "predicted_cells": [0]}, "targets holds the class -2"),
         ({"target_cells": [5221366118452580352], "predicted_cells": [0]}, "perhaps an S2 cell id"),
         ({"target_coordinates": [0, 0], "predicted_coordinates": [0, 0]}, r"targets has the shape \(2,\)"),
-        ({"target_coordinates": [[0, 0]], "predicted_coordinates": [[0, 0]] * 2}, r"\(1, 2\) and predictions \(2, 2\)"),
+        (
+            {"target_coordinates": [[0, 0]], "predicted_coordinates": [[0, 0]] * 2},
+            r"\(1, 2\) and predictions",
+        ),
         ({"target_coordinates": [[95, 8]], "predicted_coordinates": [[0, 0]]}, "off the earth"),
         ({"target_coordinates": [[0, 0]], "predicted_coordinates": [[np.nan, 0]]}, "off the earth"),
     ],
