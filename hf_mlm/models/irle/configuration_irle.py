@@ -9,6 +9,7 @@ from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, PreTrainedConfig
 from transformers.configuration_utils import SubConfigSpec
 
+from hf_mlm.geo.coordinates import check_coordinates
 from hf_mlm.geo.partition import GeoCellPartition
 from hf_mlm.geo.s2 import MAX_LEVEL
 
@@ -43,7 +44,7 @@ class IRLEConfig(PreTrainedConfig):
         negative_share: share of a training batch whose images are exchanged (``cosine_embedding``).
         swapped_image_target: cell that the image branch learns from an exchanged image: that of the image's ``"own"``
             entity, or that of the ``"text"`` beside it, which is what the published code did.
-        temperature: start of the learned temperature of ``info_nce`` and ``siglip``; 0.07 and 0.1 when omitted.
+        temperature: start of the learned temperature of ``info_nce`` and ``siglip``.
         loss_weighting: ``"log_variance"`` (learned, Section 5.1.3), ``"fixed"`` (``loss_weights``) or ``"equal"``.
         loss_weights: weights of the retrieval and the geo loss under ``"fixed"``; the default is what the published
             code amounts to, whose log variances never moved.
@@ -89,7 +90,7 @@ class IRLEConfig(PreTrainedConfig):
     margin: int | float = 0.1
     negative_share: int | float = 0.5
     swapped_image_target: Literal["own", "text"] = "own"
-    temperature: int | float | None = None
+    temperature: int | float = 0.07
     loss_weighting: Literal["log_variance", "fixed", "equal"] = "log_variance"
     loss_weights: list[int | float] | tuple[int | float, ...] = (0.25, 0.5)
     normalize_text_embeds: bool = True
@@ -102,7 +103,7 @@ class IRLEConfig(PreTrainedConfig):
     geo_label_smoothing_km: int | float | None = None
 
     def __post_init__(self, **kwargs: Any) -> None:
-        """Fill in what follows from other settings: sizes of encoders, number of cells, temperature."""
+        """Fill in what follows from other settings: the encoders' widths and the number of cells."""
         super().__post_init__(**kwargs)
         if self.image_encoder_config is not None:
             self.image_feature_size = feature_size(self.image_encoder_config)
@@ -110,8 +111,6 @@ class IRLEConfig(PreTrainedConfig):
             self.summary_feature_size = self.class_feature_size = feature_size(self.text_encoder_config)
         if self.num_geo_cells is None:
             self.num_geo_cells = len(self.cell_tokens or self.cell_latitudes or range(MLM_IRLE_CELLS))
-        if self.temperature is None:
-            self.temperature = 0.1 if self.retrieval_loss == "siglip" else 0.07
         self.tasks = list(self.tasks)
         self.loss_weights = list(self.loss_weights)
         self.hierarchy_levels = list(self.hierarchy_levels)
@@ -153,7 +152,7 @@ class IRLEConfig(PreTrainedConfig):
             raise ValueError(f"dropout={self.dropout} must lie in [0, 1).")
         if not 0 <= self.negative_share <= 1:
             raise ValueError(f"negative_share={self.negative_share} must lie in [0, 1].")
-        if self.temperature is not None and self.temperature <= 0:
+        if self.temperature <= 0:
             raise ValueError(f"temperature={self.temperature} must be above 0.")
         if len(self.loss_weights) != len(TASKS) or min(self.loss_weights) < 0:
             raise ValueError(f"loss_weights={list(self.loss_weights)} must be two numbers >= 0: retrieval, geo.")
@@ -168,6 +167,8 @@ class IRLEConfig(PreTrainedConfig):
                 raise ValueError(f"{name} has {len(values)} entries for num_geo_cells={self.num_geo_cells} cells.")
         if (self.cell_latitudes is None) != (self.cell_longitudes is None):
             raise ValueError("cell_latitudes and cell_longitudes come together: pass both, or neither for S2 centres.")
+        if self.cell_latitudes is not None and self.cell_longitudes is not None:
+            check_coordinates(self.cell_latitudes, self.cell_longitudes)
         if self.cell_tokens is not None:
             GeoCellPartition.from_tokens(self.cell_tokens)
         elif self.hierarchy_levels:

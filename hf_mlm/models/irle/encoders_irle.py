@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import os
-from typing import Any
 
 import torch
 import transformers  # AutoModel only when called: importing it registers IR+LE, which needs this module to be finished
@@ -24,7 +23,7 @@ class ImageEncoder(nn.Module):
 
     def __init__(self, config: PreTrainedConfig, model: PreTrainedModel | None = None):
         super().__init__()
-        self.model = _sharing_config(transformers.AutoModel.from_config(config) if model is None else model, config)
+        self.model = transformers.AutoModel.from_config(config) if model is None else model
 
     def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
         """Map (batch, channels, height, width) to (batch, hidden)."""
@@ -41,7 +40,7 @@ class TextEncoder(nn.Module):
 
     def __init__(self, config: PreTrainedConfig, model: PreTrainedModel | None = None):
         super().__init__()
-        self.model = _sharing_config(transformers.AutoModel.from_config(config) if model is None else model, config)
+        self.model = transformers.AutoModel.from_config(config) if model is None else model
         if "add_pooling_layer" in inspect.signature(type(self.model).__init__).parameters:
             self.model.pooler = None  # the model's own way to go without; its weights would get no gradient
 
@@ -60,9 +59,3 @@ def load_encoder(name_or_path: str | os.PathLike[str], part: str) -> PreTrainedM
     """
     config = transformers.AutoConfig.from_pretrained(name_or_path)
     return transformers.AutoModel.from_pretrained(name_or_path, config=getattr(config, part, config))
-
-
-def _sharing_config(model: Any, config: PreTrainedConfig) -> Any:
-    """Let model and composite hold one configuration, so that a change of attention implementation reaches both."""
-    model.config = config
-    return model

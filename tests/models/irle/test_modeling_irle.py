@@ -5,11 +5,10 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModel, BertModel, CLIPConfig, CLIPModel, ResNetModel
 
 from hf_mlm.models.irle import IRLEConfig, IRLEForRetrievalAndGeo
 from tests.models.common import ModelTests, assert_equal
-from tests.models.irle.tiny import IMAGE_ENCODERS, TEXT_ENCODER, feature_batch, feature_config, raw_batch, raw_config
+from tests.models.irle.tiny import feature_batch, feature_config, raw_batch, raw_config
 
 
 class TestCommon(ModelTests):
@@ -122,14 +121,6 @@ def test_evaluation_without_cells_has_predictions_and_no_total() -> None:
     assert outputs.retrieval_loss is not None and outputs.image_geo_logits is not None
 
 
-@pytest.mark.parametrize("image", list(IMAGE_ENCODERS))
-def test_any_vision_encoder_serves(image: str) -> None:
-    irle = model(raw_config(image)).eval()
-    pooled = irle.image_encoder(raw_batch()["pixel_values"])
-    assert pooled.shape == (4, 8)
-    assert torch.isfinite(irle(**raw_batch()).loss)
-
-
 def test_encoded_features_stand_in_for_raw_input() -> None:
     irle, batch = model(raw_config()).eval(), raw_batch()
     features = {"image_features": irle.image_encoder(batch.pop("pixel_values"))}
@@ -139,57 +130,22 @@ def test_encoded_features_stand_in_for_raw_input() -> None:
     assert_equal(irle(**features, **batch), irle(**raw_batch()))
 
 
-def test_padding_changes_nothing() -> None:
-    irle, batch = model(raw_config()).eval(), raw_batch()
-    shorter = {name: batch[name][3:, :4] for name in ("input_ids", "attention_mask")}
-    classes = {name: batch[name][3:] for name in ("class_input_ids", "class_attention_mask")}
-    alone = irle.encode_texts(**shorter, **classes)
-    torch.testing.assert_close(alone.embeds, irle(**batch).text_embeds[3:], rtol=1e-5, atol=1e-5)
-
-
-def test_frozen_encoders_stay_as_they_are() -> None:
-    irle = model(raw_config(freeze_encoders=True)).train()
-    before = {name: value.clone() for name, value in irle.image_encoder.state_dict().items()}
-    irle(**raw_batch()).loss.backward()
-    assert_equal(irle.image_encoder.state_dict(), before)  # running statistics of the batch norms included
-    assert all(p.grad is None for p in irle.text_encoder.parameters())
-    assert all(p.grad is not None for p in irle.image_branch.parameters())
-
-
-def test_pretrained_encoders_keep_their_weights(tmp_path: Path) -> None:
-    torch.manual_seed(1)
-    image, text = ResNetModel(IMAGE_ENCODERS["resnet"]), BertModel(TEXT_ENCODER, add_pooling_layer=False)
-    image.save_pretrained(tmp_path / "image")
-    text.save_pretrained(tmp_path / "text")
-    irle = IRLEForRetrievalAndGeo.from_encoders_pretrained(
-        tmp_path / "image", tmp_path / "text", embedding_size=6, num_geo_cells=5, freeze_encoders=True
-    )
-    assert_equal(irle.image_encoder.model.state_dict(), image.state_dict())
-    assert_equal(irle.text_encoder.model.state_dict(), text.state_dict())
-    irle.save_pretrained(tmp_path / "irle")
-    assert_equal(AutoModel.from_pretrained(tmp_path / "irle").state_dict(), irle.state_dict())
-
-
-def test_half_of_a_pretrained_pair_serves_as_encoder(tmp_path: Path) -> None:
-    vision = IMAGE_ENCODERS["clip"].to_dict()
-    text = {
-        "hidden_size": 8,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-        "intermediate_size": 8,
-        "vocab_size": 9,
-    }
-    pair = CLIPModel(CLIPConfig(vision_config=vision, text_config=text, projection_dim=4))
-    pair.save_pretrained(tmp_path)
-    irle = IRLEForRetrievalAndGeo.from_encoders_pretrained(tmp_path, embedding_size=6, num_geo_cells=5)
-    theirs = pair.vision_model(pixel_values=raw_batch()["pixel_values"]).pooler_output
-    torch.testing.assert_close(irle.eval().image_encoder(raw_batch()["pixel_values"]), theirs)
-
-
 def test_another_number_of_cells_can_be_put_on_a_trained_model(tmp_path: Path) -> None:
     model(feature_config(cell_tokens=None, num_geo_cells=5)).save_pretrained(tmp_path)
     irle = IRLEForRetrievalAndGeo.from_pretrained(tmp_path, num_geo_cells=7, ignore_mismatched_sizes=True)
     assert irle(**feature_batch()).text_geo_logits.shape == (4, 7)
+
+
+def test_a_single_tasks_checkpoint_takes_up_the_other_task(tmp_path: Path) -> None:
+    model(feature_config(tasks=("geo",))).save_pretrained(tmp_path)
+    settings = {"tasks": ("retrieval", "geo"), "retrieval_loss": "siglip"}
+    irle = IRLEForRetrievalAndGeo.from_pretrained(tmp_path, **settings)
+    assert irle.objective.weighting.log_vars.tolist() == [0, 0]
+    learned = irle.objective.logit_scale.exp().item(), irle.objective.logit_bias.item()
+    assert learned == pytest.approx((1 / 0.07, -10))
+    assert irle.text_fusion.weight.std().item() == pytest.approx(
+        1 / (12 * 3) ** 0.5, rel=0.3
+    )  # uniform in 1 / sqrt(12)
 
 
 def test_new_layers_start_as_torch_starts_the_published_ones() -> None:
