@@ -86,7 +86,7 @@ def feature_rows() -> Callable[..., Any]:
     return make
 
 
-IRLE_SPLITS = {"train": 96, "val": 30, "test": 30}
+IRLE_SPLITS = {"train": 96, "val": 32, "test": 30}
 
 
 @pytest.fixture(scope="session")

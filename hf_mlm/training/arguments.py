@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
 from transformers import TrainingArguments
@@ -12,15 +12,23 @@ from hf_mlm.data.samplers import ViewRule
 
 
 LOWER_IS_BETTER = ("loss", "medR", "km")  # endings of metric names
+OFF = (None, False, "", "no")  # argparse turns one into the other
 
 
 def _setting(default: Any, text: str) -> Any:
-    return field(default=default, metadata={"help": text})
+    metadata = {"help": text}
+    return (
+        field(default_factory=default, metadata=metadata)
+        if callable(default)
+        else field(default=default, metadata=metadata)
+    )
 
 
 @dataclass
 class IRLEArguments:
     """Data and model of a run; every field is a key of a recipe and a flag of ``hf-mlm train irle``.
+
+    ``given`` holds the fields that differ from their defaults.
 
     Raises:
         ValueError: if what must be a mapping is none.
@@ -28,10 +36,10 @@ class IRLEArguments:
 
     dataset: str = _setting("demo", "configuration of the dataset mlm: demo, irle, irle-gr")
     data_dir: str | None = _setting(None, "folder of the dataset's files; demo needs none")
-    dataset_options: dict | str | None = _setting(None, "further settings of the dataset, such as {size: 2000}")
+    dataset_options: dict | str | None = _setting(dict, "further settings of the dataset, such as {size: 2000}")
     views: ViewRule = _setting("random", "images, summaries, classes to train on; first: the same as in evaluation")
     features_on_device: bool = _setting(False, "keep precomputed features in the accelerator's memory")
-    model: dict | str | None = _setting(None, "settings of IRLEConfig, such as {retrieval_loss: info_nce}")
+    model: dict | str | None = _setting(dict, "settings of IRLEConfig, such as {retrieval_loss: info_nce}")
     reference: bool = _setting(False, "start from IRLEConfig.reference(), the published code's behaviour")
     image_encoder: dict | str | None = _setting(None, "raw images: folder of a vision model, or its configuration")
     text_encoder: dict | str | None = _setting(None, "raw texts: folder of a text model, or its configuration")
@@ -48,6 +56,7 @@ class IRLEArguments:
             value = getattr(self, name)
             if isinstance(value, str) and value.startswith("{"):
                 setattr(self, name, _mapping(name, value))
+        self.given = changed_fields(self)
 
 
 @dataclass
@@ -56,6 +65,7 @@ class IRLETrainingArguments(TrainingArguments):
 
     The targets of IR+LE are called cells, not labels, so a Trainer must be told their names to compute metrics; rows
     of ``mlm`` have columns that only the collator reads; and a median rank or a distance is better when lower.
+    ``given`` holds the fields that differ from their defaults, before ``TrainingArguments`` works on them.
 
     Example:
         >>> arguments = IRLETrainingArguments("runs/try", metric_for_best_model="mean_medR")
@@ -63,19 +73,28 @@ class IRLETrainingArguments(TrainingArguments):
         (False, False)
     """
 
-    label_names: list[str] | None = field(
-        default_factory=lambda: ["image_cells", "text_cells"],
-        metadata={"help": "targets that metrics are computed on"},
-    )
+    label_names: list[str] | None = _setting(lambda: ["image_cells", "text_cells"], "targets that metrics need")
     remove_unused_columns: bool = _setting(False, "whether to hide from the collator what the model does not read")
 
     def __post_init__(self) -> None:
+        self.given = changed_fields(self)
         lower_is_better = str(self.metric_for_best_model).endswith(LOWER_IS_BETTER)
         if lower_is_better and vars(self)["greater_is_better"] is None:
             self.greater_is_better = False
         super().__post_init__()
         if self.device.type == "cpu":
             self.dataloader_pin_memory = False  # there is nothing to pin for, and torch would warn of it
+
+
+def changed_fields(settings: Any) -> dict[str, Any]:
+    """Fields of a dataclass object that differ from their defaults; one way to say "off" is as good as another."""
+    changed = {}
+    for each in fields(settings):
+        default = each.default if each.default_factory is MISSING else each.default_factory()
+        value = getattr(settings, each.name)
+        if each.init and value != default and not (value in OFF and default in OFF):
+            changed[each.name] = value
+    return changed
 
 
 def _mapping(name: str, value: dict | str | None) -> dict[str, Any]:

@@ -114,16 +114,25 @@ def refuse_unknown(settings: Iterable[str], known: Iterable[str], where: str) ->
 
 
 def save_settings(objects: Sequence[Any], output_dir: str | Path) -> None:
-    """Write the settings that a run was started with to its output folder, as a recipe that repeats it."""
+    """Write the settings that a run was started with to its output folder, as a recipe that repeats it.
+
+    Args:
+        objects: `IRLEArguments` and `IRLETrainingArguments`, or others with ``given``.
+        output_dir: made if need be.
+    """
     target = Path(output_dir) / SETTINGS_NAME
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_name(f"{target.name}.{os.getpid()}.part")
-    unfinished.write_text(yaml.safe_dump(_changed(objects), sort_keys=False), encoding="utf-8")
+    unfinished.write_text(yaml.safe_dump(_given(objects), sort_keys=False), encoding="utf-8")
     os.replace(unfinished, target)
 
 
 def refuse_other_settings(objects: Sequence[Any], output_dir: str | Path) -> None:
     """Refuse to go on with a run that was started with other settings.
+
+    Args:
+        objects: as for `save_settings`.
+        output_dir: of the run; one without saved settings is taken as it is.
 
     Raises:
         ValueError: naming the first setting that differs, and the way out.
@@ -131,7 +140,7 @@ def refuse_other_settings(objects: Sequence[Any], output_dir: str | Path) -> Non
     target = Path(output_dir) / SETTINGS_NAME
     if not target.is_file():
         return
-    then, now = yaml.load(target.read_text(encoding="utf-8"), _Loader), _changed(objects)  # noqa: S506
+    then, now = yaml.load(target.read_text(encoding="utf-8"), _Loader), _given(objects)  # noqa: S506
     for name in sorted(then.keys() | now.keys()):
         if then.get(name) != now.get(name) and name not in FREE_SETTINGS:
             before, after = (repr(side[name]) if name in side else "its default" for side in (then, now))
@@ -185,16 +194,10 @@ def _word(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _changed(objects: Sequence[Any]) -> dict[str, Any]:
+def _given(objects: Sequence[Any]) -> dict[str, Any]:
     """Settings that differ from their defaults, as YAML knows them."""
-    changed = {}
-    for settings in objects:
-        fresh = type(settings)()
-        for field in dataclasses.fields(settings):
-            value = getattr(settings, field.name)
-            if field.init and field.name not in UNSAVED_SETTINGS and value != getattr(fresh, field.name):
-                changed[field.name] = json.loads(json.dumps(value, default=str))
-    return changed
+    given = {name: value for settings in objects for name, value in settings.given.items()}
+    return json.loads(json.dumps({name: given[name] for name in given if name not in UNSAVED_SETTINGS}, default=str))
 
 
 class _Loader(yaml.SafeLoader):

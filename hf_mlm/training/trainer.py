@@ -18,8 +18,9 @@ class IRLETrainer(Trainer):
     """`transformers.Trainer` for `IRLEForRetrievalAndGeo`; takes the same arguments.
 
     Two things are added. Logs and results show ``retrieval_loss`` and ``geo_loss`` beside ``loss``, unweighted, as
-    means over the rows of all processes since the last log, or of the evaluated split. And evaluation and prediction
-    use ``data_collator.evaluation()``, so that every epoch sees the same images and summaries.
+    means over the rows of all processes since the last log, or of the evaluated split (of whose rows several processes
+    see a few twice, to fill their last batch). And evaluation and prediction use ``data_collator.evaluation()``, so
+    that every epoch sees the same images and summaries.
     """
 
     data_collator: Any
@@ -59,6 +60,16 @@ class IRLETrainer(Trainer):
         """Load test batches with the evaluation collator."""
         with self._evaluation_collator():
             return super().get_test_dataloader(*args, **kwargs)
+
+    def end(self) -> None:
+        """Leave the other processes, once nothing more is to be done together.
+
+        The model's distributed wrapper is freed first: were it the last to hold on to the process group, freeing it
+        later could wait for ever on the group's threads.
+        """
+        self.model_wrapped = self.model
+        self.accelerator.free_memory()
+        super().end()
 
     @contextmanager
     def _evaluation_collator(self) -> Iterator[None]:

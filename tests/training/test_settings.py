@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -39,8 +38,9 @@ def test_recipe_gives_values_of_the_right_types(recipe: Path) -> None:
 
 
 def test_flags_override_the_recipe(recipe: Path) -> None:
-    words = "--learning-rate=0.5 --dataset demo --model.margin 1e-2 --model.tasks [retrieval] --no_average_tokens_across_devices"
-    ours, theirs = parse("--config", str(recipe), *words.split(), "--label_names", "a", "b", "--bf16", "--use_cpu")
+    words = "--learning-rate=0.5 --dataset demo --model.margin 1e-2 --model.tasks [retrieval] --label_names a b"
+    switches = ("--bf16", "--use_cpu", "--no_average_tokens_across_devices")
+    ours, theirs = parse("--config", str(recipe), *words.split(), *switches)
     assert (theirs.learning_rate, ours.dataset, theirs.label_names) == (0.5, "demo", ["a", "b"])
     assert ours.model == {"margin": 0.01, "tasks": ["retrieval"]}
     assert (theirs.bf16, theirs.use_cpu, theirs.average_tokens_across_devices) == (True, True, False)

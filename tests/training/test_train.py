@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from hf_mlm import IRLEForRetrievalAndGeo
+from hf_mlm.training.arguments import IRLEArguments, IRLETrainingArguments
+from hf_mlm.training.checkpoints import last_complete_checkpoint
+from hf_mlm.training.settings import parse_settings
+from hf_mlm.training.train import Run, train
+
+
+def recipe(data_dir: Path, folder: Path, **changes: Any) -> Path:
+    """A small run on the small files, as a YAML file."""
+    settings = {
+        "dataset": "irle",
+        "data_dir": str(data_dir),
+        "model": {"embedding_size": 16},
+        "output_dir": str(folder / "run"),
+        "num_train_epochs": 4,
+        "per_device_train_batch_size": 16,
+        "per_device_eval_batch_size": 16,
+        "learning_rate": 5e-3,
+        "lr_scheduler_type": "constant",
+        "eval_strategy": "epoch",
+        "save_strategy": "epoch",
+        "logging_strategy": "epoch",
+        "report_to": "none",
+        "disable_tqdm": True,
+        "use_cpu": True,
+    }
+    path = folder / "recipe.yaml"
+    path.write_text(yaml.safe_dump({**settings, **changes}))
+    return path
+
+
+def run(path: Path, *flags: str) -> Run:
+    return train(*parse_settings([IRLEArguments, IRLETrainingArguments], ["--config", str(path), *flags], "test"))
+
+
+def process(*words: str, **environment: str) -> subprocess.Popen[bytes]:
+    variables = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
+    return subprocess.Popen([sys.executable, "-m", *words], env=variables, stderr=subprocess.PIPE)
+
+
+def test_run_leaves_the_best_model_with_its_figures(irle_folder: Path, tmp_path: Path) -> None:
+    best = {"load_best_model_at_end": True, "metric_for_best_model": "mean_medR", "save_total_limit": 1}
+    model = {"embedding_size": 16, "retrieval_loss": "info_nce"}
+    finished = run(recipe(irle_folder, tmp_path, num_train_epochs=30, learning_rate=1e-2, model=model, **best))
+    folder = tmp_path / "run"
+    results = json.loads((folder / "all_results.json").read_text())
+    assert results == pytest.approx(finished.results)
+    history = [entry for entry in finished.trainer.state.log_history if "eval_mean_medR" in entry]
+    assert results["eval_mean_medR"] == min(entry["eval_mean_medR"] for entry in history)
+    assert results["test_mean_medR"] < 4  # of 30; chance is 15.5
+    assert results["test_image_accuracy"] > 0.4  # of five cells
+    assert results["test_image_to_text_medR_low"] <= results["test_image_to_text_medR"]
+    assert {"test_image_median_km", "test_geo_loss", "test_retrieval_loss", "train_loss"} <= results.keys()
+    assert len(list(folder.glob("checkpoint-*"))) <= 2
+    model = IRLEForRetrievalAndGeo.from_pretrained(folder)
+    assert model.config.num_geo_cells == 5
+    assert sorted(set(model.config.cell_latitudes)) == [0, 10, 20, 30, 40]
+    for name, weight in finished.trainer.model.state_dict().items():
+        assert torch.equal(model.state_dict()[name], weight), name
+
+
+def test_features_on_the_device_train_the_same(irle_folder: Path, tmp_path: Path) -> None:
+    path = recipe(irle_folder, tmp_path, num_train_epochs=2)
+    here = run(path).results
+    there = run(path, "--features_on_device", "--output_dir", str(tmp_path / "device")).results
+    for name in ("train_loss", "eval_mean_medR", "test_image_f1", "test_geo_loss"):
+        assert here[name] == there[name], name
+
+
+def test_learning_rate_is_the_one_asked_for(irle_folder: Path, tmp_path: Path) -> None:
+    history = run(recipe(irle_folder, tmp_path, num_train_epochs=2)).trainer.state.log_history
+    assert [entry["learning_rate"] for entry in history if "learning_rate" in entry] == [5e-3, 5e-3]
+
+
+def test_finished_run_is_only_scored_again(irle_folder: Path, tmp_path: Path) -> None:
+    path = recipe(irle_folder, tmp_path, num_train_epochs=2)
+    first = run(path)
+    again = run(path)
+    assert again.trainer.state.global_step == first.trainer.state.global_step
+    assert again.results["test_mean_medR"] == first.results["test_mean_medR"]
+    with pytest.raises(ValueError, match="run with other settings .learning_rate was 0.005, now 0.1"):
+        run(path, "--learning_rate", "0.1")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": {"embeding_size": 4}}, "model has no setting 'embeding_size'; did you mean 'embedding_size'"),
+        (
+            {"features_on_device": True, "dataloader_num_workers": 1},
+            "features_on_device needs dataloader_num_workers=0",
+        ),
+    ],
+)
+def test_settings_that_do_not_fit_are_named(
+    irle_folder: Path, tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        run(recipe(irle_folder, tmp_path, **changes))
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("save_steps", [6, 4], ids=["epochs", "amid epochs"])
+def test_killed_run_goes_on_to_the_same_weights(irle_folder: Path, tmp_path: Path, save_steps: int) -> None:
+    steps = {"save_strategy": "steps", "save_steps": save_steps, "eval_strategy": "steps", "eval_steps": save_steps}
+    path = recipe(irle_folder, tmp_path, num_train_epochs=40, save_total_limit=2, **steps)
+    killed = process("hf_mlm.cli", "train", "irle", "--config", str(path))
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "run").glob("checkpoint-*[0-9][0-9]")) and time.monotonic() < deadline:
+        time.sleep(0.001)  # die as soon as a folder appears, before it is whole
+    killed.send_signal(signal.SIGKILL)
+    assert killed.wait() == -signal.SIGKILL
+    left = last_complete_checkpoint(tmp_path / "run")
+    assert left is not None
+    assert 0 < int(left.rpartition("-")[2]) < 240
+    resumed = run(path)
+    whole = run(path, "--output_dir", str(tmp_path / "whole"))
+    assert resumed.trainer.state.global_step == whole.trainer.state.global_step == 240
+    expected = load_file(tmp_path / "whole" / "model.safetensors")
+    for name, weight in load_file(tmp_path / "run" / "model.safetensors").items():
+        assert torch.equal(weight, expected[name]), name
+    assert resumed.results["test_mean_medR"] == whole.results["test_mean_medR"]
+
+
+@pytest.mark.heavy
+def test_two_processes_train_and_score_as_one(irle_folder: Path, tmp_path: Path) -> None:
+    model = {"embedding_size": 16, "retrieval_loss": "info_nce", "dropout": 0.0, "loss_weighting": "equal"}
+    path = recipe(irle_folder, tmp_path, model=model, views="first")
+    launcher = ["torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "hf_mlm.cli"]
+    halves = ["--per_device_train_batch_size", "8", "--per_device_eval_batch_size", "8"]
+    pair = process(*launcher, "train", "irle", "--config", str(path), *halves)
+    _, errors = pair.communicate(timeout=300)
+    assert pair.returncode == 0, errors.decode()[-2000:]
+    two = json.loads((tmp_path / "run" / "all_results.json").read_text())
+    one = run(path, "--output_dir", str(tmp_path / "one")).results
+    for name in ("train_loss", "eval_loss", "eval_geo_loss", "eval_retrieval_loss"):
+        assert two[name] == pytest.approx(one[name], abs=1e-3), name
+    scored = run(
+        path,
+        "--output_dir",
+        str(tmp_path / "run"),
+        *halves,
+        "--resume_from_checkpoint",
+        last_complete_checkpoint(tmp_path / "run"),
+    )
+    compared = [name for name in two if name.startswith("test_") and not name.endswith(("loss", "second", "runtime"))]
+    assert len(compared) > 40
+    for name in compared:
+        assert scored.results[name] == pytest.approx(two[name], rel=1e-6), name
+    assert math.isfinite(two["test_loss"])
