@@ -54,9 +54,9 @@ def register() -> None:
 def register_builders() -> None:
     """Make ``load_dataset("mlm", …)`` find the package's builders by their bare names."""
     try:
-        load = importlib.import_module("datasets.load")
+        load: Any = importlib.import_module("datasets.load")
         packaged = importlib.import_module("datasets.packaged_modules")._PACKAGED_DATASETS_MODULES
-        base = load.PackagedDatasetModuleFactory
+        base: Any = load.PackagedDatasetModuleFactory
     except AttributeError as error:
         raise ImportError(
             f"hf_mlm cannot register its datasets with this version of `datasets` ({error}); install datasets>=4.0, "

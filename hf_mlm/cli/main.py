@@ -38,9 +38,8 @@ def main(argv: list[str] | None = None) -> None:
         raise SystemExit(2)
     try:
         importlib.import_module(COMMANDS[command][0]).main(rest)
-    except (ValueError, OSError, ImportError) as error:
-        # A sentence for the person at the keyboard; HF_MLM_TRACEBACK=1 shows where it came from.
-        if os.environ.get("HF_MLM_TRACEBACK"):
+    except Exception as error:
+        if os.environ.get("HF_MLM_TRACEBACK") or not _speaks_to_the_user(error):
             raise
         sys.stderr.write(f"hf-mlm {command}: {error}\n")
         raise SystemExit(1) from error
@@ -53,3 +52,10 @@ def usage() -> str:
     """The text of ``hf-mlm --help``."""
     lines = [f"  {name:<10}{text}" for name, (_, text) in COMMANDS.items()]
     return "\n".join(["Usage: hf-mlm COMMAND [OPTIONS]", "", *lines, "", "hf-mlm COMMAND --help tells more.", ""])
+
+
+def _speaks_to_the_user(error: Exception) -> bool:
+    """Whether a sentence is enough; HF_MLM_TRACEBACK=1 shows where it came from all the same."""
+    from huggingface_hub.errors import StrictDataclassError
+
+    return isinstance(error, (ValueError, OSError, ImportError, StrictDataclassError))
