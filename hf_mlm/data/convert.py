@@ -45,8 +45,8 @@ def convert(
 
     Raises:
         FileNotFoundError: if the source holds no features.
-        ValueError: if ``config`` or ``dtype`` is another, the source is malformed, ``target`` holds a conversion of something else, or a value is too
-            large for float16.
+        ValueError: if ``config`` or ``dtype`` is another, the source is malformed, ``target`` holds a conversion of
+            something else, or a value is too large for float16.
         OSError: if the disk is full; nothing half-written is left, finished shards are.
     """
     arrow_type(dtype)
