@@ -174,6 +174,7 @@ def test_what_is_wrong_with_a_row_reaches_the_user(
 @pytest.mark.parametrize(
     "arguments, message",
     [
+        ({}, r'name a config, as in load_dataset\("mlm", "irle"\): mlm, irle, irle-gr, demo'),
         ({"name": "nope"}, "'nope' not found. Available: .'mlm', 'irle', 'irle-gr', 'demo'"),
         ({"name": "irle", "data_dir": "nowhere"}, "data_dir 'nowhere' is not a folder"),
         ({"name": "irle", "data_dir": ".", "dtype": "int8"}, "dtype must be one of float32, float16, got 'int8'"),
