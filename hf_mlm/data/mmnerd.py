@@ -70,7 +70,7 @@ class MMNERDConfig(ShardConfig):
 
 _IN_FILES = "Sentences with their entities and images, {}; MMNERD's files or other CoNLL files."
 _GENERATED = (
-    "GENERATED sentences in four languages, with real places, real overhead imagery and invented people and companies; "
+    "GENERATED sentences in four languages with real places, real overhead imagery and invented people and companies; "
     "what a bare name stands for is told by the image alone. No files are needed."
 )
 
@@ -146,7 +146,7 @@ FEATURES = Features(
 )
 
 _NO_DATA = (
-    "the authors of MMNERD give its images and its German, French and Spanish sentences on request (the e-mail address "
+    "the authors of MMNERD give its images and its German, French and Spanish sentences on request (their address "
     "is at https://github.com/wangdsh/MMNERD, with the English sentences); pass the folder that holds them as "
     'load_dataset("mmnerd", "{name}", data_dir="…/MMNERD"), or load_dataset("mmnerd", "demo"), which needs none.'
 )

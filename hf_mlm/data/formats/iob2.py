@@ -98,5 +98,5 @@ def entities(tags: Sequence[str]) -> list[Entity]:
             continue
         if kind:
             found.append(Entity(kind, start, position))
-        start, kind = position, tag[2:] if tag[:2] in ("B-", "I-") else ""
+        start, kind = position, tag[2:] if tag != "O" and is_label(tag) else ""
     return found
