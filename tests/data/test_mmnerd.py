@@ -32,7 +32,8 @@ def tree(tmp_path: Path) -> Path:
         folder = tmp_path / "data" / f"train_valid_test_{language}"
         folder.mkdir(parents=True)
         for split in ("train", "valid", "test"):
-            text = f"IMGID:17_06_1\n{word}\tB-LOC\n\u200b\tO\n\nIMGID:00000001---{split}\n{word}\tB-MISC\n{split}\tI-MISC\n\n"
+            tweet = f"IMGID:17_06_1\n{word}\tB-LOC\n\u200b\tO\n\n"
+            text = f"{tweet}IMGID:00000001---{split}\n{word}\tB-MISC\n{split}\tI-MISC\n\n"
             (folder / f"{split}_conll_format.txt").write_text(text, encoding="utf-8", newline="")
     images = tmp_path / "data" / IMAGE_FOLDER
     images.mkdir()
