@@ -14,11 +14,15 @@ from hf_mlm.registration import install_hooks, register
 
 if TYPE_CHECKING:
     from hf_mlm.data.collators import DataCollatorForRetrievalAndGeo
+    from hf_mlm.models.crf_tagger import CRFTaggerConfig, CRFTaggerForTokenClassification, CRFTaggerOutput
     from hf_mlm.models.irle import IRLEConfig, IRLEForRetrievalAndGeo, IRLEOutput, IRLEProcessor
 
 __version__ = "0.1.0"
 
 _EXPORTS = {
+    "CRFTaggerConfig": "hf_mlm.models.crf_tagger",
+    "CRFTaggerForTokenClassification": "hf_mlm.models.crf_tagger",
+    "CRFTaggerOutput": "hf_mlm.models.crf_tagger",
     "IRLEConfig": "hf_mlm.models.irle",
     "IRLEForRetrievalAndGeo": "hf_mlm.models.irle",
     "IRLEOutput": "hf_mlm.models.irle",
@@ -27,6 +31,9 @@ _EXPORTS = {
 }
 
 __all__ = [
+    "CRFTaggerConfig",
+    "CRFTaggerForTokenClassification",
+    "CRFTaggerOutput",
     "DataCollatorForRetrievalAndGeo",
     "IRLEConfig",
     "IRLEForRetrievalAndGeo",

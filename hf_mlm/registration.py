@@ -41,6 +41,14 @@ MODELS = {
         processor="hf_mlm.models.irle.processing_irle:IRLEProcessor",
         auto_models={"AutoModel": "hf_mlm.models.irle.modeling_irle:IRLEForRetrievalAndGeo"},
     ),
+    "crf_tagger": ModelEntry(
+        config="hf_mlm.models.crf_tagger.configuration_crf_tagger:CRFTaggerConfig",
+        auto_models={
+            "AutoModelForTokenClassification": (
+                "hf_mlm.models.crf_tagger.modeling_crf_tagger:CRFTaggerForTokenClassification"
+            )
+        },
+    ),
 }
 
 

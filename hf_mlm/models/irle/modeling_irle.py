@@ -15,12 +15,13 @@ from transformers import initialization as init
 from transformers.utils import ModelOutput
 from transformers.utils.generic import can_return_tuple
 
+from hf_mlm.models.encoders import load_encoder
 from hf_mlm.models.irle.branches_irle import ClassBranch, GatedLinear, GeoHead, ImageBranch, SummaryBranch, unit_length
 from hf_mlm.models.irle.cell_loss_irle import CellLoss
 from hf_mlm.models.irle.cells_irle import GeoCells, GeoPrediction
 from hf_mlm.models.irle.checkpoint_irle import read_reference_state_dict
 from hf_mlm.models.irle.configuration_irle import IRLEConfig
-from hf_mlm.models.irle.encoders_irle import ImageEncoder, TextEncoder, load_encoder
+from hf_mlm.models.irle.encoders_irle import ImageEncoder, TextEncoder
 from hf_mlm.models.irle.objective_irle import IRLEObjective, Losses
 from hf_mlm.models.layers.loss_weighting import LogVarianceWeighting
 

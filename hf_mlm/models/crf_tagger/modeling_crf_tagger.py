@@ -1,0 +1,141 @@
+"""A text encoder and a CRF over words, or a softmax at each word: BERT-CRF and BERT on any encoder."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+from transformers.utils import ModelOutput
+from transformers.utils.generic import can_return_tuple
+
+from hf_mlm.models.crf_tagger.configuration_crf_tagger import CRFTaggerConfig
+from hf_mlm.models.encoders import build_encoder, drop_pooler, load_encoder
+from hf_mlm.models.layers.crf import IGNORED, LinearChainCRF
+from hf_mlm.models.layers.tagging_head import TaggingHead, init_crf
+from hf_mlm.models.layers.word_pooling import word_starts
+
+
+@dataclass
+class CRFTaggerOutput(ModelOutput):
+    """What `CRFTaggerForTokenClassification` returns, always in this order.
+
+    Args:
+        loss: scalar, the negative log-likelihood of a sentence's labels, mean over sentences.
+        logits: (batch, tokens, labels), scores of the labels before the CRF.
+        predictions: int64 (batch, tokens), the decoded label where a word starts, -100 elsewhere; None in training,
+            and where nothing says where words start.
+    """
+
+    loss: torch.Tensor | None = None
+    logits: torch.Tensor | None = None
+    predictions: torch.Tensor | None = None
+
+
+class CRFTaggerForTokenClassification(PreTrainedModel):
+    """Tag the words of a sentence.
+
+    Args:
+        config: encoder, head and labels.
+        text_encoder: the encoder, already loaded; built from the configuration when omitted.
+
+    Example:
+        >>> from transformers import BertConfig
+        >>> encoder = BertConfig(vocab_size=9, hidden_size=8, num_hidden_layers=1, num_attention_heads=2)
+        >>> model = CRFTaggerForTokenClassification(CRFTaggerConfig(text_encoder_config=encoder)).eval()
+        >>> word_ids = torch.tensor([[-1, 0, 0, 1, -1]])
+        >>> model(torch.tensor([[2, 5, 6, 7, 3]]), word_ids=word_ids).predictions.shape
+        torch.Size([1, 5])
+    """
+
+    config_class = CRFTaggerConfig
+    base_model_prefix = "crf_tagger"
+    main_input_name = "input_ids"
+    accepts_loss_kwargs = False  # the loss is a mean over sentences, which the Trainer must not rescale
+    supports_gradient_checkpointing = True
+    _supports_sdpa = True
+    _supports_flash_attn = True
+    _supports_flex_attn = True
+    _supports_attention_backend = True
+
+    def __init__(self, config: CRFTaggerConfig, text_encoder: PreTrainedModel | None = None):
+        super().__init__(config)
+        self.text_encoder = drop_pooler(build_encoder(config.text_encoder_config, text_encoder))
+        hidden_size = self.text_encoder.config.hidden_size
+        self.head = TaggingHead(
+            hidden_size, config.label_names, config.dropout, config.head, config.constrained_decoding
+        )
+        self.post_init()
+        if config.freeze_text_encoder:
+            self.text_encoder.requires_grad_(False).eval()
+
+    @classmethod
+    def from_encoder_pretrained(
+        cls, text_encoder: str | os.PathLike[str], **settings: Any
+    ) -> CRFTaggerForTokenClassification:
+        """Put a new head on a pretrained encoder.
+
+        Args:
+            text_encoder: folder or Hub name of a text model or of a pair such as CLIP, whose text half is taken.
+            **settings: further settings of `CRFTaggerConfig`.
+        """
+        encoder = load_encoder(text_encoder, "text_config")
+        return cls(CRFTaggerConfig(text_encoder_config=encoder.config, **settings), encoder)
+
+    def train(self, mode: bool = True) -> CRFTaggerForTokenClassification:
+        """Switch training on or off; a frozen encoder stays as in evaluation."""
+        super().train(mode)
+        if self.config.freeze_text_encoder:
+            self.text_encoder.eval()
+        return self
+
+    def get_input_embeddings(self) -> nn.Module:
+        """The encoder's embeddings."""
+        return self.text_encoder.get_input_embeddings()
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        """Replace the encoder's embeddings."""
+        self.text_encoder.set_input_embeddings(value)
+
+    def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)
+        if isinstance(module, LinearChainCRF):
+            init_crf(module, self.config.label_names)
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        token_type_ids: torch.Tensor | None = None,
+        word_ids: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
+    ) -> CRFTaggerOutput:
+        """Score and decode a batch of sentences.
+
+        Args:
+            input_ids: int64 (batch, tokens).
+            attention_mask: (batch, tokens), 0 at padding.
+            token_type_ids: int64 (batch, tokens), for encoders that take them.
+            word_ids: int64 (batch, tokens), the word that each sub-token belongs to, -1 at special tokens and padding;
+                words start where it changes. When omitted, words are where ``labels`` are.
+            labels: int64 (batch, tokens), at the first sub-token of a word, -100 elsewhere and where a word's label is
+                not to be learnt.
+        """
+        types = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
+        encoded = self.text_encoder(input_ids=input_ids, attention_mask=attention_mask, **types)
+        logits = self.head(encoded.last_hidden_state)  # (batch, tokens, labels)
+        loss = None if labels is None else self.head.loss(logits, labels)
+        words = _words(word_ids, labels)
+        predictions = None if self.training or words is None else self.head.decode(logits, words)
+        return CRFTaggerOutput(loss=loss, logits=logits, predictions=predictions)
+
+
+def _words(word_ids: torch.Tensor | None, labels: torch.Tensor | None) -> torch.Tensor | None:
+    """Where words start, bool (batch, tokens), as far as the inputs tell."""
+    if word_ids is not None:
+        return word_starts(word_ids)
+    return None if labels is None else labels != IGNORED
