@@ -31,7 +31,7 @@ class TaggerConfig(PreTrainedConfig):
 
     keys_to_ignore_at_inference: ClassVar[list[str]] = ["logits"]
 
-    id2label: dict[int, str] | None = None
+    id2label: dict[int, str] | dict[str, str] | None = None  # keys are strings in JSON
     dropout: int | float = 0.1
     constrained_decoding: bool = True
 
@@ -40,12 +40,12 @@ class TaggerConfig(PreTrainedConfig):
         if self.id2label is None and kwargs.get("num_labels") is None:
             self.id2label = dict(enumerate(TAGS))
         super().__post_init__(**kwargs)
-        self.label2id = {name: index for index, name in (self.id2label or {}).items()}
+        self.label2id = {name: index for index, name in enumerate(self.label_names)}
 
     @property
     def label_names(self) -> list[str]:
         """Names of the labels in the order of their ids."""
-        return [name for _, name in sorted((self.id2label or {}).items())]
+        return [name for _, name in sorted(dict(self.id2label or {}).items())]
 
     def validate_dropout(self) -> None:
         """Refuse a dropout that is no probability below 1."""
@@ -54,8 +54,8 @@ class TaggerConfig(PreTrainedConfig):
 
     def validate_labels(self) -> None:
         """Refuse labels with gaps or namesakes, and to keep to IOB2 with labels that are not IOB2."""
-        names = self.id2label or {}
-        if sorted(names) != list(range(len(names))) or len(self.label2id) < len(names):
+        names = dict(self.id2label or {})
+        if sorted(names) != list(range(len(names))) or len(set(names.values())) < len(names):
             raise ValueError(f"id2label={self.id2label} must number different labels from 0 on without gaps.")
         for name in self.label_names if self.constrained_decoding else []:
             if not is_label(name) or (name[0] == "I" and f"B-{name[2:]}" not in self.label2id):
