@@ -19,9 +19,10 @@ from hf_mlm.data.features import FeatureTable
 from hf_mlm.data.samplers import ViewRule
 from hf_mlm.models.irle import IRLEProcessor
 from hf_mlm.training.arguments import IRLEArguments, IRLETrainingArguments
-from hf_mlm.training.building import build_model, build_processor, has_features
+from hf_mlm.training.building import build_model, has_features
 from hf_mlm.training.checkpoints import last_complete_checkpoint
 from hf_mlm.training.evaluation import RetrievalAndGeoMetrics, write_json
+from hf_mlm.training.preparation import build_processor
 from hf_mlm.training.settings import refuse_other_settings, save_settings
 from hf_mlm.training.trainer import IRLETrainer
 
@@ -57,14 +58,42 @@ def train(arguments: IRLEArguments, training_arguments: IRLETrainingArguments) -
     checkpoint = find_checkpoint(arguments, training_arguments)
     set_seed(training_arguments.seed)
     with training_arguments.main_process_first(desc="preparing the dataset"):
-        dataset = load_splits(arguments, training_arguments)
-    if checkpoint and not has_features(dataset["train"]):
-        processor = IRLEProcessor.from_pretrained(checkpoint)
-    else:
-        processor = build_processor(arguments, dataset["train"])
+        dataset = load_splits(arguments)
+    trainer = build_trainer(arguments, training_arguments, dataset, checkpoint)
+    results = trainer.train(resume_from_checkpoint=checkpoint).metrics
+    trainer.save_model()
+    results |= trainer.evaluate()
+    if "test" in dataset:
+        metrics = RetrievalAndGeoMetrics(trainer.model.config, arguments.pool_size, arguments.pools)
+        trainer.compute_metrics = metrics.of(dataset["test"], resamples=1000)
+        test = as_examples(dataset["test"], arguments, training_arguments)
+        results |= trainer.evaluate(test, metric_key_prefix="test")
+    if trainer.is_world_process_zero():
+        write_json(results, Path(training_arguments.output_dir) / "all_results.json")
+    return Run(trainer, dataset, results)
+
+
+def build_trainer(
+    arguments: IRLEArguments,
+    training_arguments: IRLETrainingArguments,
+    dataset: DatasetDict,
+    checkpoint: str | None = None,
+) -> IRLETrainer:
+    """Put together model, processor, collator, examples and metrics.
+
+    Args:
+        arguments: data and model.
+        training_arguments: optimisation.
+        dataset: with the splits ``train`` and ``validation``.
+        checkpoint: whose processor is taken over.
+    """
+    processor = None
+    if not has_features(dataset["train"]):
+        saved = IRLEProcessor.from_pretrained(checkpoint) if checkpoint else None
+        processor = saved or build_processor(arguments, dataset["train"])
     model = build_model(arguments, dataset, processor)
     metrics = RetrievalAndGeoMetrics(model.config, arguments.pool_size, arguments.pools)
-    trainer = IRLETrainer(
+    return IRLETrainer(
         model,
         training_arguments,
         data_collator=DataCollatorForRetrievalAndGeo(processor, arguments.views, seed=training_arguments.seed),
@@ -74,16 +103,6 @@ def train(arguments: IRLEArguments, training_arguments: IRLETrainingArguments) -
         compute_metrics=metrics.of(dataset["validation"]),
         preprocess_logits_for_metrics=metrics.reduce,
     )
-    results = trainer.train(resume_from_checkpoint=checkpoint).metrics
-    trainer.save_model()
-    results |= trainer.evaluate()
-    if "test" in dataset:
-        trainer.compute_metrics = metrics.of(dataset["test"], resamples=1000)
-        test = as_examples(dataset["test"], arguments, training_arguments)
-        results |= trainer.evaluate(test, metric_key_prefix="test")
-    if trainer.is_world_process_zero():
-        write_json(results, Path(training_arguments.output_dir) / "all_results.json")
-    return Run(trainer, dataset, results)
 
 
 def find_checkpoint(arguments: IRLEArguments, training_arguments: IRLETrainingArguments) -> str | None:
@@ -107,7 +126,7 @@ def find_checkpoint(arguments: IRLEArguments, training_arguments: IRLETrainingAr
     return checkpoint
 
 
-def load_splits(arguments: IRLEArguments, training_arguments: IRLETrainingArguments) -> DatasetDict:
+def load_splits(arguments: IRLEArguments) -> DatasetDict:
     """Load the dataset, as rows of images and texts or of features.
 
     Raises:

@@ -1,0 +1,123 @@
+"""A trained model and the data that it is asked about, checked against each other."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from datasets import Dataset, load_dataset
+
+from hf_mlm.geo.partition import GeoCellPartition
+from hf_mlm.models.irle import IRLEConfig, IRLEForRetrievalAndGeo, IRLEProcessor
+from hf_mlm.training.arguments import IRLEArguments
+from hf_mlm.training.building import has_features
+from hf_mlm.training.cells import cell_names
+from hf_mlm.training.settings import SETTINGS_NAME, read_recipe
+
+
+def load_saved(folder: str | Path) -> tuple[IRLEForRetrievalAndGeo, IRLEProcessor | None]:
+    """Open what training has left in its output folder.
+
+    Args:
+        folder: with ``config.json`` and ``model.safetensors``.
+
+    Returns:
+        The model in evaluation mode, and its processor unless it reads precomputed features.
+
+    Raises:
+        FileNotFoundError: if there is no such folder, or no model in it.
+        ValueError: if it is another kind of model, or weights and configuration do not fit each other.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"there is no folder {str(folder)!r}: name the output_dir of a finished training.")
+    if not (folder / "config.json").is_file():
+        raise FileNotFoundError(f"the folder {str(folder)!r} has no config.json: name the output_dir of a training.")
+    kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
+    if kind != IRLEConfig.model_type:
+        raise ValueError(f"{folder} holds a model of type {kind!r}, and an 'irle' is needed.")
+    try:
+        model = IRLEForRetrievalAndGeo.from_pretrained(folder)
+    except RuntimeError as error:  # what transformers raises for weights of other shapes
+        reason = " ".join(str(error).split())
+        raise ValueError(f"the weights in {folder} do not fit its config.json ({reason}).") from error
+    raw = model.config.image_encoder_config is not None
+    return model.eval(), IRLEProcessor.from_pretrained(folder) if raw else None
+
+
+def trained_on(folder: str | Path) -> tuple[str, dict[str, Any]]:
+    """Find out what dataset a model was trained on.
+
+    Args:
+        folder: output folder of the training.
+
+    Returns:
+        The configuration of ``mlm``, and ``data_dir`` and the other settings that it was loaded with.
+
+    Raises:
+        ValueError: if the folder has no ``settings.yaml``.
+    """
+    if not (Path(folder) / SETTINGS_NAME).is_file():
+        raise ValueError(f"{folder} does not tell what it was trained on: name the dataset, such as --dataset demo.")
+    settings = read_recipe(str(Path(folder) / SETTINGS_NAME))
+    options = dict(settings.get("dataset_options", {}))
+    if settings.get("data_dir"):
+        options["data_dir"] = settings["data_dir"]
+    return settings.get("dataset", IRLEArguments.dataset), options
+
+
+def load_rows(model: IRLEForRetrievalAndGeo, dataset: str, split: str, **options: Any) -> Dataset:
+    """Load a split that a model can read, with the model's own cells.
+
+    Args:
+        model: that will read it.
+        dataset: configuration of ``mlm``.
+        split: such as ``"test"``.
+        **options: ``data_dir`` and further settings of the dataset.
+
+    Raises:
+        ValueError: if there is no such split, if the rows are features and the model reads raw input or the other way
+            round, or if the cells are others and cannot be told from positions.
+    """
+    splits = load_dataset("mlm", dataset, **options)
+    if split not in splits:
+        raise ValueError(f"the dataset {dataset!r} has no split {split!r}; choose one of {', '.join(splits)}.")
+    rows = splits[split]
+    kinds = {True: "precomputed features", False: "raw images and texts"}
+    reads_features = model.config.image_encoder_config is None
+    if has_features(rows) != reads_features:
+        raise ValueError(
+            f"the dataset {dataset!r} has {kinds[not reads_features]} and the model reads {kinds[reads_features]}: "
+            "choose a dataset like the one it was trained on."
+        )
+    return with_cells_of(model.config, rows)
+
+
+def with_cells_of(config: IRLEConfig, rows: Dataset) -> Dataset:
+    """Give rows the cells that a model knows, if theirs are others.
+
+    Args:
+        config: of the model.
+        rows: with cells named by S2 tokens and positions, or with numbered cells.
+
+    Raises:
+        ValueError: if cells are numbered and their number differs, so that nothing tells which is which.
+    """
+    if "geo" not in config.tasks or "geo_cell" not in rows.column_names:
+        return rows
+    names = cell_names(rows)
+    if names is not None and names == config.cell_tokens:
+        return rows
+    if config.cell_tokens is not None and {"latitude", "longitude"} <= set(rows.column_names):
+        positions = np.array([rows["latitude"][:], rows["longitude"][:]])
+        cells = GeoCellPartition.from_tokens(config.cell_tokens).assign(*positions)
+        return rows.remove_columns("geo_cell").add_column("geo_cell", cells.tolist())
+    count = rows.features["geo_cell"].num_classes
+    if names is not None or config.cell_tokens is not None or count not in (0, config.num_geo_cells):
+        raise ValueError(
+            f"the model knows {config.num_geo_cells} cells and the dataset has {count} others: choose the dataset "
+            "that it was trained on."
+        )
+    return rows
