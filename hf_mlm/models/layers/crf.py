@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-import functools
-import importlib
+import math
 from collections.abc import Sequence
-from types import ModuleType
-from typing import Any
 
 import torch
 from torch import nn
-from torch.autograd.function import once_differentiable
 
 from hf_mlm.models.layers.crf_constraints import iob2_allowed
-from hf_mlm.models.layers.crf_recursions import (
-    Posterior,
-    absorbing_chain,
-    forward_backward,
-    log_forward_backward,
-    widest_score,
-)
+from hf_mlm.models.layers.crf_likelihood import compiled_kernels, log_likelihood, tag_marginals
 from hf_mlm.models.layers.crf_viterbi import viterbi, viterbi_scan
 
 
@@ -31,11 +21,12 @@ class LinearChainCRF(nn.Module):
 
     float16 and bfloat16 emissions are computed in float32. On CPU the values are checked, and Numba is used where it
     is installed; elsewhere nothing waits for the device, so bad values give the device's own errors or NaN, and
-    transition scores count as at most 120 away from 0. Gradients are analytic, and of first order only.
+    transition scores count as at most 120 away from 0. Gradients are analytic, and of first order only: asking for a
+    graph of them (``create_graph=True``) raises ``RuntimeError``.
 
     Args:
         num_tags: number of tags.
-        constraints: label names in the order of the tags; ``decode`` then keeps to IOB2. Training is never constrained.
+        constraints: label names in the order of the tags; ``decode`` then keeps to IOB2, training does not.
 
     Raises:
         ValueError: if ``num_tags`` is not positive, or ``constraints`` are not ``num_tags`` IOB2 names.
@@ -60,9 +51,7 @@ class LinearChainCRF(nn.Module):
         self.start_transitions = nn.Parameter(torch.empty(num_tags))
         self.end_transitions = nn.Parameter(torch.empty(num_tags))
         self.transitions = nn.Parameter(torch.empty(num_tags, num_tags))
-        first, following = (None, None) if constraints is None else iob2_allowed(constraints)
-        self.register_buffer("allowed_first", first, persistent=False)
-        self.register_buffer("allowed_following", following, persistent=False)
+        self.allowed = None if constraints is None else iob2_allowed(constraints)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -95,7 +84,7 @@ class LinearChainCRF(nn.Module):
         order = _left_alignment(mask)
         if order is not None:
             emissions, tags, mask = _reorder(emissions, order), tags.gather(1, order), mask.gather(1, order)
-        return _LogLikelihood.apply(emissions, *self._scores(), tags, mask)
+        return log_likelihood(emissions, mask, *self._scores(), tags)
 
     @torch.no_grad()
     def decode(self, emissions: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
@@ -114,7 +103,7 @@ class LinearChainCRF(nn.Module):
         if not torch.compiler.is_exporting():
             return self._decode(emissions, mask)
         mask = emissions.new_ones(emissions.shape[:2], dtype=torch.bool) if mask is None else mask
-        scores = (score.detach() for score in self._decoding_scores(emissions.dtype))
+        scores = self._decoding_scores(emissions.dtype)
         return viterbi_scan(emissions.detach(), mask, *scores).masked_fill(~mask, IGNORED)
 
     @torch.no_grad()
@@ -136,7 +125,7 @@ class LinearChainCRF(nn.Module):
         order = _left_alignment(mask)
         if order is not None:
             emissions, mask = _reorder(emissions, order), mask.gather(1, order)
-        marginals = _tag_marginals(_posterior(emissions, mask, *self._scores()), emissions)
+        marginals = tag_marginals(emissions, mask, *self._scores())
         if order is None:
             return marginals
         return torch.empty_like(marginals).scatter_(1, order.unsqueeze(2).expand_as(marginals), marginals)
@@ -144,23 +133,26 @@ class LinearChainCRF(nn.Module):
     @torch.compiler.disable
     def _decode(self, emissions: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
         emissions, mask = self._checked(emissions, mask)
+        if mask.numel() == 0:
+            return torch.empty_like(mask, dtype=torch.int64)
+        scores = self._decoding_scores(emissions.dtype)
+        kernels = compiled_kernels() if emissions.device.type == "cpu" else None
+        if kernels is not None:
+            return kernels.viterbi(emissions.detach(), mask, *scores).masked_fill_(~mask, IGNORED)
         order = _left_alignment(mask)
-        if order is not None:
-            emissions, mask = _reorder(emissions, order), mask.gather(1, order)
-        kernels = _compiled_kernels() if emissions.device.type == "cpu" else None
-        best_path = viterbi if kernels is None else kernels.viterbi
-        tags = best_path(emissions.detach(), mask, *self._decoding_scores(emissions.dtype))
-        tags = tags.masked_fill(~mask, IGNORED)
-        return tags if order is None else torch.empty_like(tags).scatter_(1, order, tags)
+        if order is None:
+            return viterbi(emissions, mask, *scores).masked_fill(~mask, IGNORED)
+        tags = viterbi(_reorder(emissions, order), mask.gather(1, order), *scores)
+        return torch.empty_like(mask, dtype=tags.dtype).scatter_(1, order, tags).masked_fill_(~mask, IGNORED)
 
     def _scores(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         return self.start_transitions, self.transitions, self.end_transitions
 
     def _decoding_scores(self, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        start, transitions, end = (score.detach().to(dtype) for score in self._scores())
-        if self.allowed_first is not None:
-            start = start.masked_fill(~self.allowed_first, -torch.inf)
-            transitions = transitions.masked_fill(~self.allowed_following, -torch.inf)
+        start, transitions, end = [score.detach().to(dtype) for score in self._scores()]
+        if self.allowed is not None:
+            first, following = (torch.tensor(allowed, device=start.device) for allowed in self.allowed)
+            start, transitions = start.where(first, -torch.inf), transitions.where(following, -torch.inf)
         return start, transitions, end
 
     def _checked(self, emissions: torch.Tensor, mask: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
@@ -175,79 +167,9 @@ class LinearChainCRF(nn.Module):
         return (emissions.float() if emissions.dtype in (torch.float16, torch.bfloat16) else emissions), mask
 
 
-class _LogLikelihood(torch.autograd.Function):
-    """Log-likelihood whose gradient is the observed minus the expected counts, found in the forward pass."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        emissions: torch.Tensor,
-        start: torch.Tensor,
-        transitions: torch.Tensor,
-        end: torch.Tensor,
-        tags: torch.Tensor,
-        mask: torch.Tensor,
-    ) -> torch.Tensor:
-        posterior = _posterior(emissions, mask, start, transitions, end)
-        counts = posterior.transitions.flatten(1).neg()  # (batch, states * states)
-        states = len(start) + 1
-        path = torch.where(mask, tags, len(start))  # (batch, length), END on the padding
-        following = torch.cat((path[:, 1:], torch.full_like(path[:, :1], len(start))), dim=1)
-        steps = path * states + following
-        counts.scatter_add_(1, steps, counts.new_ones(()).expand_as(steps))
-        words = torch.where(mask, tags, 0).unsqueeze(2)
-        differences = _tag_marginals(posterior, emissions).neg_()
-        differences.scatter_add_(2, words, mask.unsqueeze(2).to(differences.dtype))
-        ctx.save_for_backward(differences, counts)
-        table = torch.cat((transitions, end.unsqueeze(1)), dim=1)  # (tags, states)
-        table = torch.cat((table, table.new_zeros(1, states))).to(counts.dtype)
-        score = emissions.gather(2, words).squeeze(2).masked_fill(~mask, 0).sum(1, dtype=counts.dtype)
-        score += table.flatten()[steps].sum(1) + torch.cat((start, start.new_zeros(1)))[path[:, 0]]
-        return (score - posterior.log_partition).to(emissions.dtype)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        differences, counts = ctx.saved_tensors
-        emissions = gradient.view(-1, 1, 1) * differences  # (batch, length, tags)
-        tags = emissions.shape[2]
-        table = (gradient.to(counts.dtype) @ counts).view(tags + 1, tags + 1)
-        return emissions, emissions[:, 0].sum(0), table[:tags, :tags], table[:tags, tags], None, None
-
-
-def _posterior(
-    emissions: torch.Tensor, mask: torch.Tensor, start: torch.Tensor, transitions: torch.Tensor, end: torch.Tensor
-) -> Posterior:
-    """Run forward–backward by the recursion that suits the device and the size of the transition scores."""
-    device, scores = emissions.device.type, (start, transitions, end)
-    if device not in ("cpu", "mps"):  # without looking at the values, which would wait for the device
-        limit = widest_score(rescale_every=2)
-        chain = absorbing_chain(emissions, mask, *(score.clamp(-limit, limit) for score in scores))
-        return forward_backward(chain, rescale_every=2)
-    chain = absorbing_chain(emissions, mask, *scores)
-    if device == "mps" or any(score.abs().amax() > widest_score(rescale_every=8) for score in scores):
-        return log_forward_backward(chain)
-    kernels = _compiled_kernels()
-    return forward_backward(chain, rescale_every=8) if kernels is None else kernels.forward_backward(chain)
-
-
-@functools.cache
-def _compiled_kernels() -> ModuleType | None:
-    """``crf_numba``, or None where Numba is not installed or finds no folder to keep what it compiles."""
-    try:
-        return importlib.import_module("hf_mlm.models.layers.crf_numba")
-    except (ImportError, RuntimeError):
-        return None
-
-
-def _tag_marginals(posterior: Posterior, emissions: torch.Tensor) -> torch.Tensor:
-    """Marginals of the tags alone, laid out and typed as the emissions: (batch, length, tags)."""
-    return torch.empty_like(emissions).copy_(posterior.marginals[:-1, :-1].permute(2, 0, 1))
-
-
 def _left_alignment(mask: torch.Tensor) -> torch.Tensor | None:
-    """Positions (batch, length) that bring each row's words together at its left, None where they are there already."""
-    if mask.device.type == "cpu" and not (mask[:, 1:] & ~mask[:, :-1]).any():
+    """Positions (batch, length) that bring each row's words together at its left; None where they are there."""
+    if mask.device.type == "cpu" and not (mask[:, 1:] > mask[:, :-1]).any():
         return None
     return torch.argsort((~mask).byte(), dim=1, stable=True)
 
@@ -266,7 +188,7 @@ def _check_mask(mask: torch.Tensor, emissions: torch.Tensor) -> None:
 
 def _check_finite(emissions: torch.Tensor, mask: torch.Tensor) -> None:
     """Refuse emissions that are not finite under the mask; one sum tells that all is well."""
-    if emissions.device.type != "cpu" or emissions.sum().isfinite():
+    if emissions.device.type != "cpu" or math.isfinite(emissions.sum().item()):
         return
     bad = (~emissions.isfinite().all(2) & mask).nonzero()
     if len(bad) > 0:
@@ -283,8 +205,9 @@ def _check_tags(tags: torch.Tensor, mask: torch.Tensor, num_tags: int) -> None:
         raise ValueError(f"tags must be {expected}, the batch and length of emissions, got the shape {shape}.")
     if tags.device.type != "cpu":
         return
-    bad = (((tags < 0) | (tags >= num_tags)) & mask).nonzero()
-    if len(bad) > 0:
+    words = tags[mask]
+    if words.numel() > 0 and (words.amin() < 0 or words.amax() >= num_tags):
+        bad = (((tags < 0) | (tags >= num_tags)) & mask).nonzero()
         row, position = bad[0].tolist()
         raise ValueError(
             f"tags must be 0 to {num_tags - 1} where mask is True, got {tags[row, position]} at row {row}, position "

@@ -1,7 +1,7 @@
 """The recursions of a linear chain compiled by Numba (the ``fast`` extra): the same results, several times faster.
 
-The inner loops run over the batch, which is contiguous, so that they become vector instructions whatever the number
-of tags. The kernels hold no lock and start no threads: any thread of a server may call them at any time.
+The inner loops run over the batch, which is contiguous: vector instructions, whatever the number of tags. The kernels
+hold no lock and start no threads, so any thread of a server may call them at any time.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ def forward_backward(chain: Chain) -> Posterior:
 def viterbi(
     emissions: torch.Tensor, mask: torch.Tensor, start: torch.Tensor, transitions: torch.Tensor, end: torch.Tensor
 ) -> torch.Tensor:
-    """Do what ``crf_viterbi.viterbi`` does, on CPU."""
+    """Do what ``crf_viterbi.viterbi`` does, on CPU; the mask may have gaps, and tags outside it are 0."""
     tags = torch.zeros(mask.shape, dtype=torch.int64)
-    arrays = (emissions, mask.sum(1), start, transitions, end, tags)
+    arrays = (emissions, mask, start, transitions, end, tags)
     _viterbi(*(array.numpy() for array in arrays))
     return tags
 
@@ -40,126 +40,142 @@ def viterbi(
 def _forward_backward(
     factors: np.ndarray, transitions: np.ndarray, start: np.ndarray, scales: np.ndarray, edges: np.ndarray
 ) -> None:
-    """Replace ``factors`` (positions, states, batch) by marginals; fill ``scales`` and, but for a factor, ``edges``."""
-    positions, states, batch = factors.shape
-    prefixes = np.empty((positions, states, batch))
-    message, total = np.empty(batch), np.zeros(batch)
+    """Replace ``factors`` (positions, states, batch) by marginals; fill ``scales`` and, but a factor, ``edges``."""
+    prefixes = np.empty(factors.shape)
+    for state in range(len(start)):
+        prefixes[0, state] = start[state] * factors[0, state]
+    _normalise(prefixes[0], scales[0])
+    for position in range(1, len(factors)):
+        _mix(transitions.T, prefixes[position - 1], prefixes[position])
+        _multiply(prefixes[position], factors[position], prefixes[position])
+        _normalise(prefixes[position], scales[position])
+    suffix = np.ones(prefixes[0].shape)  # without the position's own factor
+    leaving = np.empty(suffix.shape)  # with it
+    total = np.empty(suffix.shape[1])
+    for position in range(len(factors) - 1, -1, -1):
+        _multiply(factors[position], suffix, leaving)
+        _multiply(prefixes[position], suffix, factors[position])
+        _normalise(factors[position], total)
+        if position > 0:
+            _mix(transitions, leaving, suffix)
+            _count(prefixes[position - 1], suffix, leaving, edges)
+
+
+@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+def _mix(weights: np.ndarray, values: np.ndarray, result: np.ndarray) -> None:
+    """Matrix product of (states, states) and (states, batch)."""
+    states, batch = values.shape
     for state in range(states):
         for row in range(batch):
-            prefixes[0, state, row] = start[state] * factors[0, state, row]
-            total[row] += prefixes[0, state, row]
-    _rescale(prefixes[0], total, scales[0])
-    for position in range(1, positions):
-        total[:] = 0
-        for state in range(states):
-            _gather(prefixes[position - 1], transitions[:, state], message)
+            result[state, row] = weights[state, 0] * values[0, row]
+        for other in range(1, states):
+            weight = weights[state, other]
             for row in range(batch):
-                value = message[row] * factors[position, state, row]
-                prefixes[position, state, row] = value
-                total[row] += value
-        _rescale(prefixes[position], total, scales[position])
-    _backward(factors, transitions, prefixes, edges)
+                result[state, row] += weight * values[other, row]
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
-def _backward(factors: np.ndarray, transitions: np.ndarray, prefixes: np.ndarray, edges: np.ndarray) -> None:
-    positions, states, batch = factors.shape
-    suffix = np.ones((states, batch))  # without the position's own factor
-    leaving = np.empty((states, batch))  # with it
-    total, unused = np.empty(batch), np.empty(batch)
-    for position in range(positions - 1, -1, -1):
-        total[:] = 0
-        for state in range(states):
-            for row in range(batch):
-                leaving[state, row] = factors[position, state, row] * suffix[state, row]
-                value = prefixes[position, state, row] * suffix[state, row]
-                factors[position, state, row] = value
-                total[row] += value
-        _rescale(factors[position], total, unused)
-        if position > 0:
-            total[:] = 0
-            for state in range(states):
-                _gather(leaving, transitions[state], suffix[state])
-                for row in range(batch):
-                    total[row] += prefixes[position - 1, state, row] * suffix[state, row]
-            _rescale(suffix, total, unused)
-            _rescale(leaving, total, unused)
-            for origin in range(states):
-                for state in range(states):
-                    for row in range(batch):
-                        edges[origin, state, row] += prefixes[position - 1, origin, row] * leaving[state, row]
+@njit(nogil=True, cache=True)
+def _multiply(left: np.ndarray, right: np.ndarray, result: np.ndarray) -> None:
+    for state in range(len(result)):
+        for row in range(result.shape[1]):
+            result[state, row] = left[state, row] * right[state, row]
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
-def _gather(values: np.ndarray, weights: np.ndarray, result: np.ndarray) -> None:
-    """Weighted sum of the rows of ``values`` (states, batch)."""
-    for row in range(len(result)):
-        result[row] = values[0, row] * weights[0]
-    for state in range(1, len(values)):
-        weight = weights[state]
-        for row in range(len(result)):
-            result[row] += values[state, row] * weight
+@njit(nogil=True, cache=True)
+def _scale(values: np.ndarray, factor: np.ndarray) -> None:
+    for state in range(len(values)):
+        for row in range(len(factor)):
+            values[state, row] *= factor[row]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _rescale(values: np.ndarray, total: np.ndarray, copy: np.ndarray) -> None:
-    for row in range(len(total)):
-        copy[row] = 1 / total[row]
+def _normalise(values: np.ndarray, total: np.ndarray) -> None:
+    """Divide (states, batch) by its sum over the states, kept in ``total``."""
+    total[:] = 0
     for state in range(len(values)):
         for row in range(len(total)):
-            values[state, row] *= copy[row]
-    copy[:] = total
+            total[row] += values[state, row]
+    _scale(values, 1 / total)
+
+
+@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+def _count(prefix: np.ndarray, suffix: np.ndarray, leaving: np.ndarray, edges: np.ndarray) -> None:
+    """Rescale the messages of one step and add its share of each transition, but for exp(score), to ``edges``."""
+    states, batch = prefix.shape
+    total = np.zeros(batch)
+    for state in range(states):
+        for row in range(batch):
+            total[row] += prefix[state, row] * suffix[state, row]
+    factor = 1 / total
+    _scale(suffix, factor)
+    _scale(leaving, factor)
+    for origin in range(states):
+        for state in range(states):
+            for row in range(batch):
+                edges[origin, state, row] += prefix[origin, row] * leaving[state, row]
 
 
 @njit(nogil=True, cache=True)
 def _viterbi(
     emissions: np.ndarray,
-    lengths: np.ndarray,
+    mask: np.ndarray,
     start: np.ndarray,
     transitions: np.ndarray,
     end: np.ndarray,
     tags: np.ndarray,
 ) -> None:
-    """Fill ``tags`` (batch, length) with the best path of each row's first ``lengths`` words."""
+    """Fill ``tags`` (batch, length) with each row's best path over the words under the mask."""
     batch, length, states = emissions.shape
     scores = np.zeros((length, states, batch), emissions.dtype)
+    lengths = np.zeros(batch, np.int64)
     for row in range(batch):
-        for position in range(lengths[row]):
-            for state in range(states):
-                scores[position, state, row] = emissions[row, position, state]
+        for position in range(length):
+            if mask[row, position]:
+                for state in range(states):
+                    scores[lengths[row], state, row] = emissions[row, position, state]
+                lengths[row] += 1
     for state in range(states):
         scores[0, state] += start[state]
-    best = np.empty(batch, emissions.dtype)
-    for position in range(1, length):
-        for state in range(states):
-            best[:] = scores[position - 1, 0] + transitions[0, state]
-            for origin in range(1, states):
-                step = transitions[origin, state]
-                for row in range(batch):
-                    candidate = scores[position - 1, origin, row] + step
-                    best[row] = candidate if candidate > best[row] else best[row]
-            scores[position, state] += best
+    _advance(scores, transitions)
+    onward = np.empty((states + 1, states), scores.dtype)  # row: what comes next, a tag or the end
+    onward[:states] = transitions.T
+    onward[states] = end
     for row in range(batch):
-        if lengths[row] > 0:
-            _retrace(scores[: lengths[row], :, row], transitions, end, tags[row])
+        _retrace(scores[: lengths[row], :, row], onward, mask[row], tags[row])
 
 
 @njit(nogil=True, cache=True)
-def _retrace(scores: np.ndarray, transitions: np.ndarray, end: np.ndarray, tags: np.ndarray) -> None:
-    """Follow one row's scores (length, states) back from its best last tag."""
-    tag = _best(scores[-1], end)
-    tags[len(scores) - 1] = tag
-    for position in range(len(scores) - 2, -1, -1):
-        tag = _best(scores[position], transitions[:, tag])
-        tags[position] = tag
+def _retrace(scores: np.ndarray, onward: np.ndarray, mask: np.ndarray, tags: np.ndarray) -> None:
+    """Follow one row's scores (words, states) back from the end to its first word."""
+    states = scores.shape[1]
+    word, tag = len(scores), states
+    for position in range(len(mask) - 1, -1, -1):
+        if mask[position]:
+            word, following, tag = word - 1, tag, 0
+            best = scores[word, 0] + onward[following, 0]
+            for state in range(1, states):  # without branches, which would be mispredicted
+                candidate = scores[word, state] + onward[following, state]
+                tag = state if candidate > best else tag
+                best = candidate if candidate > best else best
+            tags[position] = tag
 
 
 @njit(nogil=True, cache=True)
-def _best(scores: np.ndarray, onward: np.ndarray) -> int:
-    """First state of the largest sum; without branches, which here would be mispredicted."""
-    best, score = 0, scores[0] + onward[0]
-    for state in range(1, len(scores)):
-        candidate = scores[state] + onward[state]
-        best = state if candidate > score else best
-        score = candidate if candidate > score else score
-    return best
+def _advance(scores: np.ndarray, transitions: np.ndarray) -> None:
+    """Add to each word's scores, (length, states, batch), the best way there, four origins at a time."""
+    length, states, batch = scores.shape
+    best = np.empty(batch, scores.dtype)
+    for word in range(1, length):
+        for state in range(states):
+            best[:] = -np.inf
+            for a in range(0, states, 4):
+                b, c, d = min(a + 1, states - 1), min(a + 2, states - 1), min(a + 3, states - 1)
+                to_a, to_b = transitions[a, state], transitions[b, state]
+                to_c, to_d = transitions[c, state], transitions[d, state]
+                for row in range(batch):
+                    from_a, from_b = scores[word - 1, a, row] + to_a, scores[word - 1, b, row] + to_b
+                    from_c, from_d = scores[word - 1, c, row] + to_c, scores[word - 1, d, row] + to_d
+                    first, second = max(from_a, from_b), max(from_c, from_d)
+                    best[row] = max(best[row], max(first, second))
+            for row in range(batch):
+                scores[word, state, row] += best[row]

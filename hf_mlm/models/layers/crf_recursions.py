@@ -79,13 +79,12 @@ def forward_backward(chain: Chain, rescale_every: int) -> Posterior:
     peaks = exponentiate(chain.potentials)  # (positions, batch)
     factors, start = chain.transitions.exp(), chain.start.exp().unsqueeze(1)
     lanes = torch.stack((chain.potentials, chain.potentials.flip(0)), dim=1)  # (positions, 2, states, batch)
+    arrivals = torch.empty_like(lanes)  # messages before the position's own emission
+    arrivals[0, 0] = start
     lanes[0, 0].mul_(start)
-    log_scales = _advance(lanes, torch.stack((factors.T, factors)), rescale_every)  # (batch,)
-    prefixes, suffixes = lanes[:, 0], lanes[:, 1].flip(0)  # (positions, states, batch), each with its own emission
-    joint = torch.empty_like(suffixes)
-    joint[0] = start
-    torch.bmm(factors.T.expand(len(joint) - 1, -1, -1), prefixes[:-1], out=joint[1:])
-    joint.mul_(suffixes)
+    log_scales = _advance(lanes, arrivals, torch.stack((factors.T, factors)), rescale_every)  # (batch,)
+    prefixes, suffixes = lanes[:, 0], lanes[:, 1].flip(0)  # (positions, states, batch)
+    joint = arrivals[:, 0] * suffixes
     totals = joint.sum(1, keepdim=True)  # (positions, 1, batch)
     edges = torch.bmm(prefixes[:-1].permute(2, 1, 0), suffixes.div_(totals)[1:].permute(2, 0, 1))
     log_partition = lanes[-1, 0, -1].log() + log_scales + peaks.sum(0)
@@ -103,14 +102,13 @@ def exponentiate(potentials: torch.Tensor) -> torch.Tensor:
     return peaks.squeeze(1)
 
 
-def _advance(lanes: torch.Tensor, factors: torch.Tensor, rescale_every: int) -> torch.Tensor:
+def _advance(lanes: torch.Tensor, arrivals: torch.Tensor, factors: torch.Tensor, rescale_every: int) -> torch.Tensor:
     """Send messages along both lanes, (positions, 2, states, batch), in place; return the first lane's log scales."""
-    steps = lanes.unbind(0)
-    arriving = torch.empty_like(steps[0])
-    scales = [torch.ones_like(arriving[0, :1])]  # each (1, batch)
+    steps, before = lanes.unbind(0), arrivals.unbind(0)
+    scales = [torch.ones_like(steps[0][0, :1])]  # each (1, batch)
     for position in range(1, len(steps)):
-        torch.bmm(factors, steps[position - 1], out=arriving)
-        steps[position].mul_(arriving)
+        torch.bmm(factors, steps[position - 1], out=before[position])
+        steps[position].mul_(before[position])
         if position % rescale_every == 0:
             total = steps[position].sum(1, keepdim=True)  # (2, 1, batch)
             steps[position].div_(total)

@@ -40,7 +40,7 @@ def viterbi(
 
 
 def _halves(emissions: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Lay (batch, length, tags) out as (steps, 2, tags + END, batch): lane 0 from the first word on, lane 1 from END."""
+    """Lay (batch, length, tags) out as (steps, 2, tags + END, batch): lane 0 from the first word, lane 1 from END."""
     batch, length, tags = emissions.shape
     steps = length // 2 + 1
     position = torch.arange(steps, device=mask.device)
@@ -58,11 +58,12 @@ def _advance(scores: torch.Tensor, tables: torch.Tensor) -> None:
     """Add to each step's scores, (steps, 2, states, batch), the best way there; tables (2, from, to, 1)."""
     lanes = scores.unsqueeze(3).unbind(0)  # each (2, states, 1, batch)
     candidates = torch.empty_like(tables + lanes[0])  # (2, from, to, batch)
-    best = torch.empty_like(lanes[0]).squeeze(2)
+    best = torch.empty_like(lanes[0])
+    best_by_tag = best.squeeze(2)
     for step in range(1, len(lanes)):
         torch.add(lanes[step - 1], tables, out=candidates)
-        torch.amax(candidates, 1, out=best)
-        lanes[step].add_(best.unsqueeze(2))
+        torch.amax(candidates, 1, out=best_by_tag)
+        lanes[step].add_(best)
 
 
 def _retrace(
@@ -88,6 +89,8 @@ def viterbi_scan(
 ) -> torch.Tensor:
     """Do the same as two scans over the words, which ``torch.export`` keeps for any batch and length.
 
+    Outside of an exported program it would be compiled at every call.
+
     Args:
         emissions: (batch, length, tags) scores.
         mask: (batch, length) bool; it may have gaps.
@@ -98,7 +101,7 @@ def viterbi_scan(
     Returns:
         int64 (batch, length) tags, of no meaning where the mask is False.
     """
-    itself = torch.arange(len(start), device=emissions.device)
+    itself = torch.arange(emissions.shape[2], device=emissions.device)
 
     def advance(
         carry: tuple[torch.Tensor, torch.Tensor], word: tuple[torch.Tensor, torch.Tensor]
@@ -112,7 +115,7 @@ def viterbi_scan(
     def retrace(tag: torch.Tensor, origin: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return origin.gather(1, tag), tag.clone()
 
-    beginning = (start.expand(len(emissions), -1).clone(), torch.zeros_like(mask[:, :1]))
+    beginning = (start.expand(emissions.shape[0], -1).clone(), torch.zeros_like(mask[:, :1]))
     words = (emissions.transpose(0, 1), mask.T.unsqueeze(2))
     (score, _), origins = scan(advance, beginning, words)  # origins: (length, batch, tags)
     _, tags = scan(retrace, (score + end).argmax(1, keepdim=True), origins, reverse=True)
