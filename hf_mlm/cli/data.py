@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from hf_mlm.cli.data_check import check
+
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -41,6 +43,9 @@ def download(
 
     folder = run(config, target)
     sys.stdout.write(f'Complete: load_dataset("mlm", "{config}", data_dir="{folder}")\n')
+
+
+app.command()(check)
 
 
 def main(argv: list[str]) -> None:

@@ -58,11 +58,21 @@ def find_mmnerd(data_dir: str | os.PathLike[str], languages: Sequence[str]) -> M
     root = Path(data_dir).expanduser().absolute()
     if not root.is_dir():
         raise FileNotFoundError(f"data_dir {str(data_dir)!r} is not a folder; give the folder that holds MMNERD.")
-    folders = list(_folders(root))
-    images = next((path for path in folders if path.name == IMAGE_FOLDER), None)
-    found = [(folder, splits) for folder in folders if folder != images and (splits := _split_files(folder))]
-    named = [(folder, splits) for folder, splits in found if not _COMBINATION.fullmatch(folder.name)]
-    return MMNERDLayout({language: _choose(root, named, language, len(languages)) for language in languages}, images)
+    images = next((path for path in _folders(root) if path.name == IMAGE_FOLDER), None)
+    found = _named_folders(root)
+    return MMNERDLayout({language: _choose(root, found, language, len(languages)) for language in languages}, images)
+
+
+def languages_in(data_dir: str | os.PathLike[str]) -> list[str]:
+    """The languages that the names of folders with split files tell, in the order of ``LANGUAGES``; maybe none."""
+    found = {_language(folder) for folder, _ in _named_folders(Path(data_dir).expanduser().absolute())}
+    return [language for language in LANGUAGES if language in found]
+
+
+def _named_folders(root: Path) -> list[tuple[Path, dict[str, Path]]]:
+    """Folders of split files and what is in them, without the authors' mixtures."""
+    folders = [path for path in _folders(root) if path.name != IMAGE_FOLDER and not _COMBINATION.fullmatch(path.name)]
+    return [(path, splits) for path in folders if (splits := _split_files(path))]
 
 
 def _folders(root: Path) -> Iterator[Path]:

@@ -1,0 +1,1 @@
+"""What `hf_mlm.data.audit` looks into, one idea a file."""
