@@ -91,7 +91,7 @@ IRLE_SPLITS = {"train": 96, "val": 32, "test": 30}
 
 @pytest.fixture(scope="session")
 def irle_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The authors' final HDF5 files in small: image and text of an entity share a hidden vector that tells the cell."""
+    """The authors' final HDF5 files in small: image and text of an entity share a vector that tells the cell."""
     h5py = pytest.importorskip("h5py")
     folder = tmp_path_factory.mktemp("irle")
     generator = np.random.default_rng(7)
@@ -112,3 +112,61 @@ def irle_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 file[f"{entity}_coordinates"] = np.float32([10 * cell, 20 * cell])
             entity += 1
     return folder
+
+
+@pytest.fixture(scope="session")
+def raw_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The authors' raw JSON in small: 60 entities around three cities, each with the colour and words of its city."""
+    import json
+
+    from PIL import Image
+
+    folder = tmp_path_factory.mktemp("raw")
+    (folder / "images").mkdir()
+    cities = {"Wien": (48.2, 16.4, "red"), "Lima": (-12.0, -77.0, "green"), "Perth": (-31.9, 115.9, "blue")}
+    generator, entities = np.random.default_rng(3), []
+    for number in range(60):
+        name, (latitude, longitude, color) = list(cities.items())[number % 3]
+        Image.new("RGB", (20, 16), color).save(folder / "images" / f"Q{number}_0.png")
+        entities.append(
+            {
+                "id": number,
+                "item": f"{name} {number}",
+                "coordinates": [str(value) for value in (latitude, longitude) + generator.uniform(-1, 1, 2)],
+                "summaries": {f"{language}_wiki": f"{name} {language} {number}" for language in ("en", "de", "fr")},
+                "images": [f"Q{number}_0.png"],
+                "classes": ["city", "port"],
+            }
+        )
+    (folder / "MLM_small.json").write_text(json.dumps(entities))
+    return folder
+
+
+@pytest.fixture
+def raw_model(raw_folder: Path, tmp_path: Path) -> Path:
+    """The output folder of a small training on `raw_folder`, as it would be after no step."""
+    import torch
+    from datasets import load_dataset
+
+    import hf_mlm  # noqa: F401, registers mlm
+    from hf_mlm.training.arguments import IRLEArguments
+    from hf_mlm.training.building import build_model
+    from hf_mlm.training.preparation import build_processor
+    from hf_mlm.training.settings import save_settings
+
+    arguments = IRLEArguments(
+        dataset="irle",
+        data_dir=str(raw_folder),
+        dataset_options={"min_entities": 1, "max_entities": 30},
+        image_encoder={"model_type": "resnet", "embedding_size": 4, "hidden_sizes": [4, 6], "depths": [1, 1]},
+        text_encoder={"model_type": "bert", "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2},
+        image_processor={"size": {"height": 8, "width": 8}},
+        model={"embedding_size": 8},
+    )
+    splits = load_dataset("mlm", "irle", data_dir=str(raw_folder), **arguments.dataset_options)
+    torch.manual_seed(0)
+    processor = build_processor(arguments, splits["train"])
+    build_model(arguments, splits, processor).save_pretrained(tmp_path / "raw_model")
+    processor.save_pretrained(tmp_path / "raw_model")
+    save_settings([arguments], tmp_path / "raw_model")
+    return tmp_path / "raw_model"

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from datasets import Dataset, load_dataset
+from safetensors import SafetensorError
 
 from hf_mlm.geo.partition import GeoCellPartition
 from hf_mlm.models.irle import IRLEConfig, IRLEForRetrievalAndGeo, IRLEProcessor
@@ -28,21 +29,19 @@ def load_saved(folder: str | Path) -> tuple[IRLEForRetrievalAndGeo, IRLEProcesso
 
     Raises:
         FileNotFoundError: if there is no such folder, or no model in it.
-        ValueError: if it is another kind of model, or weights and configuration do not fit each other.
+        ValueError: if it is another kind of model, or weights and configuration are damaged or do not fit each other.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {str(folder)!r}: name the output_dir of a finished training.")
-    if not (folder / "config.json").is_file():
-        raise FileNotFoundError(f"the folder {str(folder)!r} has no config.json: name the output_dir of a training.")
-    kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
+    kind = _model_type(folder / "config.json")
     if kind != IRLEConfig.model_type:
         raise ValueError(f"{folder} holds a model of type {kind!r}, and an 'irle' is needed.")
     try:
         model = IRLEForRetrievalAndGeo.from_pretrained(folder)
-    except RuntimeError as error:  # what transformers raises for weights of other shapes
+    except (RuntimeError, SafetensorError) as error:  # weights of other shapes, or a file that was cut off
         reason = " ".join(str(error).split())
-        raise ValueError(f"the weights in {folder} do not fit its config.json ({reason}).") from error
+        raise ValueError(f"the weights in {folder} do not fit its config.json, or are damaged ({reason}).") from error
     raw = model.config.image_encoder_config is not None
     return model.eval(), IRLEProcessor.from_pretrained(folder) if raw else None
 
@@ -121,3 +120,14 @@ def with_cells_of(config: IRLEConfig, rows: Dataset) -> Dataset:
             "that it was trained on."
         )
     return rows
+
+
+def _model_type(path: Path) -> Any:
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"the folder {str(path.parent)!r} has no config.json: name the output_dir of a training."
+        )
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))["model_type"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is not the configuration of a model ({error!r}).") from error

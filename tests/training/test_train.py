@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,8 @@ from safetensors.torch import load_file
 from hf_mlm import IRLEForRetrievalAndGeo
 from hf_mlm.training.arguments import IRLEArguments, IRLETrainingArguments
 from hf_mlm.training.checkpoints import last_complete_checkpoint
+from hf_mlm.training.saved import load_rows, load_saved
+from hf_mlm.training.scoring import score
 from hf_mlm.training.settings import parse_settings
 from hf_mlm.training.train import Run, train
 
@@ -116,11 +119,25 @@ def test_settings_that_do_not_fit_are_named(
         run(recipe(irle_folder, tmp_path, **changes))
 
 
+def assert_same_weights(folder: Path, other: Path) -> None:
+    expected = load_file(other / "model.safetensors")
+    for name, weight in load_file(folder / "model.safetensors").items():
+        assert torch.equal(weight, expected[name]), name
+
+
+@pytest.mark.parametrize("step", [12, 16], ids=["after an epoch", "amid an epoch"])
+def test_interrupted_run_goes_on_to_the_same_weights(irle_folder: Path, tmp_path: Path, step: int) -> None:
+    path = recipe(irle_folder, tmp_path, save_strategy="steps", save_steps=4, eval_strategy="steps", eval_steps=4)
+    run(path, "--output_dir", str(tmp_path / "whole"))
+    shutil.copytree(tmp_path / "whole" / f"checkpoint-{step}", tmp_path / "run" / f"checkpoint-{step}")
+    assert run(path).trainer.state.global_step == 24
+    assert_same_weights(tmp_path / "run", tmp_path / "whole")
+
+
 @pytest.mark.heavy
-@pytest.mark.parametrize("save_steps", [6, 4], ids=["epochs", "amid epochs"])
-def test_killed_run_goes_on_to_the_same_weights(irle_folder: Path, tmp_path: Path, save_steps: int) -> None:
-    steps = {"save_strategy": "steps", "save_steps": save_steps, "eval_strategy": "steps", "eval_steps": save_steps}
-    path = recipe(irle_folder, tmp_path, num_train_epochs=40, save_total_limit=2, **steps)
+def test_killed_run_goes_on_to_the_same_weights(irle_folder: Path, tmp_path: Path) -> None:
+    steps = {"save_strategy": "steps", "save_steps": 4, "eval_strategy": "steps", "eval_steps": 4}
+    path = recipe(irle_folder, tmp_path, num_train_epochs=20, save_total_limit=2, **steps)
     killed = process("hf_mlm.cli", "train", "irle", "--config", str(path))
     deadline = time.monotonic() + 120
     while not list((tmp_path / "run").glob("checkpoint-*[0-9][0-9]")) and time.monotonic() < deadline:
@@ -129,13 +146,11 @@ def test_killed_run_goes_on_to_the_same_weights(irle_folder: Path, tmp_path: Pat
     assert killed.wait() == -signal.SIGKILL
     left = last_complete_checkpoint(tmp_path / "run")
     assert left is not None
-    assert 0 < int(left.rpartition("-")[2]) < 240
+    assert 0 < int(left.rpartition("-")[2]) < 120
     resumed = run(path)
     whole = run(path, "--output_dir", str(tmp_path / "whole"))
-    assert resumed.trainer.state.global_step == whole.trainer.state.global_step == 240
-    expected = load_file(tmp_path / "whole" / "model.safetensors")
-    for name, weight in load_file(tmp_path / "run" / "model.safetensors").items():
-        assert torch.equal(weight, expected[name]), name
+    assert resumed.trainer.state.global_step == whole.trainer.state.global_step == 120
+    assert_same_weights(tmp_path / "run", tmp_path / "whole")
     assert resumed.results["test_mean_medR"] == whole.results["test_mean_medR"]
 
 
@@ -152,16 +167,10 @@ def test_two_processes_train_and_score_as_one(irle_folder: Path, tmp_path: Path)
     one = run(path, "--output_dir", str(tmp_path / "one")).results
     for name in ("train_loss", "eval_loss", "eval_geo_loss", "eval_retrieval_loss"):
         assert two[name] == pytest.approx(one[name], abs=1e-3), name
-    scored = run(
-        path,
-        "--output_dir",
-        str(tmp_path / "run"),
-        *halves,
-        "--resume_from_checkpoint",
-        last_complete_checkpoint(tmp_path / "run"),
-    )
-    compared = [name for name in two if name.startswith("test_") and not name.endswith(("loss", "second", "runtime"))]
-    assert len(compared) > 40
-    for name in compared:
-        assert scored.results[name] == pytest.approx(two[name], rel=1e-6), name
+    model, _ = load_saved(tmp_path / "run")
+    scored, _ = score(model, None, load_rows(model, "irle", "test", data_dir=str(irle_folder)), batch_size=7)
+    assert len(scored) > 60
+    for name, value in scored.items():
+        if not name.endswith(("loss", "time", "per_second")):  # 30 rows in batches of 8: the sampler repeats some
+            assert two[f"test_{name}"] == pytest.approx(value, rel=1e-6), name
     assert math.isfinite(two["test_loss"])

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hf_mlm.cli import main
+
+
+FLAGS = "--model.embedding_size 8 --max_steps 2 --use_cpu --disable_tqdm true --eval_strategy no --save_strategy no"
+
+
+def test_recipe_by_bare_name_with_flags(irle_folder: Path, tmp_path: Path) -> None:
+    words = f"{FLAGS} --load_best_model_at_end false --output_dir {tmp_path}/run --data_dir {irle_folder}"
+    main(["train", "irle", "--config", "irle", *words.split()])
+    assert json.loads((tmp_path / "run" / "all_results.json").read_text())["test_gallery_size"] == 30
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["retrieval_loss"] == "cosine_embedding"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("irl --seed 1", "hf-mlm train: there is no model 'irl' to train; choose one of irle."),
+        ("irle --sed 1", "hf-mlm train: the command line has no setting 'sed'; did you mean 'seed'?"),
+        ("irle --config nothing", "hf-mlm train: there is no recipe 'nothing'"),
+        ("irle --dataset irle --data_dir nowhere --use_cpu", "data_dir 'nowhere' is not a folder"),
+    ],
+)
+def test_mistakes_are_one_sentence(
+    words: str, message: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stopped:
+        main(["train", *words.split()])
+    assert stopped.value.code == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert "Traceback" not in error
+
+
+def test_help_names_what_can_be_trained(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["train", "--help"])
+    assert "hf-mlm train irle --config RECIPE" in capsys.readouterr().out
