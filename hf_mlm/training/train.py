@@ -8,20 +8,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
 
-from datasets import Dataset, DatasetDict, load_dataset
+from datasets import DatasetDict
 from transformers import set_seed
 from transformers.utils import logging
 
 from hf_mlm.data.collators import DataCollatorForRetrievalAndGeo
-from hf_mlm.data.features import FeatureTable
-from hf_mlm.data.samplers import ViewRule
 from hf_mlm.models.irle import IRLEProcessor
 from hf_mlm.training.arguments import IRLEArguments, IRLETrainingArguments
 from hf_mlm.training.building import build_model, has_features
-from hf_mlm.training.checkpoints import last_complete_checkpoint
+from hf_mlm.training.checkpoints import damage_of, last_complete_checkpoint
 from hf_mlm.training.evaluation import RetrievalAndGeoMetrics, write_json
+from hf_mlm.training.examples import as_examples, load_splits
 from hf_mlm.training.preparation import build_processor
 from hf_mlm.training.settings import refuse_other_settings, save_settings
 from hf_mlm.training.trainer import IRLETrainer
@@ -112,51 +110,15 @@ def find_checkpoint(arguments: IRLEArguments, training_arguments: IRLETrainingAr
         ``resume_from_checkpoint`` if it is set, else the last whole checkpoint in the output folder, or None.
 
     Raises:
-        ValueError: if the output folder holds a run with other settings.
+        ValueError: if that checkpoint is not whole, or the output folder holds a run with other settings.
     """
     output_dir, settings = training_arguments.output_dir, (arguments, training_arguments)
     checkpoint = training_arguments.resume_from_checkpoint
-    if checkpoint is None:
-        checkpoint = last_complete_checkpoint(output_dir)
-        if checkpoint:
-            refuse_other_settings(settings, output_dir)
-            logger.warning(f"Going on from {checkpoint}.")
+    if checkpoint is not None and damage_of(checkpoint):
+        raise ValueError(f"training cannot go on from {checkpoint}: {damage_of(checkpoint)}.")
+    if checkpoint is None and (checkpoint := last_complete_checkpoint(output_dir)):
+        refuse_other_settings(settings, output_dir)
+        logger.warning(f"Going on from {checkpoint}.")
     if training_arguments.should_save:
         save_settings(settings, output_dir)
     return checkpoint
-
-
-def load_splits(arguments: IRLEArguments) -> DatasetDict:
-    """Load the dataset, as rows of images and texts or of features.
-
-    Raises:
-        ValueError: if there is nothing to train on, or nothing to validate on.
-    """
-    dataset = load_dataset(
-        "mlm", arguments.dataset, data_dir=arguments.data_dir, **cast(dict[str, Any], arguments.dataset_options)
-    )
-    for split in ("train", "validation"):
-        if split not in dataset:
-            raise ValueError(
-                f"the dataset {arguments.dataset!r} has no split {split!r}, only {', '.join(dataset)}: training needs "
-                "train and validation."
-            )
-    return dataset
-
-
-def as_examples(
-    rows: Dataset, arguments: IRLEArguments, training_arguments: IRLETrainingArguments, views: ViewRule = "first"
-) -> Any:
-    """Raw rows as they are, or features as a table of ready batches.
-
-    Raises:
-        ValueError: if features are to stay on the device and worker processes to read them.
-    """
-    if not has_features(rows):
-        return rows
-    if not arguments.features_on_device:
-        return FeatureTable(rows, views, seed=training_arguments.seed)
-    if training_arguments.dataloader_num_workers:
-        raise ValueError("features_on_device needs dataloader_num_workers=0: other processes cannot read them there.")
-    training_arguments.dataloader_pin_memory = False  # batches are on the device already
-    return FeatureTable(rows, views, training_arguments.device, training_arguments.seed)

@@ -119,6 +119,25 @@ def test_settings_that_do_not_fit_are_named(
         run(recipe(irle_folder, tmp_path, **changes))
 
 
+def test_raw_run_takes_its_processor_along(raw_folder: Path, tmp_path: Path) -> None:
+    encoders = {
+        "image_encoder": {"model_type": "resnet", "embedding_size": 4, "hidden_sizes": [4], "depths": [1]},
+        "text_encoder": {"model_type": "bert", "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1},
+        "image_processor": {"size": {"height": 8, "width": 8}},
+    }
+    options = {"min_entities": 1, "max_entities": 30}
+    path = recipe(raw_folder, tmp_path, num_train_epochs=1, dataset_options=options, **encoders)
+    first = run(path)
+    again = run(path)
+    assert again.trainer.processing_class.tokenizer.get_vocab() == first.trainer.processing_class.tokenizer.get_vocab()
+    _, processor = load_saved(tmp_path / "run")
+    assert (
+        processor(text="Lima")["input_ids"].tolist()
+        == first.trainer.processing_class(text="Lima")["input_ids"].tolist()
+    )
+    assert again.results["test_geo_loss"] == pytest.approx(first.results["test_geo_loss"])
+
+
 def assert_same_weights(folder: Path, other: Path) -> None:
     expected = load_file(other / "model.safetensors")
     for name, weight in load_file(folder / "model.safetensors").items():
