@@ -78,6 +78,9 @@ class ShardBuilder(datasets.ArrowBasedBuilder):
         raise NotImplementedError
 
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
+        if self.config.name not in self.builder_configs:
+            example = f'load_dataset("{self.dataset_name}", "{self.BUILDER_CONFIGS[1].name}")'
+            raise ValueError(f"name a config, as in {example}: {', '.join(self.builder_configs)}.")
         self.info.features, splits = self._open(dl_manager)
         return [
             datasets.SplitGenerator(name=split, gen_kwargs={"shards": list(part)}) for split, part in splits.items()

@@ -81,8 +81,6 @@ class MLM(ShardBuilder):
 
     def _open(self, dl_manager: Any) -> tuple[Features, Splits]:
         config = self.config
-        if config.name not in self.builder_configs:
-            raise ValueError(f'name a config, as in load_dataset("mlm", "irle"): {", ".join(self.builder_configs)}.')
         if config.data_files:
             raise ValueError("the dataset mlm takes no data_files; pass the folder that holds the files as data_dir.")
         arrow_type(config.dtype)

@@ -17,9 +17,11 @@ from datasets import ClassLabel, Features, Image, List, Value
 
 from hf_mlm.data.builder import ShardBuilder, ShardConfig, Splits
 from hf_mlm.data.formats.caption_shard import CaptionSettings, caption_shards
-from hf_mlm.data.formats.conll_shard import LabelRules, conll_shards
+from hf_mlm.data.formats.conll_shard import conll_shards
 from hf_mlm.data.formats.iob2 import TAGS
+from hf_mlm.data.formats.label_rules import LabelRules
 from hf_mlm.data.formats.mmnerd_layout import LANGUAGES, MMNERDLayout, find_mmnerd
+from hf_mlm.world.sources import ATTRIBUTION
 
 
 @dataclass
@@ -99,7 +101,9 @@ class MMNERD(ShardBuilder):
         return datasets.DatasetInfo(
             description=self.config.description or "",
             homepage="https://github.com/wangdsh/MMNERD",
-            license="" if self.config.name == "demo" else "none stated; the authors give the data for research",
+            license=ATTRIBUTION
+            if self.config.name == "demo"
+            else "none stated; the authors give the data for research",
             citation=_CITATION,
         )
 

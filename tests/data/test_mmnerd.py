@@ -143,6 +143,10 @@ def test_without_data_the_way_to_it_is_told() -> None:
     with pytest.raises(ValueError, match=r'on request .* pass the folder .*"en\+de", data_dir="…/MMNERD"\)') as raised:
         load_dataset("mmnerd", "de+en")
     assert "\n" not in str(raised.value)
+    with pytest.raises(
+        ValueError, match=r'name a config, as in load_dataset\("mmnerd", "de"\): en, de, fr, es, all, en'
+    ):
+        load_dataset("mmnerd", data_files={"train": __file__})
 
 
 def test_mistakes_arrive_with_file_and_line(tree: Path) -> None:

@@ -60,14 +60,14 @@ def repair(tags: Sequence[str]) -> list[str]:
     """Begin an entity wherever an I- continues nothing, as conlleval reads it; IOB1 becomes IOB2.
 
     Args:
-        tags: labels of the form O, B-TYPE or I-TYPE.
+        tags: labels; malformed ones stay as they are.
 
     Example:
         >>> repair(["I-LOC", "I-LOC", "I-PER", "O", "I-ORG"])
         ['B-LOC', 'I-LOC', 'B-PER', 'O', 'B-ORG']
     """
     pairs = zip(["O", *tags], tags, strict=False)
-    return ["B" + tag[1:] if tag[0] == "I" and previous[2:] != tag[2:] else tag for previous, tag in pairs]
+    return ["B" + tag[1:] if tag[:1] == "I" and previous[2:] != tag[2:] else tag for previous, tag in pairs]
 
 
 def rename(tags: Sequence[str], type_map: Mapping[str, str]) -> list[str]:

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hf_mlm.data.formats.conll import Sentence
-from hf_mlm.data.formats.conll_shard import ConllShard, LabelRules, conll_shards, source_of
+from hf_mlm.data.formats.conll_shard import ConllShard, conll_shards, source_of
 from hf_mlm.data.formats.iob2 import TAGS
 
 
@@ -73,12 +72,6 @@ def test_missing_and_broken_images_are_null_and_told(tmp_path: Path, caplog: pyt
 def test_every_sentence_is_checked_before_the_first_row(text: str, complaint: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=complaint):
         conll_shards({"train": [write(tmp_path / "a", text)]})
-
-
-def test_rules_repair_and_rename() -> None:
-    sentence = Sentence(["a", "b", "c", "d"], ["I-GPE", "I-GPE", "O", "B-DATE"])
-    rules = LabelRules(repair=True, type_map={"GPE": "LOC", "DATE": "O"})
-    assert rules.apply(sentence, "f") == ["B-LOC", "I-LOC", "O", "O"]
 
 
 @pytest.mark.real
