@@ -1,4 +1,4 @@
-"""Countries and time zones' cities in English, German and French, from the Unicode CLDR (package babel)."""
+"""Countries and time zones' cities in English, German, French and Spanish, from the Unicode CLDR (package babel)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def country_name(code: str, language: str) -> str:
 
     Args:
         code: ISO 3166 alpha-2, or "XK".
-        language: "en", "de" or "fr".
+        language: "en", "de", "fr" or "es".
 
     Returns:
         The name, without an article; "" where the CLDR has none.
@@ -34,7 +34,7 @@ def timezone_city(zone: str, language: str) -> str:
 
     Args:
         zone: IANA name.
-        language: "en", "de" or "fr".
+        language: "en", "de", "fr" or "es".
 
     Raises:
         ImportError: babel is not installed.
