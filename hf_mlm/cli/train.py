@@ -29,7 +29,12 @@ def main(argv: list[str]) -> None:
     settings = parse_settings([IRLEArguments, IRLETrainingArguments], words, "hf-mlm train irle")
     from hf_mlm.training.train import train
 
-    train(*settings).trainer.end()
+    try:
+        train(*settings).trainer.end()
+    except KeyError as error:
+        if "metric_for_best_model" not in str(error):
+            raise
+        raise ValueError(error.args[0]) from error  # the Trainer's sentence, which names the metrics there are
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pyarrow.compute as pc
 from datasets import Dataset, DatasetDict
+from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from hf_mlm.models.encoders import load_encoder
@@ -47,7 +48,10 @@ def build_model(
             "text_encoder_config": text.config if text else _described(arguments.text_encoder, processor.tokenizer),
         }
     settings = {**inputs, **cell_map(dataset), **asked}
-    config = IRLEConfig.reference(**settings) if arguments.reference else IRLEConfig(**settings)
+    try:
+        config = IRLEConfig.reference(**settings) if arguments.reference else IRLEConfig(**settings)
+    except StrictDataclassError as error:
+        raise ValueError(f"model: {error.__cause__ or error}") from error
     if "geo" in config.tasks and "num_geo_cells" not in settings:
         raise ValueError(
             f"the rows of {arguments.dataset!r} have no cells to learn: train retrieval alone, with "

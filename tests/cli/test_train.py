@@ -39,6 +39,17 @@ def test_mistakes_are_one_sentence(
     assert "Traceback" not in error
 
 
+def test_unknown_metric_is_named_with_those_there_are(
+    irle_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = (
+        f"--output_dir {tmp_path}/run --data_dir {irle_folder} --model.embedding_size 8 --num_train_epochs 1 --use_cpu"
+    )
+    with pytest.raises(SystemExit):
+        main(["train", "irle", "--config", "irle", "--metric_for_best_model", "medr", *words.split()])
+    assert "'eval_medr', which is not found in the evaluation metrics" in capsys.readouterr().err
+
+
 def test_help_names_what_can_be_trained(capsys: pytest.CaptureFixture[str]) -> None:
     main(["train", "--help"])
     assert "hf-mlm train irle --config RECIPE" in capsys.readouterr().out
