@@ -107,6 +107,7 @@ def test_finished_run_is_only_scored_again(irle_folder: Path, tmp_path: Path) ->
     [
         ({"model": {"margin": "wide"}}, "model: Field 'margin' with value 'wide'"),
         ({"model": {"tasks": ["geoo"]}}, "model: tasks=.'geoo'. must name"),
+        ({"resume_from_checkpoint": "nowhere"}, "cannot go on from nowhere: it lacks model.safetensors"),
         ({"model": {"embeding_size": 4}}, "model has no setting 'embeding_size'; did you mean 'embedding_size'"),
         (
             {"features_on_device": True, "dataloader_num_workers": 1},
