@@ -14,8 +14,16 @@ from hf_mlm.registration import install_hooks, register
 
 if TYPE_CHECKING:
     from hf_mlm.data.collators import DataCollatorForRetrievalAndGeo
+    from hf_mlm.data.collators_ner import DataCollatorForMultimodalTokenClassification
     from hf_mlm.models.crf_tagger import CRFTaggerConfig, CRFTaggerForTokenClassification, CRFTaggerOutput
     from hf_mlm.models.irle import IRLEConfig, IRLEForRetrievalAndGeo, IRLEOutput, IRLEProcessor
+    from hf_mlm.models.tagger_processor import TaggerProcessor
+    from hf_mlm.models.two_mner import (
+        TwoMNERConfig,
+        TwoMNERForTokenClassification,
+        TwoMNEROutput,
+        TwoMNERProcessor,
+    )
 
 __version__ = "0.1.0"
 
@@ -27,6 +35,12 @@ _EXPORTS = {
     "IRLEForRetrievalAndGeo": "hf_mlm.models.irle",
     "IRLEOutput": "hf_mlm.models.irle",
     "IRLEProcessor": "hf_mlm.models.irle",
+    "TaggerProcessor": "hf_mlm.models.tagger_processor",
+    "TwoMNERConfig": "hf_mlm.models.two_mner",
+    "TwoMNERForTokenClassification": "hf_mlm.models.two_mner",
+    "TwoMNEROutput": "hf_mlm.models.two_mner",
+    "TwoMNERProcessor": "hf_mlm.models.two_mner",
+    "DataCollatorForMultimodalTokenClassification": "hf_mlm.data.collators_ner",
     "DataCollatorForRetrievalAndGeo": "hf_mlm.data.collators",
 }
 
@@ -34,11 +48,17 @@ __all__ = [
     "CRFTaggerConfig",
     "CRFTaggerForTokenClassification",
     "CRFTaggerOutput",
+    "DataCollatorForMultimodalTokenClassification",
     "DataCollatorForRetrievalAndGeo",
     "IRLEConfig",
     "IRLEForRetrievalAndGeo",
     "IRLEOutput",
     "IRLEProcessor",
+    "TaggerProcessor",
+    "TwoMNERConfig",
+    "TwoMNERForTokenClassification",
+    "TwoMNEROutput",
+    "TwoMNERProcessor",
     "register",
 ]
 

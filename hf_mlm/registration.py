@@ -43,9 +43,19 @@ MODELS = {
     ),
     "crf_tagger": ModelEntry(
         config="hf_mlm.models.crf_tagger.configuration_crf_tagger:CRFTaggerConfig",
+        processor="hf_mlm.models.tagger_processor:TaggerProcessor",
         auto_models={
             "AutoModelForTokenClassification": (
                 "hf_mlm.models.crf_tagger.modeling_crf_tagger:CRFTaggerForTokenClassification"
+            )
+        },
+    ),
+    "two_mner": ModelEntry(
+        config="hf_mlm.models.two_mner.configuration_two_mner:TwoMNERConfig",
+        processor="hf_mlm.models.two_mner.processing_two_mner:TwoMNERProcessor",
+        auto_models={
+            "AutoModelForTokenClassification": (
+                "hf_mlm.models.two_mner.modeling_two_mner:TwoMNERForTokenClassification"
             )
         },
     ),

@@ -24,10 +24,31 @@ def build_encoder(config: PreTrainedConfig, model: PreTrainedModel | None = None
     """Take an encoder that is loaded already, or make one with random weights.
 
     Args:
-        config: of the encoder.
+        config: of the encoder; its choice of an attention implementation means nothing to an encoder without attention.
         model: the encoder, already loaded.
     """
-    return transformers.AutoModel.from_config(config) if model is None else model
+    if model is not None:
+        return model
+    attends = transformers.MODEL_MAPPING[type(config)]._supports_sdpa
+    return transformers.AutoModel.from_config(config, **({} if attends else {"attn_implementation": "eager"}))
+
+
+def attention_by_encoder(model: PreTrainedModel, implementation: str) -> dict[str, str]:
+    """Choose an attention implementation for those of a model's encoders that attend, such as not a ResNet.
+
+    Args:
+        model: with a configuration for each of its encoders.
+        implementation: for the model and its encoders.
+
+    Returns:
+        What ``set_attn_implementation`` takes.
+    """
+    encoders = [part for part in model.modules() if isinstance(part, PreTrainedModel) and part is not model]
+    without = [id(encoder.config) for encoder in encoders if not encoder._supports_sdpa]
+    choices = {name: getattr(model.config, name) for name in model.config.sub_configs}
+    return {"": implementation} | {
+        name: "eager" if id(config) in without else implementation for name, config in choices.items()
+    }
 
 
 def drop_pooler(model: PreTrainedModel) -> PreTrainedModel:

@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
 from transformers import PreTrainedModel
 from transformers.utils import ModelOutput
 from transformers.utils.generic import can_return_tuple
 
 from hf_mlm.models.crf_tagger.configuration_crf_tagger import CRFTaggerConfig
 from hf_mlm.models.encoders import build_encoder, drop_pooler, load_encoder
-from hf_mlm.models.layers.crf import IGNORED, LinearChainCRF
-from hf_mlm.models.layers.tagging_head import TaggingHead, init_crf
-from hf_mlm.models.layers.word_pooling import word_starts
+from hf_mlm.models.layers.tagging_head import TaggingHead
+from hf_mlm.models.layers.word_pooling import find_words
+from hf_mlm.models.tagger_base import TaggerPreTrainedModel
 
 
 @dataclass
@@ -35,7 +34,7 @@ class CRFTaggerOutput(ModelOutput):
     predictions: torch.Tensor | None = None
 
 
-class CRFTaggerForTokenClassification(PreTrainedModel):
+class CRFTaggerForTokenClassification(TaggerPreTrainedModel):
     """Tag the words of a sentence.
 
     Args:
@@ -53,13 +52,6 @@ class CRFTaggerForTokenClassification(PreTrainedModel):
 
     config_class = CRFTaggerConfig
     base_model_prefix = "crf_tagger"
-    main_input_name = "input_ids"
-    accepts_loss_kwargs = False  # the loss is a mean over sentences, which the Trainer must not rescale
-    supports_gradient_checkpointing = True
-    _supports_sdpa = True
-    _supports_flash_attn = True
-    _supports_flex_attn = True
-    _supports_attention_backend = True
 
     def __init__(self, config: CRFTaggerConfig, text_encoder: PreTrainedModel | None = None):
         super().__init__(config)
@@ -92,19 +84,6 @@ class CRFTaggerForTokenClassification(PreTrainedModel):
             self.text_encoder.eval()
         return self
 
-    def get_input_embeddings(self) -> nn.Module:
-        """The encoder's embeddings."""
-        return self.text_encoder.get_input_embeddings()
-
-    def set_input_embeddings(self, value: nn.Module) -> None:
-        """Replace the encoder's embeddings."""
-        self.text_encoder.set_input_embeddings(value)
-
-    def _init_weights(self, module: nn.Module) -> None:
-        super()._init_weights(module)
-        if isinstance(module, LinearChainCRF):
-            init_crf(module, self.config.label_names)
-
     @can_return_tuple
     def forward(
         self,
@@ -129,13 +108,6 @@ class CRFTaggerForTokenClassification(PreTrainedModel):
         encoded = self.text_encoder(input_ids=input_ids, attention_mask=attention_mask, **types)
         logits = self.head(encoded.last_hidden_state)  # (batch, tokens, labels)
         loss = None if labels is None else self.head.loss(logits, labels)
-        words = _words(word_ids, labels)
+        words = find_words(word_ids, labels)
         predictions = None if self.training or words is None else self.head.decode(logits, words)
         return CRFTaggerOutput(loss=loss, logits=logits, predictions=predictions)
-
-
-def _words(word_ids: torch.Tensor | None, labels: torch.Tensor | None) -> torch.Tensor | None:
-    """Where words start, bool (batch, tokens), as far as the inputs tell."""
-    if word_ids is not None:
-        return word_starts(word_ids)
-    return None if labels is None else labels != IGNORED

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import pickle
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 
 from hf_mlm.models.irle.configuration_irle import IRLEConfig
+from hf_mlm.models.state_dicts import read_state_dict
 
 
 # Our linear layer -> theirs; two of the three layers below were something else that computes the same.
@@ -42,7 +42,7 @@ def read_reference_state_dict(
     Raises:
         ValueError: if the file is refused, a weight is missing, or the sizes are not those of ``config``.
     """
-    theirs = _load(source) if isinstance(source, (str, os.PathLike)) else source
+    theirs = read_state_dict(source) if isinstance(source, (str, os.PathLike)) else source
     theirs = theirs.get("state_dict", theirs)
     try:
         ours = _translate(theirs)
@@ -52,16 +52,6 @@ def read_reference_state_dict(
         ) from error
     _check_sizes(ours, config)
     return ours
-
-
-def _load(path: str | os.PathLike[str]) -> Any:
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise ValueError(
-            f"{os.fspath(path)} is refused: it is damaged, or holds more than tensors and could run code. "
-            "Save the model's state_dict alone."
-        ) from error
 
 
 def _translate(theirs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -12,6 +12,7 @@ from transformers.configuration_utils import SubConfigSpec
 from hf_mlm.geo.coordinates import check_coordinates
 from hf_mlm.geo.partition import GeoCellPartition
 from hf_mlm.geo.s2 import MAX_LEVEL
+from hf_mlm.models.encoder_sizes import feature_size
 
 
 TASKS = ("retrieval", "geo")
@@ -177,22 +178,3 @@ class IRLEConfig(PreTrainedConfig):
             raise ValueError("geo_label_smoothing_km needs the cells' places: pass cell_tokens, or their centres.")
         if any(not 0 <= level <= MAX_LEVEL for level in self.hierarchy_levels):
             raise ValueError(f"hierarchy_levels={list(self.hierarchy_levels)} must be S2 levels, 0 to {MAX_LEVEL}.")
-
-
-def feature_size(config: PreTrainedConfig) -> int:
-    """Width of the pooled output of an encoder.
-
-    Args:
-        config: configuration of a vision or text encoder.
-
-    Raises:
-        ValueError: if it is not the configuration of one encoder, such as that of a whole CLIP.
-    """
-    sizes = getattr(config, "hidden_sizes", None)
-    size = sizes[-1] if sizes else getattr(config, "hidden_size", None)
-    if not isinstance(size, int) or getattr(config, "is_encoder_decoder", False):
-        raise ValueError(
-            f"{type(config).__name__} is not that of one encoder: it tells no hidden_size of its own, or decodes as "
-            "well; pass the part that encodes, such as config.vision_config."
-        )
-    return size

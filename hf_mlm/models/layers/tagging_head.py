@@ -8,10 +8,8 @@ from typing import Literal
 import torch
 from torch import nn
 from torch.nn import functional
-from transformers import initialization as init
 
 from hf_mlm.models.layers.crf import IGNORED, LinearChainCRF
-from hf_mlm.models.layers.crf_constraints import iob2_allowed
 
 
 class TaggingHead(nn.Module):
@@ -88,18 +86,3 @@ class TaggingHead(nn.Module):
         if self.crf is not None:
             return self.crf.marginals(logits, words)
         return logits.float().softmax(dim=-1) * words.unsqueeze(-1)
-
-
-def init_crf(crf: LinearChainCRF, label_names: Sequence[str]) -> None:
-    """Start what a checkpoint lacks of a CRF: transition scores near 0, and the tables of what IOB2 allows.
-
-    Args:
-        crf: of a model that is being made or loaded.
-        label_names: in the order of their ids.
-    """
-    for parameter in crf.parameters():
-        init.uniform_(parameter, -0.1, 0.1)
-    if crf.allowed_first is not None:
-        first, following = iob2_allowed(label_names)
-        init.copy_(crf.allowed_first, first)
-        init.copy_(crf.allowed_following, following)

@@ -6,6 +6,8 @@ from typing import Literal
 
 import torch
 
+from hf_mlm.models.layers.crf import IGNORED
+
 
 WordPooling = Literal["first", "mean", "last", "previous"]
 NO_WORD = -1  # in word_ids, at special tokens and padding
@@ -26,6 +28,21 @@ def word_starts(word_ids: torch.Tensor) -> torch.Tensor:
     """
     previous = torch.nn.functional.pad(word_ids[:, :-1], (1, 0), value=NO_WORD)
     return (word_ids != NO_WORD) & (word_ids != previous)
+
+
+def find_words(word_ids: torch.Tensor | None, labels: torch.Tensor | None) -> torch.Tensor | None:
+    """Tell where words start as far as the inputs say: by ``word_ids``, else where ``labels`` are.
+
+    Args:
+        word_ids: int64 (batch, tokens), -1 where no word is.
+        labels: int64 (batch, tokens), -100 where no label is.
+
+    Returns:
+        bool (batch, tokens), or None.
+    """
+    if word_ids is not None:
+        return word_starts(word_ids)
+    return None if labels is None else labels != IGNORED
 
 
 def pool_words(hidden_states: torch.Tensor, word_ids: torch.Tensor, pooling: WordPooling = "first") -> torch.Tensor:
