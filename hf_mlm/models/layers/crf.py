@@ -133,17 +133,19 @@ class LinearChainCRF(nn.Module):
     @torch.compiler.disable
     def _decode(self, emissions: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
         emissions, mask = self._checked(emissions, mask)
+        tags = torch.full_like(mask, IGNORED, dtype=torch.int64)
         if mask.numel() == 0:
-            return torch.empty_like(mask, dtype=torch.int64)
+            return tags
         scores = self._decoding_scores(emissions.dtype)
         kernels = compiled_kernels() if emissions.device.type == "cpu" else None
         if kernels is not None:
-            return kernels.viterbi(emissions.detach(), mask, *scores).masked_fill_(~mask, IGNORED)
+            kernels.viterbi(emissions.detach(), mask, *scores, tags)
+            return tags
         order = _left_alignment(mask)
         if order is None:
-            return viterbi(emissions, mask, *scores).masked_fill(~mask, IGNORED)
-        tags = viterbi(_reorder(emissions, order), mask.gather(1, order), *scores)
-        return torch.empty_like(mask, dtype=tags.dtype).scatter_(1, order, tags).masked_fill_(~mask, IGNORED)
+            return viterbi(emissions, mask, *scores).where(mask, tags)
+        path = viterbi(_reorder(emissions, order), mask.gather(1, order), *scores)
+        return torch.empty_like(path).scatter_(1, order, path).where(mask, tags)
 
     def _scores(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         return self.start_transitions, self.transitions, self.end_transitions
@@ -205,8 +207,8 @@ def _check_tags(tags: torch.Tensor, mask: torch.Tensor, num_tags: int) -> None:
         raise ValueError(f"tags must be {expected}, the batch and length of emissions, got the shape {shape}.")
     if tags.device.type != "cpu":
         return
-    words = tags[mask]
-    if words.numel() > 0 and (words.amin() < 0 or words.amax() >= num_tags):
+    low, high = tags.where(mask, 0).aminmax() if mask.numel() > 0 else (0, 0)
+    if low < 0 or high >= num_tags:
         bad = (((tags < 0) | (tags >= num_tags)) & mask).nonzero()
         row, position = bad[0].tolist()
         raise ValueError(

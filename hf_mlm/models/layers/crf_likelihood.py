@@ -60,7 +60,7 @@ class _LogLikelihood(torch.autograd.Function):
         chain, run = _prepare(emissions, mask, start, transitions, end)
         positions, states, batch = chain.potentials.shape
         path = tags.new_full((positions, batch), states - 1)  # END on the padding
-        path[:-1] = tags.T.masked_fill(~mask.T, states - 1)
+        path[:-1] = tags.masked_fill(~mask, states - 1).T
         steps = torch.add(path[1:], path[:-1], alpha=states)  # (length, batch), flat index of each transition
         score = chain.potentials.gather(1, path.unsqueeze(1)).sum((0, 1)) + chain.start[path[0]]
         score += chain.transitions.take(steps).sum(0)

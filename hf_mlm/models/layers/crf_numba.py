@@ -27,13 +27,16 @@ def forward_backward(chain: Chain) -> Posterior:
 
 
 def viterbi(
-    emissions: torch.Tensor, mask: torch.Tensor, start: torch.Tensor, transitions: torch.Tensor, end: torch.Tensor
-) -> torch.Tensor:
-    """Do what ``crf_viterbi.viterbi`` does, on CPU; the mask may have gaps, and tags outside it are 0."""
-    tags = torch.zeros(mask.shape, dtype=torch.int64)
+    emissions: torch.Tensor,
+    mask: torch.Tensor,
+    start: torch.Tensor,
+    transitions: torch.Tensor,
+    end: torch.Tensor,
+    tags: torch.Tensor,
+) -> None:
+    """Do what ``crf_viterbi.viterbi`` does, on CPU: fill ``tags`` where the mask, which may have gaps, is True."""
     arrays = (emissions, mask, start, transitions, end, tags)
     _viterbi(*(array.numpy() for array in arrays))
-    return tags
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
@@ -124,7 +127,7 @@ def _viterbi(
     end: np.ndarray,
     tags: np.ndarray,
 ) -> None:
-    """Fill ``tags`` (batch, length) with each row's best path over the words under the mask."""
+    """Fill ``tags`` (batch, length) under the mask with each row's best path over the words there."""
     batch, length, states = emissions.shape
     scores = np.zeros((length, states, batch), emissions.dtype)
     lengths = np.zeros(batch, np.int64)

@@ -45,11 +45,11 @@ def absorbing_chain(
     """
     batch, length, tags = emissions.shape
     dtype = torch.float32 if emissions.device.type == "mps" else torch.float64
-    padding = ~mask.T.unsqueeze(1)  # (length, 1, batch)
-    potentials = torch.full((length + 1, tags + 1, batch), -torch.inf, dtype=dtype, device=emissions.device)
+    potentials = torch.empty(length + 1, tags + 1, batch, dtype=dtype, device=emissions.device)
     potentials[:length, :tags] = emissions.permute(1, 2, 0)
-    potentials[:length, :tags].masked_fill_(padding, -torch.inf)
-    potentials[:length, tags:].masked_fill_(padding, 0)
+    potentials[:length, :tags].masked_fill_(~mask.T.unsqueeze(1), -torch.inf)
+    potentials[:length, tags].fill_(0).masked_fill_(mask.T, -torch.inf)
+    potentials[length, :tags] = -torch.inf
     potentials[length, tags] = 0
     table = potentials.new_full((tags + 1, tags + 1), -torch.inf)
     table[:tags, :tags] = transitions
@@ -77,17 +77,20 @@ def forward_backward(chain: Chain, rescale_every: int) -> Posterior:
         rescale_every: steps between two rescalings.
     """
     peaks = exponentiate(chain.potentials)  # (positions, batch)
+    positions, states, batch = chain.potentials.shape
     factors, start = chain.transitions.exp(), chain.start.exp().unsqueeze(1)
-    lanes = torch.stack((chain.potentials, chain.potentials.flip(0)), dim=1)  # (positions, 2, states, batch)
-    arrivals = torch.empty_like(lanes)  # messages before the position's own emission
+    lanes, arrivals = chain.potentials.new_empty(
+        2, positions, 2, states, batch
+    )  # messages with, and before, emissions
+    torch.stack((chain.potentials, chain.potentials.flip(0)), dim=1, out=lanes)
     arrivals[0, 0] = start
     lanes[0, 0].mul_(start)
     log_scales = _advance(lanes, arrivals, torch.stack((factors.T, factors)), rescale_every)  # (batch,)
     prefixes, suffixes = lanes[:, 0], lanes[:, 1].flip(0)  # (positions, states, batch)
-    joint = arrivals[:, 0] * suffixes
+    log_partition = prefixes[-1, -1].log() + log_scales + peaks.sum(0)
+    joint = arrivals[:, 0].mul_(suffixes)
     totals = joint.sum(1, keepdim=True)  # (positions, 1, batch)
     edges = torch.bmm(prefixes[:-1].permute(2, 1, 0), suffixes.div_(totals)[1:].permute(2, 0, 1))
-    log_partition = lanes[-1, 0, -1].log() + log_scales + peaks.sum(0)
     return Posterior(log_partition, joint.div_(totals), edges.mul_(factors))
 
 

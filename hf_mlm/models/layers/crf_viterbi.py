@@ -24,7 +24,16 @@ def viterbi(
     Returns:
         int64 (batch, length) tags, of no meaning on the padding.
     """
-    length, tags = emissions.shape[1:]
+    with torch.inference_mode():  # spares each small operation its bookkeeping
+        left, right = _both_halves(emissions, mask, start, transitions, end)
+    return torch.cat((left.flip(0), right))[: emissions.shape[1]].T
+
+
+def _both_halves(
+    emissions: torch.Tensor, mask: torch.Tensor, start: torch.Tensor, transitions: torch.Tensor, end: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Best tags from the middle to the first word, and from there to the last: each (steps, batch)."""
+    tags = emissions.shape[2]
     table = transitions.new_full((tags + 1, tags + 1), -torch.inf)  # (from, to)
     table[:tags, :tags] = transitions
     table[:tags, tags] = end
@@ -34,9 +43,7 @@ def viterbi(
     _advance(scores, torch.stack((table, table.T)).unsqueeze(3))
     meeting = scores[-1, 0].unsqueeze(1) + table.unsqueeze(2) + scores[-1, 1]  # (left state, right state, batch)
     best = meeting.flatten(0, 1).T.argmax(1)  # (batch,)
-    neighbours = torch.cat((table.T, table))  # row of a left state: scores of what precedes; of a right one: follows
-    left, right = _retrace(scores, neighbours, best // (tags + 1), best % (tags + 1))
-    return torch.cat((left.flip(0), right))[:length].T
+    return _retrace(scores, table, best // (tags + 1), best % (tags + 1))
 
 
 def _halves(emissions: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -67,20 +74,21 @@ def _advance(scores: torch.Tensor, tables: torch.Tensor) -> None:
 
 
 def _retrace(
-    scores: torch.Tensor, neighbours: torch.Tensor, left: torch.Tensor, right: torch.Tensor
+    scores: torch.Tensor, table: torch.Tensor, left: torch.Tensor, right: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Follow the best predecessors of ``left`` and successors of ``right``: each (steps, batch), the middle first."""
     steps, _, states, batch = scores.shape
     reached = scores.transpose(2, 3).reshape(steps, 2 * batch, states).unbind(0)
-    lane = states * torch.arange(2, device=scores.device).repeat_interleave(batch)  # (2 * batch,)
+    neighbours = torch.cat((table.T, table))  # row of a left state: scores of what precedes; of a right one: follows
+    lane = torch.cat((torch.zeros_like(left), torch.full_like(right, states)))  # (2 * batch,), first row of each
+    rows = torch.cat((left, right)) + lane
     candidates = torch.empty_like(reached[0])
-    rows = torch.cat((left, right)) + lane  # of ``neighbours``
     path = [rows]
     for step in range(steps - 2, -1, -1):
         torch.index_select(neighbours, 0, rows, out=candidates)
         rows = candidates.add_(reached[step]).argmax(1).add_(lane)
         path.append(rows)
-    tags = (torch.stack(path) - lane).view(steps, 2, batch)
+    tags = torch.stack(path).remainder_(states).view(steps, 2, batch)
     return tags[:, 0], tags[:, 1]
 
 

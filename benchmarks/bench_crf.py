@@ -1,0 +1,111 @@
+"""Linear-chain CRF against pytorch-crf: loss with gradient, and decoding; plain torch, and with Numba's kernels.
+
+Run as ``OMP_NUM_THREADS=1 python benchmarks/bench_crf.py``; every timing is of ten calls after one another. The peer
+gives lists of decoded tags, ours a padded tensor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from harness import Report
+from torchcrf import CRF
+
+from hf_mlm.models.layers import crf as crf_module
+from hf_mlm.models.layers import crf_likelihood
+from hf_mlm.models.layers.crf import LinearChainCRF
+
+
+TAGS, CALLS, REPEATS = 9, 10, 9
+SHAPES = [(16, 32), (16, 64), (16, 128), (128, 64), (32, 512)]  # (batch, length)
+TARGETS = {  # for 16 × 64 and 128 × 64
+    ("loss and gradient", "plain"): "≥ 4×",
+    ("loss and gradient", "numba"): "≥ 10×",
+    ("decode", "plain"): "≥ 5×",
+    ("decode", "numba"): "≥ 40×",
+}
+
+
+class Case:
+    """Both fields with the same scores, and sentences of a third of ``length`` to ``length`` words."""
+
+    def __init__(self, batch: int, length: int) -> None:
+        generator = torch.Generator().manual_seed(length)
+        self.ours, self.peer = LinearChainCRF(TAGS), CRF(TAGS, batch_first=True)
+        self.peer.load_state_dict(self.ours.state_dict())
+        lengths = torch.randint(length // 3, length + 1, (batch, 1), generator=generator)
+        lengths[0] = length
+        self.mask = torch.arange(length) < lengths
+        self.tags = torch.randint(0, TAGS, (batch, length), generator=generator)
+        self.emissions = torch.randn(batch, length, TAGS, generator=generator).requires_grad_()
+
+    def loss(self, field: torch.nn.Module, **options: str) -> tuple[torch.Tensor, ...]:
+        """Summed log-likelihood, and its gradient for the emissions and every score."""
+        inputs = (self.emissions, *(field.get_parameter(name) for name, _ in self.ours.named_parameters()))
+        likelihood = field(self.emissions, self.tags, self.mask, **options).sum()
+        return likelihood.detach(), *torch.autograd.grad(likelihood, inputs)
+
+    def decode(self, field: torch.nn.Module) -> torch.Tensor | list[list[int]]:
+        """Best paths."""
+        with torch.no_grad():
+            return field.decode(self.emissions, self.mask)
+
+
+@contextmanager
+def kernels(kind: str) -> Iterator[None]:
+    """Let the field have Numba's kernels, or not."""
+    modules, found = (crf_module, crf_likelihood), crf_likelihood.compiled_kernels
+    for module in modules if kind == "plain" else ():
+        module.compiled_kernels = lambda: None  # type: ignore[assignment]
+    yield
+    for module in modules:
+        module.compiled_kernels = found
+
+
+def repeated(call: Callable[[], object]) -> Callable[[], object]:
+    return lambda: [call() for _ in range(CALLS)][-1]
+
+
+def same_loss(ours: tuple[torch.Tensor, ...], theirs: tuple[torch.Tensor, ...]) -> bool:
+    """Equal to float32's rounding in sums over as many words as there are."""
+    return all(torch.allclose(one, other, rtol=1e-4, atol=1e-2) for one, other in zip(ours, theirs, strict=True))
+
+
+def same_paths(ours: torch.Tensor, theirs: list[list[int]]) -> bool:
+    return [[tag for tag in row if tag >= 0] for row in ours.tolist()] == theirs
+
+
+def compare(report: Report, case: Case, job: str, kind: str) -> None:
+    jobs = {
+        "loss and gradient": (lambda: case.loss(case.ours), lambda: case.loss(case.peer, reduction="sum"), same_loss),
+        "decode": (lambda: case.decode(case.ours), lambda: case.decode(case.peer), same_paths),
+    }
+    ours, peer, equal = jobs[job]
+    batch, length = case.mask.shape
+    with kernels(kind):
+        report.compare(
+            f"{job}, {kind}, {batch} × {length}",
+            repeated(ours),
+            repeated(peer),
+            peer_name="pytorch-crf",
+            equal=equal,
+            items=CALLS,
+            peer_items=CALLS,
+            repeats=REPEATS,
+            target=TARGETS[job, kind] if (batch, length) in ((16, 64), (128, 64)) else "",
+        )
+
+
+def main() -> None:
+    report = Report(f"Linear-chain CRF, {TAGS} tags, float32", ("torch", "numba", "pytorch-crf"))
+    for shape in SHAPES:
+        case = Case(*shape)
+        for job, kind in TARGETS:
+            compare(report, case, job, kind)
+    report.show()
+
+
+if __name__ == "__main__":
+    main()

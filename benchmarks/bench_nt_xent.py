@@ -1,0 +1,78 @@
+"""NT-Xent as a matrix product against the pairwise cosines of the published 2M-NER code, forward and backward.
+
+Run as ``OMP_NUM_THREADS=1 python benchmarks/bench_nt_xent.py``; at N = 256 the pairwise form needs 5 GB and, a call,
+ten seconds. The last line counts the memory that N = 1024 takes beyond its inputs.
+"""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Callable
+
+import torch
+from harness import Report
+from torch.nn import functional
+
+from hf_mlm.models.layers.nt_xent import nt_xent
+
+
+SIZE, TEMPERATURE = 768, 0.5
+CASES = [(16, 20, 9, "≥ 40×"), (64, 1, 3, ""), (256, 1, 1, "≥ 400×")]  # (N, calls, repeats, target)
+
+
+def pairwise(texts: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+    """Broadcast every pair of views to (2N, 2N, size), take its cosine, and exclude each view itself by a mask."""
+    views, n = torch.cat((texts, images)), len(texts)
+    cosines = functional.cosine_similarity(views.unsqueeze(1), views.unsqueeze(0), dim=2)  # (2N, 2N)
+    positives = torch.cat((cosines.diag(n), cosines.diag(-n)))
+    others = (~torch.eye(2 * n, dtype=torch.bool)).float()
+    denominators = (others * (cosines / TEMPERATURE).exp()).sum(1)
+    return -((positives / TEMPERATURE).exp() / denominators).log().mean()
+
+
+def with_gradient(
+    loss: Callable[..., torch.Tensor], inputs: list[torch.Tensor], calls: int
+) -> Callable[[], tuple[torch.Tensor, ...]]:
+    def call() -> tuple[torch.Tensor, ...]:
+        value = loss(*inputs)
+        return value.detach(), *torch.autograd.grad(value, inputs)
+
+    return lambda: [call() for _ in range(calls)][-1]
+
+
+def equal(ours: tuple[torch.Tensor, ...], theirs: tuple[torch.Tensor, ...]) -> bool:
+    return all(torch.allclose(one, other, rtol=1e-4, atol=1e-6) for one, other in zip(ours, theirs, strict=True))
+
+
+def embeddings(rows: int) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(rows)
+    return [torch.randn(rows, SIZE, generator=generator).requires_grad_() for _ in range(2)]
+
+
+def main() -> None:
+    report = Report(f"NT-Xent, size {SIZE}, float32, loss and gradient", ("torch",))
+    inputs = embeddings(1024)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with_gradient(nt_xent, inputs, 1)()
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    report.measure(
+        f"N = 1024 (peak memory grew by {grown:.0f} MB)", with_gradient(nt_xent, inputs, 1), target="< 1 GB"
+    )
+    for rows, calls, repeats, target in CASES:
+        inputs = embeddings(rows)
+        report.compare(
+            f"N = {rows}",
+            with_gradient(nt_xent, inputs, calls),
+            with_gradient(pairwise, inputs, 1),
+            peer_name="pairwise cosines",
+            equal=equal,
+            items=calls,
+            peer_items=1,
+            repeats=repeats,
+            target=target,
+        )
+    report.show()
+
+
+if __name__ == "__main__":
+    main()
