@@ -24,12 +24,12 @@ def build_encoder(config: PreTrainedConfig, model: PreTrainedModel | None = None
     """Take an encoder that is loaded already, or make one with random weights.
 
     Args:
-        config: of the encoder; its choice of an attention implementation means nothing to an encoder without attention.
+        config: of the encoder; its choice of an attention implementation is left aside where nothing attends.
         model: the encoder, already loaded.
     """
     if model is not None:
         return model
-    attends = transformers.MODEL_MAPPING[type(config)]._supports_sdpa
+    attends = getattr(transformers.MODEL_MAPPING[type(config)], "_supports_sdpa", True)
     return transformers.AutoModel.from_config(config, **({} if attends else {"attn_implementation": "eager"}))
 
 
