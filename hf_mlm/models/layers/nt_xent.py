@@ -37,28 +37,30 @@ def nt_xent(
         0.0
     """
     _check(text_embeds, image_embeds, temperature, mask)
-    precision = torch.promote_types(text_embeds.dtype, torch.float32)
     with torch.autocast(text_embeds.device.type, enabled=False):
-        texts, images = (_unit(embeds.to(precision), mask) for embeds in (text_embeds, image_embeds))
-        others = torch.cat((gather_with_gradient(texts), gather_with_gradient(images)))  # (2N of all processes, size)
-        logits = torch.cat((texts, images)) @ others.T / temperature
-    own, half = own_columns(texts), len(others) // 2
-    itself, partner = torch.cat((own, own + half)), torch.cat((own + half, own))  # columns of each view, (2N,)
+        return _nt_xent(text_embeds, image_embeds, temperature, mask)
+
+
+def _nt_xent(
+    text_embeds: torch.Tensor, image_embeds: torch.Tensor, temperature: float | torch.Tensor, mask: torch.Tensor | None
+) -> torch.Tensor:
+    precision = torch.promote_types(text_embeds.dtype, torch.float32)
+    views = torch.cat((text_embeds.to(precision), image_embeds.to(precision)))  # (2N, size)
+    present = None if mask is None else mask.repeat(2)  # (2N,)
+    if present is not None:
+        views = views.masked_fill(~present.unsqueeze(1), 0)
+    views = views / torch.linalg.vector_norm(views, dim=1, keepdim=True).clamp(min=1e-12)
+    logits = views @ gather_with_gradient(views).T / temperature  # (2N, 2N of all processes)
+    itself = own_columns(logits)
+    partner = itself.roll(len(text_embeds))
     lowest = torch.finfo(precision).min
-    logits = logits.scatter(1, itself.unsqueeze(1), lowest)
-    if mask is None:
+    logits.scatter_(1, itself.unsqueeze(1), lowest)
+    if present is None:
         return functional.cross_entropy(logits, partner)
-    present = gather_with_gradient(mask.to(precision)) > 0  # (N of all processes,)
-    logits = logits.masked_fill(~present.repeat(2), lowest)
-    total = functional.cross_entropy(logits, partner.masked_fill(~mask.repeat(2), -100), reduction="sum")
-    processes = len(present) // len(mask)
-    return total * processes / (2 * present.sum()).clamp(min=1)
-
-
-def _unit(embeds: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-    """Rows of unit length; those outside the mask are 0, whatever they were."""
-    kept = embeds if mask is None else embeds.masked_fill(~mask.unsqueeze(1), 0)
-    return functional.normalize(kept, dim=1)
+    anyone = gather_with_gradient(present.to(precision)) > 0  # (2N of all processes,)
+    logits.masked_fill_(~anyone, lowest)
+    total = functional.cross_entropy(logits, partner.masked_fill(~present, -100), reduction="sum")
+    return total * (len(anyone) // len(present)) / anyone.sum().clamp(min=1)
 
 
 def _check(
