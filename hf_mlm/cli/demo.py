@@ -7,6 +7,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,12 +27,19 @@ QUERY = "query.jpg"
 RECIPE = "demo"
 
 
+class Holdout(str, Enum):
+    """How the world is divided: by blocks of about 290 km, or settlement by settlement."""
+
+    BLOCKS = "blocks"
+    RANDOM = "random"
+
+
 @app.command()
 def demo(
     size: Annotated[int, typer.Option(help="Settlements of the world, up to 234,908.")] = 6000,
     output: Annotated[Path, typer.Option(help="Folder of the model and the report.")] = Path("runs/demo"),
     seed: Annotated[int, typer.Option(help="Of the world, the split and the training.")] = 0,
-    holdout: Annotated[str, typer.Option(help="blocks, or random: the easy split.")] = "blocks",
+    holdout: Annotated[Holdout, typer.Option(help="What is held out; random is the easy split.")] = Holdout.BLOCKS,
     epochs: Annotated[float | None, typer.Option(help="Instead of the recipe's.")] = None,
 ) -> None:
     """Train IR+LE from scratch on real settlements and overhead imagery, and write a report with a map."""
@@ -45,7 +53,7 @@ def demo(
 
     console = Console()
     with fresh_folder(output) as folder:
-        world = {"size": size, "holdout": holdout, "seed": seed}
+        world = {"size": size, "holdout": holdout.value, "seed": seed}
         run = train_on(world, folder, seed, epochs)
         train, test = run.dataset["train"], run.dataset["test"]
         console.print(f"Looking at {len(test):,} held-out settlements, with and without hints in the texts …")
@@ -53,7 +61,7 @@ def demo(
         findings = find(model, run.trainer.processing_class, train, test, without_hints(world))
         commands = next_commands(output, test)
         first_images(test.select([0]))[0].save(folder / QUERY, quality=95)
-        write_page(folder / REPORT, render(assemble(run, findings, holdout, seed, commands)))
+        write_page(folder / REPORT, render(assemble(run, findings, holdout.value, seed, commands)))
     sections = figure_sections(findings, model.config.num_geo_cells)
     console.print(figure_table(COLUMNS, sections))
     console.print(NOTE, style="dim")

@@ -1,0 +1,50 @@
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hf_mlm.reporting.html import Markup, data_uri, element, join, page, write_page
+
+
+# What XML can hold at all: no control characters and no lone surrogates.
+words = st.text(st.characters(exclude_categories=["Cs", "Cc", "Cn"]), max_size=40)
+
+
+@given(words, words)
+def test_a_parser_reads_back_what_was_put_in(text: str, attribute: str) -> None:
+    parsed = ElementTree.fromstring(element("p", text, title=attribute))
+    assert (parsed.text or "") == text and parsed.get("title") == attribute
+
+
+@given(st.binary(max_size=50))
+def test_a_data_uri_holds_the_bytes(content: bytes) -> None:
+    from urllib.request import urlopen  # reads data: addresses without a network
+
+    with urlopen(data_uri(content, "image/png")) as answer:
+        assert answer.read() == content and answer.headers["content-type"] == "image/png"
+
+
+def test_markup_stays_and_text_is_escaped() -> None:
+    assert join("<b>", Markup("<b>"), None, separator="|") == "&lt;b&gt;|<b>"
+
+
+def test_a_page_is_one_well_formed_document() -> None:
+    document = page("A & B", element("p", "<script>"), language="de")
+    root = ElementTree.fromstring(document.removeprefix("<!DOCTYPE html>"))
+    assert root.get("lang") == "de" and root.findtext("head/title") == "A & B"
+    assert root.findtext("body/main/p") == "<script>"
+    assert not list(root.iter("script")) and not list(root.iter("link"))
+
+
+def test_an_interrupted_write_leaves_the_old_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = write_page(tmp_path / "runs" / "page.html", "old")
+
+    def fails(source: object, destination: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.replace", fails)
+    with pytest.raises(KeyboardInterrupt):
+        write_page(target, "new")
+    assert target.read_text() == "old" and list(target.parent.iterdir()) == [target]
