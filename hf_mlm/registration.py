@@ -62,6 +62,12 @@ MODELS = {
 }
 
 
+# Task -> the pipeline's class, and the Auto class that opens its models.
+PIPELINES = {
+    "multimodal-ner": ("hf_mlm.pipelines.multimodal_ner:MultimodalNERPipeline", "AutoModelForTokenClassification"),
+}
+
+
 def register() -> None:
     """Register everything now, importing ``datasets`` and ``transformers``; ``import hf_mlm`` does it lazily."""
     for module, function in HOOKS.items():
@@ -120,10 +126,21 @@ def register_processors() -> None:
             _register("transformers.models.auto.processing_auto:AutoProcessor", entry.config, entry.processor)
 
 
+def register_pipelines() -> None:
+    """Make ``pipeline`` know the package's tasks."""
+    registry = _resolve("transformers.pipelines:PIPELINE_REGISTRY")
+    for task, (path, auto_class) in PIPELINES.items():
+        pipeline_class = None if registry is None else _resolve(path)
+        if pipeline_class is not None and task not in registry.supported_tasks:
+            auto_model = _resolve(f"transformers.models.auto.modeling_auto:{auto_class}")
+            registry.register_pipeline(task, pipeline_class, pt_model=auto_model, type="multimodal")
+
+
 AUTO_HOOKS: dict[str, Callable[[], None]] = {
     "transformers.models.auto.configuration_auto": register_configs,
     "transformers.models.auto.modeling_auto": register_models,
     "transformers.models.auto.processing_auto": register_processors,
+    "transformers.pipelines": register_pipelines,
 }
 
 
@@ -134,13 +151,13 @@ def register_late() -> None:
             function()
 
 
-_MODEL_PATHS = [
+_PATHS = [
     path for entry in MODELS.values() for path in (entry.config, entry.processor, *entry.auto_models.values()) if path
-]
+] + [path for path, _ in PIPELINES.values()]
 HOOKS: dict[str, Callable[[], None]] = {
     "datasets.load": register_builders,
     **AUTO_HOOKS,
-    **{path.split(":")[0]: register_late for path in _MODEL_PATHS},
+    **{path.split(":")[0]: register_late for path in _PATHS},
 }
 
 
@@ -183,12 +200,17 @@ def _register(auto_path: str, *arguments: str) -> None:
     """Call ``register`` of an Auto class, unless it or an argument is still being imported: `register_late` will."""
     resolved: list[Any] = []
     for path in (auto_path, *arguments):  # in this order: our modules need the Auto class's to be finished
-        module, _, name = path.partition(":")
-        resolved.append(getattr(importlib.import_module(module), name, None) if name else path)
+        resolved.append(_resolve(path) if ":" in path else path)
         if resolved[-1] is None:
             return
     auto_class, *values = resolved
     auto_class.register(*values, exist_ok=True)
+
+
+def _resolve(path: str) -> Any:
+    """What ``"module:name"`` stands for; None while its module is still being imported."""
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name, None)
 
 
 def _source_hash(names: Sequence[str]) -> str:

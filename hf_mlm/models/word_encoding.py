@@ -46,10 +46,18 @@ class Window(NamedTuple):
         Returns:
             One for each sub-token, -100 elsewhere.
         """
-        previous = [NO_WORD, *self.word_ids[:-1]]
+        placed = [IGNORED] * len(self.word_ids)
+        for position in self.starts():
+            placed[position] = labels[self.word_ids[position]]
+        return placed
+
+    def starts(self) -> list[int]:
+        """Positions of the first sub-tokens of the words that this window answers for."""
+        previous = [NO_WORD, *self.word_ids]
         return [
-            labels[word] if word != before and self.first <= word < self.stop else IGNORED
-            for word, before in zip(self.word_ids, previous, strict=True)
+            position
+            for position, word in enumerate(self.word_ids)
+            if word != previous[position] and self.first <= word < self.stop
         ]
 
 

@@ -1,0 +1,1 @@
+"""What `transformers.pipeline` makes of the package's models."""

@@ -1,0 +1,128 @@
+"""The pipeline ``multimodal-ner``: entities in texts, with the help of their images where there are any."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence, Sized
+from typing import Any, NamedTuple
+
+import torch
+from torch.utils.data import DataLoader
+from transformers.pipelines.base import Pipeline
+from transformers.pipelines.pt_utils import PipelineDataset, PipelineIterator
+
+from hf_mlm.data.formats.iob2 import entities
+from hf_mlm.models.layers.word_pooling import word_starts
+from hf_mlm.models.word_encoding import Window
+from hf_mlm.models.word_splitting import split_words
+
+
+class Prepared(NamedTuple):
+    """A text that is ready for the model.
+
+    Args:
+        text: as it came.
+        spans: first character of each word and the one after its last.
+        windows: the words, as sub-tokens.
+        image: in any form, or None.
+    """
+
+    text: str
+    spans: list[tuple[int, int]]
+    windows: list[Window]
+    image: Any
+
+
+class MultimodalNERPipeline(Pipeline):
+    """Find the entities in texts.
+
+    ``pipe(inputs, batch_size=8)`` takes a text, ``{"text": …, "image": …}`` with any image that
+    `hf_mlm.models.images.to_rgb` opens, or a list or generator of either; of a dataset pass ``iter(dataset)``. Texts
+    are split into words by `split_words`, and however long they are, no word is left out. Models without images leave
+    them aside. It serves `TwoMNERForTokenClassification`, `CRFTaggerForTokenClassification`, and any tagger that reads
+    ``word_ids`` and ends in a `TaggingHead`.
+
+    Returns, for each text, a list of entities in the form of transformers' token classification:
+        ``entity_group`` (the type), ``score`` (mean over its words of the CRF's marginal probability of the decoded
+        label), ``word`` (as it stands in the text), ``start`` and ``end`` (``text[start:end]`` is the entity).
+    """
+
+    _load_processor = True
+    _load_image_processor = False
+    _load_feature_extractor = False
+    _load_tokenizer = False
+
+    def __call__(self, inputs: Any, **kwargs: Any) -> Any:
+        """Find the entities in one text, or in each of several; see the class."""
+        return [] if isinstance(inputs, list) and not inputs else super().__call__(inputs, **kwargs)
+
+    def _sanitize_parameters(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+        if kwargs:
+            raise ValueError(f"multimodal-ner has no setting {', '.join(kwargs)}.")
+        return {}, {}, {}
+
+    def preprocess(self, inputs: Any) -> Prepared:
+        """Split a text into words, and those into windows."""
+        text, image = (inputs.get("text"), inputs.get("image")) if isinstance(inputs, Mapping) else (inputs, None)
+        if not isinstance(text, str):
+            raise ValueError(
+                f"multimodal-ner takes a text or {{'text': …, 'image': …}}, or a list or generator of them, and got a "
+                f"{type(inputs).__name__}; of a dataset pass iter(dataset)."
+            )
+        words, spans = split_words(text)
+        return Prepared(text, spans, self.processor.windows([words]), image)
+
+    def get_iterator(
+        self,
+        inputs: Any,
+        num_workers: int,
+        batch_size: int,
+        preprocess_params: dict[str, Any],
+        forward_params: dict[str, Any],
+        postprocess_params: dict[str, Any],
+    ) -> Iterator[list[dict[str, Any]]]:
+        """Batch texts, of which each may have several windows, and give the entities of each."""
+        kind = PipelineDataset if isinstance(inputs, Sized) else PipelineIterator
+        prepared = kind(inputs, self.preprocess, preprocess_params)
+        for batch in DataLoader(prepared, batch_size, num_workers=num_workers, collate_fn=list):
+            outputs = self.forward(self._collate(batch))
+            rows = iter(zip(outputs["labels"].tolist(), outputs["scores"].tolist(), strict=True))
+            for item in batch:
+                yield self.postprocess((item, [next(rows) for _ in item.windows]))
+
+    def run_single(self, inputs: Any, *params: dict[str, Any]) -> list[dict[str, Any]]:
+        """Find the entities in one text."""
+        return next(iter(self.get_iterator([inputs], 0, 1, *params)))
+
+    def _collate(self, batch: Sequence[Prepared]) -> dict[str, torch.Tensor]:
+        rows = [row for item in batch for row in self.processor.rows(item.windows)]
+        data = self.processor.pad(rows)
+        if hasattr(self.processor, "encode_images"):
+            data |= self.processor.encode_images([item.image for item in batch for _ in item.windows])
+        return {name: torch.from_numpy(values) for name, values in data.items()}
+
+    def _forward(self, model_inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Labels and their probabilities where words start, both (rows, tokens)."""
+        outputs = self.model(**model_inputs)
+        starts = word_starts(model_inputs["word_ids"])
+        probabilities = self.model.head.probabilities(outputs.logits, starts)  # (rows, tokens, labels)
+        chosen = outputs.predictions.clamp(min=0).unsqueeze(-1)
+        return {"labels": outputs.predictions, "scores": probabilities.gather(-1, chosen).squeeze(-1)}
+
+    def postprocess(self, model_outputs: tuple[Prepared, list[tuple[list[int], list[float]]]]) -> list[dict[str, Any]]:
+        """Put the windows of a text together, and read the entities off its words' labels."""
+        item, rows = model_outputs
+        tags, scores = [], []
+        for window, (labels, probabilities) in zip(item.windows, rows, strict=True):
+            for position in window.starts():
+                tags.append(self.model.config.id2label[labels[position]])
+                scores.append(probabilities[position])
+        return [
+            {
+                "entity_group": entity.type,
+                "score": sum(scores[entity.start : entity.stop]) / (entity.stop - entity.start),
+                "word": item.text[item.spans[entity.start][0] : item.spans[entity.stop - 1][1]],
+                "start": item.spans[entity.start][0],
+                "end": item.spans[entity.stop - 1][1],
+            }
+            for entity in entities(tags)
+        ]
