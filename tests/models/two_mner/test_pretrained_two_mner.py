@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from transformers import BertModel, CLIPImageProcessorPil, CLIPVisionModel, ResNetModel
+
+from hf_mlm.models.two_mner import TwoMNERForTokenClassification
+from hf_mlm.models.two_mner.pretrained_two_mner import Normalisation, normalisation, rescaling
+from tests.models.crf_tagger.tiny import TEXT_ENCODER
+from tests.models.test_torchvision_resnet import resnet
+from tests.models.two_mner.tiny import RESNETS, VITS
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> dict[str, Path]:
+    """Encoders, and image processors that normalise differently."""
+    BertModel(TEXT_ENCODER).save_pretrained(tmp_path / "text")
+    CLIPVisionModel(VITS["clip"]).save_pretrained(tmp_path / "vit")
+    ResNetModel(RESNETS["resnet"]).save_pretrained(tmp_path / "resnet")
+    sizes = {"size": {"height": 32, "width": 32}, "do_center_crop": False}
+    CLIPImageProcessorPil(**sizes).save_pretrained(tmp_path / "vit")
+    CLIPImageProcessorPil(**sizes, image_mean=[0.1, 0.2, 0.3], image_std=[0.5, 1, 2]).save_pretrained(
+        tmp_path / "resnet"
+    )
+    return {name: tmp_path / name for name in ("text", "vit", "resnet")}
+
+
+def test_the_resnet_sees_what_its_own_image_processor_makes(folders: dict[str, Path]) -> None:
+    ner = TwoMNERForTokenClassification.from_encoders_pretrained(**folders, collaboration_heads=2).eval()
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 255, (32, 32, 3), np.uint8))
+    given, wanted = (
+        CLIPImageProcessorPil.from_pretrained(folders[name])(picture, return_tensors="pt")["pixel_values"]
+        for name in ("vit", "resnet")
+    )
+    seen = ner.image_encoders["resnet"](given).vector
+    own = ner.image_encoders["resnet"].model(wanted).pooler_output.flatten(1)
+    torch.testing.assert_close(seen, own, rtol=1e-4, atol=1e-5)
+    assert (ner.image_encoders["resnet"].model(given).pooler_output.flatten(1) - own).abs().max() > 1e-4
+
+
+def test_torchvisions_file_serves_as_resnet(folders: dict[str, Path], tmp_path: Path) -> None:
+    theirs = resnet([1, 1, 1, 1])
+    torch.save(theirs.state_dict(), tmp_path / "resnet.pth")
+    ner = TwoMNERForTokenClassification.from_encoders_pretrained(
+        folders["text"], folders["vit"], tmp_path / "resnet.pth", collaboration_heads=2
+    ).eval()
+    pixels = torch.randn(1, 3, 32, 32)  # normalised as CLIP's
+    clip = normalisation(folders["vit"])
+    raw = pixels * torch.tensor(clip.std).view(3, 1, 1) + torch.tensor(clip.mean).view(3, 1, 1)
+    mean, std = torch.tensor([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]]).view(2, 3, 1, 1)
+    expected = theirs((raw - mean) / std).mean(dim=(2, 3))
+    torch.testing.assert_close(ner.image_encoders["resnet"](pixels).vector, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_encoders_that_tell_no_normalisation_share_their_images(folders: dict[str, Path]) -> None:
+    (folders["resnet"] / "preprocessor_config.json").unlink()
+    assert normalisation(folders["resnet"]) is None
+    ner = TwoMNERForTokenClassification.from_encoders_pretrained(**folders, collaboration_heads=2)
+    assert ner.config.rescaling is None
+
+
+def test_one_normalisation_becomes_another() -> None:
+    pixels = np.random.default_rng(0).random(5)
+    found = rescaling(Normalisation((0.3,), (0.2,)), Normalisation((0.6,), (0.5,)))
+    turned = (pixels - 0.3) / 0.2 * found["resnet_pixel_scale"][0] + found["resnet_pixel_shift"][0]
+    np.testing.assert_allclose(turned, (pixels - 0.6) / 0.5)
