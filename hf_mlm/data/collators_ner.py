@@ -16,10 +16,10 @@ Row = Mapping[str, Any]
 class DataCollatorForMultimodalTokenClassification:
     """Encodes sentences, pads them to the longest of the batch, and prepares each distinct image of it once.
 
-    Rows have ``tokens``, and ``ner_tags`` to train on, or are encoded already, with the ``input_ids``, ``word_ids``
-    and ``labels`` that `encode_rows` makes; either kind may have an ``image``, None where a sentence has none, and an
-    ``image_id`` that tells images apart. A sentence that is longer than the processor's ``max_length`` becomes
-    several rows of the batch, or of the dataset that `encode_rows` makes.
+    Rows have ``tokens``, and ``ner_tags`` to train on, or come from `hf_mlm.data.encoding_ner.encode_dataset`; either
+    kind may have an ``image``, None where a sentence has none, and an ``image_id`` that tells images apart. A sentence
+    that is longer than the processor's ``max_length`` becomes several rows of the batch, which several processes that
+    evaluate together do not expect: encode their dataset first.
 
     With ``transformers.Trainer`` set ``remove_unused_columns=False``: it would take the tokens and images away.
 
@@ -51,24 +51,6 @@ class DataCollatorForMultimodalTokenClassification:
         if "image" in rows[0] and hasattr(self.processor, "encode_images"):
             batch |= self.processor.encode_images([row["image"] for row in rows], [_image_key(row) for row in rows])
         return {name: torch.from_numpy(values) for name, values in batch.items()}
-
-
-def encode_rows(batch: Mapping[str, Sequence[Any]], processor: Any) -> dict[str, list[Any]]:
-    """Encode rows once and for all, for ``dataset.map(encode_rows, batched=True, fn_kwargs={"processor": …})``.
-
-    Args:
-        batch: columns, among them ``tokens`` and, to train on, ``ner_tags``; with ``remove_columns`` of
-            ``dataset.map`` those that are not needed any more are left out.
-        processor: a `TwoMNERProcessor` or a `TaggerProcessor`.
-
-    Returns:
-        The columns with ``input_ids``, ``word_ids`` and ``labels`` in addition, a row for each window of a sentence.
-    """
-    windows = processor.windows(batch["tokens"])
-    rows = processor.rows(windows, batch.get("ner_tags"))
-    encoded = {name: [row[name] for row in rows] for name in rows[0]}
-    kept = {name: [values[window.sentence] for window in windows] for name, values in batch.items()}
-    return {**kept, **encoded}
 
 
 def _image_key(row: Row) -> Hashable:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from hf_mlm.registration import MODELS
+from hf_mlm.registration import MODELS, PIPELINES
 from tests.models.common import run_python
 
 
 CHECK = """
-from hf_mlm.registration import MODELS
+from hf_mlm.registration import MODELS, PIPELINES
 from transformers.models.auto import configuration_auto, modeling_auto, processing_auto
 
 def name(cls): return f"{cls.__module__}:{cls.__name__}"
@@ -20,11 +20,15 @@ for model_type, entry in MODELS.items():
         assert name(getattr(modeling_auto, auto_class)._model_mapping[config]) == model
     if entry.processor:
         assert name(processing_auto.PROCESSOR_MAPPING[config]) == entry.processor
+
+from transformers.pipelines import PIPELINE_REGISTRY
+for task, (path, _) in PIPELINES.items():
+    assert name(PIPELINE_REGISTRY.check_task(task)[1]["impl"]) == path
 """
 FIRST_IMPORTS = {
     "the package, then transformers": ["import hf_mlm"],
     "transformers, then the package": [
-        "from transformers import AutoConfig, AutoModel, AutoProcessor, AutoTokenizer, Trainer",
+        "from transformers import AutoConfig, AutoModel, AutoProcessor, AutoTokenizer, Trainer, pipeline",
         "import hf_mlm",
     ],
     "the models' own modules": [
@@ -33,6 +37,7 @@ FIRST_IMPORTS = {
         for path in (*entry.auto_models.values(), entry.processor, entry.config)
         if path
     ],
+    "the pipelines' modules": [f"import {path.split(':')[0]}" for path, _ in PIPELINES.values()],
     "the processors' modules": [f"import {e.processor.split(':')[0]}" for e in MODELS.values() if e.processor],
 }
 

@@ -22,7 +22,7 @@ class CRFTaggerConfig(TaggerConfig):
         freeze_text_encoder: leave the encoder as it is and train the head alone.
         dropout: drop probability before the layer that scores the labels.
         id2label: name of each label; MMNERD's nine when neither this nor ``num_labels`` is given.
-        constrained_decoding: whether the CRF predicts IOB2 alone.
+        constrained_decoding: whether the CRF predicts IOB2 alone; a softmax takes each word by itself.
 
     Raises:
         StrictDataclassError: of ``huggingface_hub``, if a setting has the wrong type or contradicts another one; the
@@ -39,6 +39,11 @@ class CRFTaggerConfig(TaggerConfig):
     text_encoder_config: PreTrainedConfig | dict | None = None
     head: Literal["crf", "softmax"] = "crf"
     freeze_text_encoder: bool = False
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        """Leave a softmax unconstrained, whatever its labels."""
+        self.constrained_decoding = self.constrained_decoding and self.head == "crf"
+        super().__post_init__(**kwargs)
 
     def get_text_config(self, *args: Any, **kwargs: Any) -> PreTrainedConfig:
         """The encoder's configuration, to which the size of the vocabulary belongs."""
