@@ -37,6 +37,10 @@ class CRFTaggerOutput(ModelOutput):
 class CRFTaggerForTokenClassification(TaggerPreTrainedModel):
     """Tag the words of a sentence.
 
+    The pipeline ``multimodal-ner`` decodes with the CRF. The plain ``token-classification`` opens the model as well:
+    it knows nothing of words and reads ``logits``, the scores before the CRF, so take
+    ``aggregation_strategy="first"``, by which each word has the scores of its first sub-token, which were trained.
+
     Args:
         config: encoder, head and labels.
         text_encoder: the encoder, already loaded; built from the configuration when omitted.

@@ -51,9 +51,14 @@ class TaggingHead(nn.Module):
 
         Returns:
             float32 scalar; a sentence without labels counts 0.
+
+        Raises:
+            ValueError: on CPU, if a label is none of the head's.
         """
         if self.crf is not None:
             return -self.crf(logits, labels, labels != IGNORED).mean()
+        if labels.device.type == "cpu" and bool((labels >= logits.shape[2]).any()):
+            raise ValueError(f"labels go up to {int(labels.max())}, and the model has {logits.shape[2]}, from 0 on.")
         loss = functional.cross_entropy(logits.float().transpose(1, 2), labels, reduction="none")  # (batch, tokens)
         return loss.sum(dim=1).mean()
 

@@ -48,11 +48,26 @@ class TwoMNEROutput(ModelOutput):
 class TwoMNERForTokenClassification(TaggerPreTrainedModel):
     """Tag the words of sentences, most of which have an image.
 
+    The pipelines ``multimodal-ner`` and, for texts alone, ``token-classification`` open it as they do a
+    `CRFTaggerForTokenClassification`.
+
     Args:
         config: encoders, layers, losses and labels.
         text_encoder: the text encoder, already loaded; built from the configuration when omitted.
         vit: the vision transformer, already loaded.
         resnet: the convolutional network, already loaded.
+
+    Example:
+        >>> from transformers import BertConfig, ResNetConfig
+        >>> text = BertConfig(vocab_size=9, hidden_size=8, num_hidden_layers=1, num_attention_heads=2)
+        >>> resnet = ResNetConfig(embedding_size=4, hidden_sizes=[4, 6], depths=[1, 1], layer_type="basic")
+        >>> settings = {"image_branches": ["resnet"], "collaboration_heads": 2}
+        >>> config = TwoMNERConfig(text_encoder_config=text, resnet_config=resnet, **settings)
+        >>> model = TwoMNERForTokenClassification(config).eval()
+        >>> sentences = {"input_ids": torch.tensor([[2, 5, 6, 3]] * 2), "word_ids": torch.tensor([[-1, 0, 1, -1]] * 2)}
+        >>> one_image = {"pixel_values": torch.rand(1, 3, 32, 32), "image_index": torch.tensor([0, -1])}
+        >>> model(**sentences, **one_image).predictions.shape
+        torch.Size([2, 4])
     """
 
     config_class = TwoMNERConfig
