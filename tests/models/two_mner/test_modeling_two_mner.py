@@ -77,6 +77,24 @@ def test_any_branches_and_switches_train_what_they_build(
     assert (None if aligned is None else len(aligned)) == (len(branches) if alignment and branches else None)
 
 
+@pytest.mark.parametrize("branches", [("vit",), ("resnet",), ("vit", "resnet"), ()])
+def test_what_the_image_alone_tells_is_learnt_from_it_and_not_without(branches: tuple[str, ...]) -> None:
+    """Eight times the same sentence, whose second word is a place where the image is bright and a group where not."""
+    ner = model(image_branches=branches, freeze_resnet=False, resnet="convnext").train()
+    bright = torch.arange(8) % 2 == 0
+    inputs = {name: values[:1].repeat(8, 1) for name, values in batch().items() if values.dim() == 2}
+    inputs["labels"] = torch.where(inputs["labels"] >= 0, 0, -100)
+    inputs["labels"][:, 2] = torch.where(bright, 3, 5)
+    inputs["pixel_values"] = 0.1 * pictures(8) + torch.where(bright, 1.0, -1.0).view(-1, 1, 1, 1)
+    optimizer = torch.optim.Adam(ner.parameters(), lr=0.01)
+    for _ in range(60):
+        optimizer.zero_grad()
+        ner(**inputs).loss.backward()
+        optimizer.step()
+    right = (ner.eval()(**inputs).predictions == inputs["labels"])[:, 2].float().mean()
+    assert right == (1.0 if branches else 0.5)
+
+
 def test_the_loss_is_equation_18() -> None:
     outputs = model(alpha=0.7)(**batch())
     assert len(outputs.alignment_losses) == 2 and (outputs.alignment_losses > 0).all()
