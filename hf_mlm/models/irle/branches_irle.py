@@ -34,43 +34,46 @@ class GatedLinear(nn.Linear):
 class ImageBranch(nn.Module):
     """Image features to unit vectors: linear, ReLU, linear, tanh."""
 
-    def __init__(self, feature_size: int, embedding_size: int):
+    def __init__(self, feature_size: int, embedding_size: int, standardize: bool = False):
         super().__init__()
+        self.standardize = standardizer(feature_size, standardize)
         self.hidden = nn.Linear(feature_size, embedding_size)
         self.output = nn.Linear(embedding_size, embedding_size)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Map (batch, feature_size) to float32 (batch, embedding_size) of length 1."""
-        hidden = self.hidden(features.to(self.hidden.weight.dtype)).relu()  # (batch, embedding_size)
+        hidden = self.hidden(self.standardize(features.to(self.output.weight.dtype))).relu()  # (batch, embedding_size)
         return unit_length(self.output(hidden).tanh())
 
 
 class SummaryBranch(nn.Module):
     """Summary features to unit vectors: gated linear, ReLU, linear, tanh."""
 
-    def __init__(self, feature_size: int, embedding_size: int):
+    def __init__(self, feature_size: int, embedding_size: int, standardize: bool = False):
         super().__init__()
+        self.standardize = standardizer(feature_size, standardize)
         self.hidden = GatedLinear(feature_size, embedding_size)
         self.output = nn.Linear(embedding_size, embedding_size)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Map (batch, feature_size) to float32 (batch, embedding_size) of length 1."""
-        hidden = self.hidden(features.to(self.output.weight.dtype)).relu()  # (batch, embedding_size)
+        hidden = self.hidden(self.standardize(features.to(self.output.weight.dtype))).relu()  # (batch, embedding_size)
         return unit_length(self.output(hidden).tanh())
 
 
 class ClassBranch(nn.Module):
     """Class features to unit vectors: gated linear, ReLU, dropout, linear."""
 
-    def __init__(self, feature_size: int, embedding_size: int, dropout: float):
+    def __init__(self, feature_size: int, embedding_size: int, dropout: float, standardize: bool = False):
         super().__init__()
+        self.standardize = standardizer(feature_size, standardize)
         self.hidden = GatedLinear(feature_size, embedding_size)
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(embedding_size, embedding_size)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Map (batch, feature_size) to float32 (batch, embedding_size) of length 1."""
-        hidden = self.hidden(features.to(self.output.weight.dtype)).relu()  # (batch, embedding_size)
+        hidden = self.hidden(self.standardize(features.to(self.output.weight.dtype))).relu()  # (batch, embedding_size)
         return unit_length(self.output(self.dropout(hidden)))
 
 
@@ -87,6 +90,11 @@ class GeoHead(nn.Module):
         """Map (batch, embedding_size) to logits (batch, num_geo_cells)."""
         hidden = self.hidden(embeds.to(self.hidden.weight.dtype)).relu()  # (batch, embedding_size)
         return self.output(self.dropout(hidden))
+
+
+def standardizer(feature_size: int, standardize: bool) -> nn.Module:
+    """Bring each of the features (batch, feature_size) to mean 0 and variance 1 over the batches, or leave them."""
+    return nn.BatchNorm1d(feature_size, affine=False) if standardize else nn.Identity()
 
 
 def unit_length(vectors: torch.Tensor) -> torch.Tensor:

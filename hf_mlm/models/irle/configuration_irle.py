@@ -35,6 +35,10 @@ class IRLEConfig(PreTrainedConfig):
         image_feature_size: width of ``image_features``.
         summary_feature_size: width of ``summary_features``.
         class_feature_size: width of ``class_features``.
+        standardize_features: bring every feature that enters a branch to mean 0 and variance 1 over the training
+            batches (batch normalisation without weights). Pooled features of small encoders that start from scratch,
+            and those of the pilot files, are nearly collinear, and learning from them is slow without it. Training
+            batches then need two rows or more.
         use_classes: whether a text is a summary with its classes or a summary alone.
         embedding_size: width of the space that images and texts share.
         dropout: drop probability in the class branch and in the geo head.
@@ -83,6 +87,7 @@ class IRLEConfig(PreTrainedConfig):
     image_feature_size: int = 4096
     summary_feature_size: int = 3072
     class_feature_size: int = 3072
+    standardize_features: bool = False
     use_classes: bool = True
     embedding_size: int = 1024
     dropout: int | float = 0.1

@@ -105,9 +105,12 @@ class IRLEForRetrievalAndGeo(PreTrainedModel):
         image_config, text_config = config.image_encoder_config, config.text_encoder_config
         self.image_encoder = ImageEncoder(image_config, image_encoder) if image_config is not None else None
         self.text_encoder = TextEncoder(text_config, text_encoder) if text_config is not None else None
-        self.image_branch = ImageBranch(config.image_feature_size, size)
-        self.summary_branch = SummaryBranch(config.summary_feature_size, size)
-        self.class_branch = ClassBranch(config.class_feature_size, size, dropout) if reads_classes else None
+        standardize = config.standardize_features
+        self.image_branch = ImageBranch(config.image_feature_size, size, standardize)
+        self.summary_branch = SummaryBranch(config.summary_feature_size, size, standardize)
+        self.class_branch = (
+            ClassBranch(config.class_feature_size, size, dropout, standardize) if reads_classes else None
+        )
         self.text_fusion = nn.Linear(2 * size, size) if retrieves and reads_classes else None
         self.geo_head = GeoHead(size, cells, dropout) if locates else None
         self.text_geo_fusion = nn.Linear(2 * cells, cells) if locates and reads_classes else None

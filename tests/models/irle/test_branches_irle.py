@@ -36,3 +36,24 @@ def test_only_classes_and_the_geo_head_drop() -> None:
         for module in (ImageBranch(7, 5), SummaryBranch(7, 5), ClassBranch(7, 5, 0.5), GeoHead(7, 3, 0.5))
     }
     assert random == {"ImageBranch": False, "SummaryBranch": False, "ClassBranch": True, "GeoHead": True}
+
+
+@pytest.mark.parametrize("branch", [ImageBranch(6, 4, True), SummaryBranch(6, 4, True), ClassBranch(6, 4, 0.0, True)])
+def test_standardised_features_do_not_depend_on_their_units(branch: nn.Module) -> None:
+    features = torch.rand(64, 6, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        shifted = branch.train()(features * 50 + 1000)
+        torch.testing.assert_close(shifted, branch(features), atol=1e-3, rtol=1e-3)
+
+
+def test_standardising_is_that_of_the_batch_in_training_and_of_all_batches_afterwards() -> None:
+    torch.manual_seed(0)
+    branch, plain = ImageBranch(6, 4, True), ImageBranch(6, 4)
+    plain.load_state_dict({k: v for k, v in branch.state_dict().items() if not k.startswith("standardize")})
+    features = torch.rand(64, 6) * 3 + 7
+    expected = plain((features - features.mean(0)) / (features.var(0, unbiased=False) + 1e-5).sqrt())
+    torch.testing.assert_close(branch.train()(features), expected)
+    for _ in range(200):
+        branch(features)
+    expected = plain((features - features.mean(0)) / (features.var(0) + 1e-5).sqrt())
+    torch.testing.assert_close(branch.eval()(features[:1]), expected[:1], atol=1e-4, rtol=1e-4)
