@@ -24,6 +24,9 @@ if TYPE_CHECKING:
         TwoMNEROutput,
         TwoMNERProcessor,
     )
+    from hf_mlm.training.arguments import IRLETrainingArguments
+    from hf_mlm.training.evaluation import RetrievalAndGeoMetrics
+    from hf_mlm.training.trainer import IRLETrainer
 
 __version__ = "0.1.0"
 
@@ -42,6 +45,9 @@ _EXPORTS = {
     "TwoMNERProcessor": "hf_mlm.models.two_mner",
     "DataCollatorForMultimodalTokenClassification": "hf_mlm.data.collators_ner",
     "DataCollatorForRetrievalAndGeo": "hf_mlm.data.collators",
+    "IRLETrainer": "hf_mlm.training.trainer",
+    "IRLETrainingArguments": "hf_mlm.training.arguments",
+    "RetrievalAndGeoMetrics": "hf_mlm.training.evaluation",
 }
 
 __all__ = [
@@ -54,6 +60,9 @@ __all__ = [
     "IRLEForRetrievalAndGeo",
     "IRLEOutput",
     "IRLEProcessor",
+    "IRLETrainer",
+    "IRLETrainingArguments",
+    "RetrievalAndGeoMetrics",
     "TaggerProcessor",
     "TwoMNERConfig",
     "TwoMNERForTokenClassification",
