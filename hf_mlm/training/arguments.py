@@ -38,6 +38,7 @@ class IRLEArguments:
     data_dir: str | None = _setting(None, "folder of the dataset's files; demo needs none")
     dataset_options: dict | str | None = _setting(dict, "further settings of the dataset, such as {size: 2000}")
     views: ViewRule = _setting("random", "images, summaries, classes to train on; first: the same as in evaluation")
+    crop: int | None = _setting(None, "raw images: train on random windows of so many pixels, evaluate whole images")
     features_on_device: bool = _setting(False, "keep precomputed features in the accelerator's memory")
     model: dict | str | None = _setting(dict, "settings of IRLEConfig, such as {retrieval_loss: info_nce}")
     reference: bool = _setting(False, "start from IRLEConfig.reference(), the published code's behaviour")

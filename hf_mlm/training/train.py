@@ -14,6 +14,7 @@ from transformers import set_seed
 from transformers.utils import logging
 
 from hf_mlm.data.collators import DataCollatorForRetrievalAndGeo
+from hf_mlm.data.crops import RandomCrops
 from hf_mlm.models.irle import IRLEProcessor
 from hf_mlm.training.arguments import IRLEArguments, IRLETrainingArguments
 from hf_mlm.training.building import build_model, has_features
@@ -94,13 +95,27 @@ def build_trainer(
     return IRLETrainer(
         model,
         training_arguments,
-        data_collator=DataCollatorForRetrievalAndGeo(processor, arguments.views, seed=training_arguments.seed),
+        data_collator=build_collator(arguments, training_arguments.seed, processor),
         train_dataset=as_examples(dataset["train"], arguments, training_arguments, arguments.views),
         eval_dataset=as_examples(dataset["validation"], arguments, training_arguments),
         processing_class=processor,
         compute_metrics=metrics.of(dataset["validation"]),
         preprocess_logits_for_metrics=metrics.reduce,
     )
+
+
+def build_collator(
+    arguments: IRLEArguments, seed: int, processor: IRLEProcessor | None
+) -> RandomCrops | DataCollatorForRetrievalAndGeo:
+    """Choose how training batches are made.
+
+    Args:
+        arguments: ``views`` and ``crop``.
+        seed: of the random views and windows.
+        processor: of raw rows.
+    """
+    collator = DataCollatorForRetrievalAndGeo(processor, arguments.views, seed=seed)
+    return collator if arguments.crop is None else RandomCrops(collator, arguments.crop, seed)
 
 
 def find_checkpoint(arguments: IRLEArguments, training_arguments: IRLETrainingArguments) -> str | None:
