@@ -126,7 +126,7 @@ def _maps(report: DemoReport) -> Markup:
     return _section(
         "Estimated and true positions",
         "Each line leads from a settlement, the dot, along the shortest way to where the model puts it: the mean of "
-        "the centres of its five most probable cells, so even a sure and right cell leaves an error of up to its radius.",
+        "the centres of its five most probable cells, so even a right cell leaves an error of up to its radius.",
         legend,
         _map_figure("From the image alone", report, report.image_positions),
         _map_figure("From the text alone, country and region included", report, report.text_positions),
