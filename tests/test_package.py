@@ -56,4 +56,4 @@ def test_every_public_name_is_there() -> None:
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Nope'"):
-        importlib.import_module("hf_mlm").Nope
+        importlib.import_module("hf_mlm").Nope  # noqa: B018

@@ -22,7 +22,7 @@ FEATURE_COLUMNS = ("image_features", "summary_features", "class_features")
 
 
 class FeatureTable(torch.utils.data.Dataset):
-    """The feature rows of a split, as ready batches; a `DataLoader` over it needs a collator that passes these through.
+    """The feature rows of a split, as ready batches, for a `DataLoader` with a collator that passes these through.
 
     A batch holds ``image_features``, ``summary_features`` and ``class_features``, float32 (batch, width) each, and the
     targets ``image_cells`` and ``text_cells``, int64 (batch,), -1 where the cell is unknown. Classes are left out
