@@ -154,5 +154,6 @@ _CITATION = """\
             Ewerth, Ralph and Lehmann, Jens},
   booktitle = {Proceedings of the 29th ACM International Conference on Information and Knowledge Management},
   year = {2020},
+  doi = {10.1145/3340531.3412783},
 }
 """

@@ -156,11 +156,11 @@ _NO_DATA = (
 )
 
 _CITATION = """\
-@article{wang2024mmner,
+@misc{wang2024mmner,
   title = {{2M-NER}: Contrastive Learning for Multilingual and Multimodal {NER} with Language and Modal Fusion},
   author = {Wang, Dongsheng and Feng, Xiaoqin and Liu, Zeming and Wang, Chuan},
-  journal = {Applied Intelligence},
-  volume = {54},
   year = {2024},
+  eprint = {2404.17122},
+  archivePrefix = {arXiv},
 }
 """
