@@ -10,14 +10,41 @@ import json
 import re
 import zipfile
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from transformers.utils import logging
+
+from hf_mlm.training.settings import refuse_other_settings, save_settings
 
 
 logger = logging.get_logger(__name__)
 
 NEEDED = ("model.safetensors", "optimizer.pt", "scheduler.pt", "trainer_state.json")
+
+
+def find_checkpoint(settings: tuple[Any, Any]) -> str | None:
+    """Find where to go on, and note the settings of a run that begins.
+
+    Args:
+        settings: of data and model, and the ``TrainingArguments``, whose ``output_dir`` is where the run lives.
+
+    Returns:
+        ``resume_from_checkpoint`` if it is set, else the last whole checkpoint in the output folder, or None.
+
+    Raises:
+        ValueError: if that checkpoint is not whole, or the output folder holds a run with other settings.
+    """
+    arguments = settings[1]
+    checkpoint = arguments.resume_from_checkpoint
+    if checkpoint is not None and damage_of(checkpoint):
+        raise ValueError(f"training cannot go on from {checkpoint}: {damage_of(checkpoint)}.")
+    if checkpoint is None and (checkpoint := last_complete_checkpoint(arguments.output_dir)):
+        refuse_other_settings(settings, arguments.output_dir)
+        logger.warning(f"Going on from {checkpoint}.")
+    if arguments.should_save:
+        save_settings(settings, arguments.output_dir)
+    return checkpoint
 
 
 def last_complete_checkpoint(output_dir: str | Path) -> str | None:

@@ -20,6 +20,7 @@ SETTINGS_NAME = "settings.yaml"
 # What may differ between a run and its continuation without changing its result.
 FREE_SETTINGS = ("output_dir", "disable_tqdm", "report_to", "run_name")
 UNSAVED_SETTINGS = ("resume_from_checkpoint", "hub_token")
+OFF = (None, False, "", "no")  # argparse turns one into the other
 
 
 class SettingsParser(HfArgumentParser):
@@ -28,6 +29,45 @@ class SettingsParser(HfArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise what argparse would print below a page of usage."""
         raise ValueError(f"{message}.")
+
+
+def setting(default: Any, text: str) -> Any:
+    """Declare a field of a settings dataclass; a callable default makes each object its own value.
+
+    Args:
+        default: value, or what makes it.
+        text: for ``--help``.
+    """
+    metadata = {"help": text}
+    if callable(default):
+        return dataclasses.field(default_factory=default, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def changed_fields(settings: Any) -> dict[str, Any]:
+    """Fields of a dataclass object that differ from their defaults; one way to say "off" is as good as another."""
+    changed = {}
+    for each in dataclasses.fields(settings):
+        default = each.default if each.default_factory is dataclasses.MISSING else each.default_factory()
+        value = getattr(settings, each.name)
+        if each.init and value != default and not (value in OFF and default in OFF):
+            changed[each.name] = value
+    return changed
+
+
+def mapping(name: str, value: dict | str | None) -> dict[str, Any]:
+    """Take a mapping, given as one or as JSON.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    try:
+        found = json.loads(value) if isinstance(value, str) else value or {}
+    except ValueError:
+        found = value
+    if not isinstance(found, dict):
+        raise ValueError(f"{name}={value!r} must be a mapping from names to values, such as {{size: 2000}}.")
+    return found
 
 
 def parse_settings(types: Sequence[type], words: Sequence[str], prog: str) -> tuple[Any, ...]:

@@ -11,22 +11,17 @@ from pathlib import Path
 
 from datasets import DatasetDict
 from transformers import set_seed
-from transformers.utils import logging
 
 from hf_mlm.data.collators import DataCollatorForRetrievalAndGeo
 from hf_mlm.data.crops import RandomCrops
 from hf_mlm.models.irle import IRLEProcessor
 from hf_mlm.training.arguments import IRLEArguments, IRLETrainingArguments
 from hf_mlm.training.building import build_model, has_features
-from hf_mlm.training.checkpoints import damage_of, last_complete_checkpoint
+from hf_mlm.training.checkpoints import find_checkpoint
 from hf_mlm.training.evaluation import RetrievalAndGeoMetrics, write_json
 from hf_mlm.training.examples import as_examples, load_splits
 from hf_mlm.training.preparation import build_processor
-from hf_mlm.training.settings import refuse_other_settings, save_settings
 from hf_mlm.training.trainer import IRLETrainer
-
-
-logger = logging.get_logger(__name__)
 
 
 @dataclass
@@ -54,7 +49,7 @@ def train(arguments: IRLEArguments, training_arguments: IRLETrainingArguments) -
     Raises:
         ValueError: if settings do not fit the dataset, or ``output_dir`` holds a run with other settings.
     """
-    checkpoint = find_checkpoint(arguments, training_arguments)
+    checkpoint = find_checkpoint((arguments, training_arguments))
     set_seed(training_arguments.seed)
     with training_arguments.main_process_first(desc="preparing the dataset"):
         dataset = load_splits(arguments)
@@ -116,24 +111,3 @@ def build_collator(
     """
     collator = DataCollatorForRetrievalAndGeo(processor, arguments.views, seed=seed)
     return collator if arguments.crop is None else RandomCrops(collator, arguments.crop, seed)
-
-
-def find_checkpoint(arguments: IRLEArguments, training_arguments: IRLETrainingArguments) -> str | None:
-    """Find where to go on, and note the settings of a run that begins.
-
-    Returns:
-        ``resume_from_checkpoint`` if it is set, else the last whole checkpoint in the output folder, or None.
-
-    Raises:
-        ValueError: if that checkpoint is not whole, or the output folder holds a run with other settings.
-    """
-    output_dir, settings = training_arguments.output_dir, (arguments, training_arguments)
-    checkpoint = training_arguments.resume_from_checkpoint
-    if checkpoint is not None and damage_of(checkpoint):
-        raise ValueError(f"training cannot go on from {checkpoint}: {damage_of(checkpoint)}.")
-    if checkpoint is None and (checkpoint := last_complete_checkpoint(output_dir)):
-        refuse_other_settings(settings, output_dir)
-        logger.warning(f"Going on from {checkpoint}.")
-    if training_arguments.should_save:
-        save_settings(settings, output_dir)
-    return checkpoint
