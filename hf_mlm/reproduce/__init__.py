@@ -1,0 +1,1 @@
+"""The papers' experiments, their published figures, and one command that puts ours beside them."""

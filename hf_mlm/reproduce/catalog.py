@@ -1,0 +1,223 @@
+"""The papers' tables, and three that they lack: which cell needs which run and shows which of its figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import combinations, product
+from typing import Literal, cast
+
+from hf_mlm.reproduce.experiments import FOLDS, CountSpec, IRLESpec, Spec, TaggerSpec
+from hf_mlm.reproduce.published import DATASETS, LANGUAGES
+
+
+RECALLS = ("R@1", "R@5", "R@10")
+SCORES = {"F1": "f1", "precision": "precision", "recall": "recall"}
+MULTIMODAL = ("AdaCAN", "UMT", "UMGF", "MKGFormer", "2M-NER")
+SYSTEMS = ("BiLSTM-CRF", "HBiLSTM-CRF", "BERT", "BERT-CRF", *MULTIMODAL)
+TYPES = ("PER", "LOC", "ORG", "MISC")
+# The grid for 2M-NER's "grid search on the validation set"; the paper names its outcome alone, 0.8 and 5e-5.
+ALPHAS, LEARNING_RATES = (0.2, 0.5, 0.8, 1.0), (1e-5, 3e-5, 5e-5)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a table.
+
+    Attributes:
+        row: its row.
+        column: its column.
+        spec: the run whose figure it shows.
+        metric: name of the figure.
+    """
+
+    row: str
+    column: str
+    spec: Spec
+    metric: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table to reproduce.
+
+    Attributes:
+        paper: ``"mlm"`` or ``"2m-ner"``.
+        number: as the paper has it, or the name of a table that it lacks.
+        title: what the table shows.
+        cells: row by row.
+        percent: whether shares are shown times 100.
+        compared_with: the row that others are compared with, by a paired bootstrap.
+        lower_is_better: columns of which that is true.
+    """
+
+    paper: str
+    number: str
+    title: str
+    cells: tuple[Cell, ...]
+    percent: bool = False
+    compared_with: str | None = None
+    lower_is_better: tuple[str, ...] = ()
+
+    @property
+    def specs(self) -> list[Spec]:
+        """What is to be run, each once, in the order of the cells."""
+        return list(dict.fromkeys(cell.spec for cell in self.cells))
+
+    def only(self, model: str) -> Table:
+        """The rows of one system.
+
+        Raises:
+            ValueError: if no row is of that system.
+        """
+        kept = tuple(cell for cell in self.cells if cell.row == model or model in (label(cell.spec), cell.row))
+        if not kept:
+            there = ", ".join(dict.fromkeys(label(cell.spec) for cell in self.cells))
+            raise ValueError(f"table {self.number} has no row of {model!r}; choose one of {there}.")
+        return replace(self, cells=kept)
+
+
+def label(spec: Spec) -> str:
+    """What ``--only`` calls a system: the model, or single task, multitask, counts."""
+    if isinstance(spec, TaggerSpec):
+        return spec.model
+    if isinstance(spec, IRLESpec):
+        return "multitask" if len(spec.tasks) > 1 else "single task"
+    return "counts"
+
+
+def _mlm_specs(task: str) -> Iterator[tuple[str, str, IRLESpec]]:
+    """(data set, name of the setting, spec) in the order of the papers' rows."""
+    for dataset in ("irle", "irle-gr"):
+        for setting, tasks in (("single task", (task,)), ("multitask", ("retrieval", "geo"))):
+            yield dataset, setting, IRLESpec(cast(Literal["irle", "irle-gr"], dataset), tasks)
+
+
+def _mlm_counts() -> Iterator[Cell]:
+    for dataset, column in product(("irle", "irle-gr"), ("entities", "images", "summaries", "classes")):
+        yield Cell(dataset, column, CountSpec("mlm", dataset), column)
+
+
+def _retrieval() -> Iterator[Cell]:
+    for direction in ("image → text", "text → image"):
+        prefix = "test_" + direction.replace(" → ", "_to_")
+        for dataset, setting, spec in _mlm_specs("retrieval"):
+            for column in ("medR", *RECALLS):
+                yield Cell(f"{dataset}, {direction}, {setting}", column, spec, f"{prefix}_{column}")
+
+
+def _location() -> Iterator[Cell]:
+    for modality in ("image", "text"):
+        for dataset, setting, spec in _mlm_specs("geo"):
+            for column, score in SCORES.items():
+                yield Cell(f"{dataset}, {modality}, {setting}", column, spec, f"test_{modality}_{score}")
+
+
+def _mlm_controls() -> Iterator[Cell]:
+    columns = {f"{way} medR": f"test_{way.replace(' → ', '_to_')}_medR" for way in ("image → text", "text → image")}
+    columns |= {f"{modality} F1": f"test_{modality}_f1" for modality in ("image", "text")}
+    for dataset, reference in product(("irle", "irle-gr"), (False, True)):
+        spec = IRLESpec(cast(Literal["irle", "irle-gr"], dataset), reference=reference)
+        for column, metric in columns.items():
+            yield Cell(f"{dataset}, {'as published' if reference else 'corrected'}", column, spec, metric)
+
+
+def _ner_counts() -> Iterator[Cell]:
+    for dataset in DATASETS:
+        spec = CountSpec("2m-ner", dataset)
+        for part in (", train", ", validation", ", test", ""):
+            for column in ("sentences", *TYPES, "entities"):
+                yield Cell(dataset + part, column, spec, f"{part.removeprefix(', ') or 'total'}_{column}")
+
+
+def _baselines() -> Iterator[Cell]:
+    for model, dataset in product(SYSTEMS, DATASETS):
+        yield Cell(model, dataset, TaggerSpec(model, dataset), "test_f1")
+
+
+def _pairs() -> Iterator[Cell]:
+    for pair in combinations(LANGUAGES, 2):
+        for language in pair:
+            spec = TaggerSpec("2M-NER", "+".join(pair))
+            yield Cell(f"{' + '.join(pair)} → {language}", "F1", spec, f"test_{language}_f1")
+
+
+def _text_only() -> Iterator[Cell]:
+    for model, dataset in product(MULTIMODAL, DATASETS):
+        yield Cell(f"{model}, text", dataset, TaggerSpec(model, dataset, text_only=True), "test_f1")
+
+
+def _folds() -> Iterator[Cell]:
+    for fold in range(1, FOLDS + 1):
+        yield Cell(f"fold {fold}", "all", TaggerSpec("2M-NER", "all", fold=fold), "test_f1")
+
+
+def _branches() -> Iterator[Cell]:
+    ways = {"2M-NER": ("vit", "resnet"), "2M-NER − ResNet": ("vit",), "2M-NER − ViT": ("resnet",)}
+    for (row, branches), dataset in product(ways.items(), DATASETS):
+        yield Cell(row, dataset, TaggerSpec("2M-NER", dataset, branches=branches), "test_f1")
+
+
+def _ner_controls() -> Iterator[Cell]:
+    for dataset in DATASETS:
+        ours = TaggerSpec("2M-NER", dataset)
+        rows = {
+            "2M-NER": ours,
+            "text-only twin": replace(ours, text_only=True),
+            "shuffled images": replace(ours, images="shuffled"),
+            "blank images": replace(ours, images="blank"),
+            "as published": replace(ours, reference=True),
+        }
+        yield from (Cell(row, dataset, spec, "test_f1") for row, spec in rows.items())
+
+
+def _grid() -> Iterator[Cell]:
+    for alpha, rate in product(ALPHAS, LEARNING_RATES):
+        spec = TaggerSpec("2M-NER", "all", alpha=alpha, learning_rate=rate)
+        yield Cell(f"α = {alpha:g}", f"{rate:g}", spec, "eval_f1")
+
+
+_CATALOG = (
+    Table("mlm", "2", "Size of the data sets", tuple(_mlm_counts())),
+    Table("mlm", "3", "Cross-modal retrieval", tuple(_retrieval()), lower_is_better=("medR",)),
+    Table("mlm", "4", "Location estimation", tuple(_location())),
+    Table(
+        "mlm",
+        "controls",
+        "The corrected system against the published code's behaviour",
+        tuple(_mlm_controls()),
+        lower_is_better=("image → text medR", "text → image medR"),
+    ),
+    Table("2m-ner", "2", "Size of the data sets", tuple(_ner_counts())),
+    Table("2m-ner", "5", "Test F1 of all systems", tuple(_baselines()), True, compared_with="2M-NER"),
+    Table("2m-ner", "6", "Test F1 of 2M-NER trained on two languages", tuple(_pairs()), True),
+    Table("2m-ner", "7", "Test F1 without images", tuple(_text_only()), True, compared_with="2M-NER, text"),
+    Table("2m-ner", "8", "Test F1 of 2M-NER on four fifths of the training sentences", tuple(_folds()), True),
+    Table("2m-ner", "9", "Test F1 of 2M-NER without an image encoder", tuple(_branches()), True, "2M-NER"),
+    Table("2m-ner", "controls", "Test F1 of 2M-NER and its controls", tuple(_ner_controls()), True, "2M-NER"),
+    Table("2m-ner", "grid", "Validation F1 by α and learning rate", tuple(_grid()), True),
+)
+TABLES = {(table.paper, table.number): table for table in _CATALOG}
+
+
+def find_table(paper: str, number: str) -> Table:
+    """Look a table up.
+
+    Args:
+        paper: ``"mlm"`` or ``"2m-ner"``.
+        number: of the table, or its name.
+
+    Raises:
+        ValueError: if there is no such paper or table.
+
+    Example:
+        >>> len(find_table("2m-ner", "5").specs)
+        45
+    """
+    numbers = [table for known, table in TABLES if known == paper]
+    if not numbers:
+        papers = ", ".join(dict.fromkeys(known for known, _ in TABLES))
+        raise ValueError(f"there is no paper {paper!r} to reproduce; choose one of {papers}.")
+    if number not in numbers:
+        raise ValueError(f"{paper} has no table {number!r} to reproduce; choose one of {', '.join(numbers)}.")
+    return TABLES[paper, number]
