@@ -15,6 +15,7 @@ from transformers import initialization as init
 from transformers.utils import ModelOutput
 from transformers.utils.generic import can_return_tuple
 
+from hf_mlm.models.base import EncodersPreTrainedModel
 from hf_mlm.models.encoders import load_encoder
 from hf_mlm.models.irle.branches_irle import ClassBranch, GatedLinear, GeoHead, ImageBranch, SummaryBranch, unit_length
 from hf_mlm.models.irle.cell_loss_irle import CellLoss
@@ -65,7 +66,7 @@ class IRLEModalityOutput(ModelOutput):
     geo_logits: torch.Tensor | None = None
 
 
-class IRLEForRetrievalAndGeo(PreTrainedModel):
+class IRLEForRetrievalAndGeo(EncodersPreTrainedModel):
     """Retrieve texts by images and images by texts, and estimate the S2 cell of either.
 
     The model reads precomputed features, or raw pixels and token ids where the configuration holds encoders.
@@ -86,12 +87,6 @@ class IRLEForRetrievalAndGeo(PreTrainedModel):
     config_class = IRLEConfig
     base_model_prefix = "irle"
     input_modalities = ("image", "text")
-    accepts_loss_kwargs = False  # the loss is a mean, which the Trainer must not rescale
-    supports_gradient_checkpointing = True
-    _supports_sdpa = True
-    _supports_flash_attn = True
-    _supports_flex_attn = True
-    _supports_attention_backend = True
 
     def __init__(
         self,

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from hf_mlm.models.irle import IRLEConfig, IRLEForRetrievalAndGeo
-from tests.models.common import ModelTests, assert_equal
+from tests.models.common import ModelTests, assert_close, assert_equal
 from tests.models.irle.tiny import feature_batch, feature_config, raw_batch, raw_config
 
 
@@ -119,6 +119,17 @@ def test_evaluation_without_cells_has_predictions_and_no_total() -> None:
     outputs = model(feature_config()).eval()(**without(feature_batch(), "image_cells", "text_cells"))
     assert outputs.loss is None and outputs.geo_loss is None
     assert outputs.retrieval_loss is not None and outputs.image_geo_logits is not None
+
+
+def test_an_encoder_without_attention_does_not_mind_the_choice_of_it() -> None:
+    irle = model(raw_config("resnet")).eval()
+    outputs = []
+    for implementation in ("eager", "sdpa"):
+        irle.set_attn_implementation(implementation)
+        assert irle.text_encoder.model.config._attn_implementation == implementation
+        assert irle.image_encoder.model.config._attn_implementation == "eager"
+        outputs.append(irle(**raw_batch()))
+    assert_close(*outputs, 1e-5)
 
 
 def test_encoded_features_stand_in_for_raw_input() -> None:
