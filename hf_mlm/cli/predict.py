@@ -59,10 +59,10 @@ def predict(
 
 
 def cell_table(estimate: Estimate) -> Table:
-    """The most probable cells and their centres."""
+    """The most probable cells and where they lie."""
     from rich.table import Table
 
-    table = Table("cell", "centre", "probability")
+    table = Table("cell", "place", "probability")
     for cell in estimate.cells:
         table.add_row(cell.name, position_of(cell.latitude, cell.longitude), f"{cell.probability:.3f}")
     return table

@@ -126,7 +126,8 @@ def _maps(report: DemoReport) -> Markup:
     return _section(
         "Estimated and true positions",
         "Each line leads from a settlement, the dot, along the shortest way to where the model puts it: the mean of "
-        "the centres of its five most probable cells, so even a right cell leaves an error of up to its radius.",
+        "the places of its five most probable cells, each the mean of the settlements that were trained on there, so "
+        "even a right cell leaves an error.",
         legend,
         _map_figure("From the image alone", report, report.image_positions),
         _map_figure("From the text alone, country and region included", report, report.text_positions),

@@ -7,24 +7,31 @@ from typing import Any
 import numpy as np
 from datasets import ClassLabel, Dataset, DatasetDict
 
+from hf_mlm.geo.distance import spherical_mean
+from hf_mlm.geo.partition import GeoCellPartition
+
+
+PLACES = 6  # decimals of a degree: 0.1 m
+
 
 def cell_map(dataset: DatasetDict) -> dict[str, Any]:
     """Describe the cells of a dataset's ``geo_cell`` as settings of `IRLEConfig`.
 
-    Raw rows name their cells by S2 tokens, from which the model knows centres and radii. Feature files number them and
-    give each row the mean position of its cell instead.
+    Raw rows name their cells by S2 tokens; where the rows tell their own positions, each cell is said to lie where its
+    training entities do, on average, which is nearer to the entities to be located than its centre is. Feature files
+    number their cells and give each row the mean position of its cell.
 
     Args:
         dataset: all splits.
 
     Returns:
-        ``num_geo_cells``, with ``cell_tokens`` or ``cell_latitudes`` and ``cell_longitudes`` (degrees) where the
-        dataset tells; nothing if no row has a cell.
+        ``num_geo_cells``, with ``cell_tokens`` and with ``cell_latitudes`` and ``cell_longitudes`` (degrees) where the
+        dataset tells them; nothing if no row has a cell.
     """
     splits = [rows for rows in dataset.values() if "geo_cell" in rows.column_names]
     names = cell_names(splits[0]) if splits else None
     if names is not None:
-        return {"num_geo_cells": len(names), "cell_tokens": names}
+        return {"num_geo_cells": len(names), "cell_tokens": names, **mean_positions(names, dataset["train"])}
     cells = np.concatenate([_numbers(rows, "geo_cell", -1) for rows in splits]) if splits else np.array([])
     if not (cells >= 0).any():
         return {}
@@ -41,6 +48,29 @@ def cell_map(dataset: DatasetDict) -> dict[str, Any]:
         "cell_latitudes": positions[0].tolist(),
         "cell_longitudes": positions[1].tolist(),
     }
+
+
+def mean_positions(tokens: list[str], rows: Dataset) -> dict[str, list[float]]:
+    """Average the positions of the entities in each cell.
+
+    Args:
+        tokens: S2 tokens of the cells, the names of ``geo_cell``.
+        rows: of the training split.
+
+    Returns:
+        ``cell_latitudes`` and ``cell_longitudes``, degrees: the spherical mean, and the S2 centre of a cell without
+        entities. Nothing if the rows do not tell where they are.
+    """
+    if not {"latitude", "longitude"} <= set(rows.column_names):
+        return {}
+    cells, latitudes, longitudes = (_numbers(rows, name, np.nan) for name in ("geo_cell", "latitude", "longitude"))
+    places = np.stack(GeoCellPartition.from_tokens(tokens).centers, axis=1)  # (cells, 2)
+    known = np.isfinite(cells) & np.isfinite(latitudes) & np.isfinite(longitudes)
+    for cell in np.unique(cells[known]).astype(int):
+        inside = known & (cells == cell)
+        places[cell] = spherical_mean(latitudes[inside], longitudes[inside])
+    latitudes, longitudes = places.round(PLACES).T.tolist()
+    return {"cell_latitudes": latitudes, "cell_longitudes": longitudes}
 
 
 def cell_names(rows: Dataset) -> list[str] | None:

@@ -18,8 +18,8 @@ class CellShare(NamedTuple):
     Args:
         name: S2 token, or the number of the cell.
         probability: in [0, 1].
-        latitude: degrees of the centre; None where the model has no map.
-        longitude: degrees of the centre; None where the model has no map.
+        latitude: degrees of the place that stands for it; None where the model has no map.
+        longitude: degrees, as ``latitude``.
     """
 
     name: str

@@ -18,7 +18,7 @@ class CellLoss(nn.Module):
     r"""Cross-entropy of cells, with smoothed targets and coarser levels where the configuration asks for them.
 
     With smoothing, cell i's target is proportional to :math:`e^{-d_i / \tau}`, where :math:`d_i` is the great-circle
-    distance of its centre to that of the true cell (Haas et al. 2024, with cells in place of exact places). Each
+    distance of its place to that of the true cell (Haas et al. 2024, with cells in place of exact places). Each
     coarser level adds the cross-entropy of its cells, whose probability is the sum over the fine ones within.
 
     Args:

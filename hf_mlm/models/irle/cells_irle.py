@@ -35,9 +35,9 @@ class GeoCells(NamedTuple):
     """Where the classes of a geo head lie.
 
     Args:
-        latitudes: (cells,) degrees of the centres.
-        longitudes: (cells,) degrees of the centres.
-        radii_km: (cells,) radius of the circle around the centre that covers the cell.
+        latitudes: (cells,) degrees of a place in each cell: its centre, or where the configuration says.
+        longitudes: (cells,) degrees, as ``latitudes``.
+        radii_km: (cells,) radius of the circle around the place that covers the cell.
     """
 
     latitudes: FloatArray
@@ -48,13 +48,13 @@ class GeoCells(NamedTuple):
     def from_config(cls, config: Any) -> GeoCells:
         """Read the places of a configuration's cells; what it does not say follows from the S2 tokens.
 
-        Cells known by their centres alone are given the distance to the nearest other centre as their radius.
+        Cells known by their places alone are given the distance to the nearest other place as their radius.
 
         Args:
             config: an `IRLEConfig`.
 
         Raises:
-            ValueError: if the configuration tells neither tokens nor centres.
+            ValueError: if the configuration tells neither tokens nor places.
         """
         if config.cell_tokens is None and config.cell_latitudes is None:
             raise ValueError(
@@ -70,7 +70,7 @@ class GeoCells(NamedTuple):
         if config.cell_radii_km is not None:
             return cls(latitudes, longitudes, np.asarray(config.cell_radii_km, np.float64))
         if config.cell_tokens is not None:
-            return cls(latitudes, longitudes, GeoCellPartition.from_tokens(config.cell_tokens).radii_km)
+            return cls(latitudes, longitudes, _farthest_corner(config.cell_tokens, latitudes, longitudes))
         return cls(latitudes, longitudes, _nearest_other(latitudes, longitudes))
 
     def locate(
@@ -80,9 +80,9 @@ class GeoCells(NamedTuple):
 
         Args:
             geo_logits: (batch, cells), an array or a tensor.
-            strategy: ``"mean"``: the spherical mean of the ``top_k`` most probable centres, weighted by probability;
-                ``"best"``: the most probable centre.
-            top_k: how many centres are averaged.
+            strategy: ``"mean"``: the spherical mean of the places of the ``top_k`` most probable cells, weighted by
+                probability; ``"best"``: the place of the most probable cell.
+            top_k: how many cells are averaged.
             share: part of the probability, in (0, 1], that ``radius_km`` takes in: the cells that lie entirely within
                 the circle have at least this much together.
 
@@ -111,13 +111,13 @@ class GeoCells(NamedTuple):
         return GeoPrediction(*(np.concatenate(column) for column in columns))
 
     def _places(self, probabilities: FloatArray, top_k: int) -> tuple[FloatArray, FloatArray]:
-        """Weighted spherical mean of each row's ``top_k`` most probable centres: degrees, twice (rows,)."""
+        """Weighted spherical mean of each row's ``top_k`` most probable cells: degrees, twice (rows,)."""
         top = np.argsort(-probabilities, axis=1, kind="stable")[:, :top_k]  # (rows, top_k)
         vectors = unit_vectors(self.latitudes, self.longitudes)[top]  # (rows, top_k, 3)
         mean = (np.take_along_axis(probabilities, top, axis=1)[..., None] * vectors).sum(axis=1)  # (rows, 3)
         latitudes = np.degrees(np.arctan2(mean[:, 2], np.hypot(mean[:, 0], mean[:, 1])))
         longitudes = np.degrees(np.arctan2(mean[:, 1], mean[:, 0]))
-        balanced = np.linalg.norm(mean, axis=1) < 1e-9  # antipodes have no mean: take the best centre
+        balanced = np.linalg.norm(mean, axis=1) < 1e-9  # antipodes have no mean: take the best place
         exact, best = balanced | (top_k == 1), top[:, 0]
         return np.where(exact, self.latitudes[best], latitudes), np.where(exact, self.longitudes[best], longitudes)
 
@@ -156,6 +156,12 @@ def unit_vectors(latitudes: FloatArray, longitudes: FloatArray) -> FloatArray:
     """Turn degrees into points of the unit sphere, (..., 3)."""
     phi, theta = np.radians(latitudes), np.radians(longitudes)
     return np.stack([np.cos(phi) * np.cos(theta), np.cos(phi) * np.sin(theta), np.sin(phi)], axis=-1)
+
+
+def _farthest_corner(tokens: list[str], latitudes: FloatArray, longitudes: FloatArray) -> FloatArray:
+    """Distance from a place within each cell to its farthest point, which is a corner: (cells,) km."""
+    corners = s2.corners(s2.from_tokens(tokens))  # twice (cells, 4)
+    return great_circle_distance(latitudes[:, None], longitudes[:, None], *corners).max(axis=1)
 
 
 def _nearest_other(latitudes: FloatArray, longitudes: FloatArray) -> FloatArray:

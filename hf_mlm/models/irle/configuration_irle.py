@@ -56,13 +56,14 @@ class IRLEConfig(PreTrainedConfig):
         normalize_text_embeds: whether text embeddings have unit length, so that a dot product is a cosine.
         num_geo_cells: number of S2 cells; when omitted, as many as the following lists have, or 990 as in MLM-irle.
         cell_tokens: S2 tokens, sorted; the position is the class. Centres and radii follow from them.
-        cell_latitudes: degrees of the cells' centres, for files that name no tokens or to override S2's.
+        cell_latitudes: degrees of the place that stands for each cell, such as the mean of its training entities;
+            its S2 centre when omitted, so files that name no tokens need it.
         cell_longitudes: as ``cell_latitudes``.
-        cell_radii_km: radius of the circle around the centre that covers the cell.
+        cell_radii_km: radius of the circle around that place that covers the cell; follows from the tokens.
         hierarchy_levels: coarser S2 levels to learn as well: the probability of a coarse cell is the sum over its fine
             ones, and each level adds its cross-entropy. Needs ``cell_tokens``.
         geo_label_smoothing_km: scale of haversine label smoothing: a cell's target is proportional to
-            ``exp(-distance to the true cell / scale)``. Needs ``cell_tokens`` or centres.
+            ``exp(-distance to the true cell / scale)``. Needs ``cell_tokens`` or places.
 
     Raises:
         StrictDataclassError: of ``huggingface_hub``, if a setting has the wrong type or contradicts another one; the

@@ -34,6 +34,18 @@ def test_places_that_are_given_are_taken() -> None:
     assert GeoCells.from_config(IRLEConfig(**places, cell_radii_km=[1, 2, 3])).radii_km.tolist() == [1, 2, 3]
 
 
+@pytest.mark.parametrize("token", ["1", "14", "479", "b"])
+def test_the_circle_around_any_place_of_a_cell_covers_the_cell(token: str) -> None:
+    cell, generator = CellId.from_token(token), np.random.default_rng(0)
+    first, last = cell.range_min().id(), cell.range_max().id()
+    leaves = [CellId(int(number) | 1).to_lat_lng() for number in generator.uniform(first, last, 300)]
+    for place in leaves[:20]:
+        where = {"cell_latitudes": [place.lat().degrees], "cell_longitudes": [place.lng().degrees]}
+        radius = GeoCells.from_config(IRLEConfig(cell_tokens=[token], **where)).radii_km[0]
+        farthest = max(place.get_distance(other).radians for other in leaves) * EARTH_KM
+        assert farthest <= radius * (1 + 1e-9) < 1.6 * farthest
+
+
 def test_without_a_map_there_is_a_sentence() -> None:
     with pytest.raises(ValueError, match="99 cells and no map"):
         GeoCells.from_config(IRLEConfig(num_geo_cells=99))
