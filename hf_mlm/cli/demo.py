@@ -54,7 +54,7 @@ def demo(
     console = Console()
     with fresh_folder(output) as folder:
         world = {"size": size, "holdout": holdout.value, "seed": seed}
-        run = train_on(world, folder, seed, epochs)
+        run = train_on(world, folder, output, seed, epochs)
         train, test = run.dataset["train"], run.dataset["test"]
         console.print(f"Looking at {len(test):,} held-out settlements, with and without hints in the texts …")
         model: Any = run.trainer.model
@@ -68,23 +68,30 @@ def demo(
     console.print(f"\nThe report: [bold]{output / REPORT}[/bold]\nTry next:", *commands, sep="\n  ", soft_wrap=True)
 
 
-def train_on(world: dict[str, Any], folder: Path, seed: int, epochs: float | None = None) -> Run:
+def train_on(world: dict[str, Any], folder: Path, output: Path, seed: int, epochs: float | None = None) -> Run:
     """Train by the shipped recipe.
 
     Args:
         world: settings of the dataset ``mlm``, config ``demo``.
         folder: where the run is written.
+        output: where it will lie in the end, which its saved settings tell.
         seed: of the training.
         epochs: instead of the recipe's.
     """
+    from transformers.trainer import TRAINING_ARGS_NAME
+
     from hf_mlm.training.arguments import IRLEArguments, IRLETrainingArguments
     from hf_mlm.training.settings import parse_settings
     from hf_mlm.training.train import train
 
-    words = ["--config", RECIPE, "--output_dir", str(folder), "--seed", str(seed)]
+    words = ["--config", RECIPE, "--output_dir", str(output), "--seed", str(seed)]
     words += ["--dataset_options", json.dumps(world)]
     words += [] if epochs is None else ["--num_train_epochs", str(epochs)]
-    return train(*parse_settings([IRLEArguments, IRLETrainingArguments], words, "hf-mlm demo"))
+    arguments, training_arguments = parse_settings([IRLEArguments, IRLETrainingArguments], words, "hf-mlm demo")
+    training_arguments.output_dir = str(folder)
+    run = train(arguments, training_arguments)
+    (folder / TRAINING_ARGS_NAME).unlink()  # a pickle of what settings.yaml says, and it names the scratch folder
+    return run
 
 
 def without_hints(world: dict[str, Any]) -> Any:

@@ -7,6 +7,7 @@ from typing import Any, cast
 from datasets import Dataset, DatasetDict, load_dataset
 
 from hf_mlm.data.features import FeatureTable
+from hf_mlm.data.raw_rows import RawRows
 from hf_mlm.data.samplers import ViewRule
 from hf_mlm.training.arguments import IRLEArguments, IRLETrainingArguments
 from hf_mlm.training.building import has_features
@@ -33,13 +34,13 @@ def load_splits(arguments: IRLEArguments) -> DatasetDict:
 def as_examples(
     rows: Dataset, arguments: IRLEArguments, training_arguments: IRLETrainingArguments, views: ViewRule = "first"
 ) -> Any:
-    """Raw rows as they are, or features as a table of ready batches.
+    """Raw rows with images still encoded, or features as a table of ready batches.
 
     Raises:
         ValueError: if features are to stay on the device and worker processes to read them.
     """
     if not has_features(rows):
-        return rows
+        return RawRows(rows)
     if not arguments.features_on_device:
         return FeatureTable(rows, views, seed=training_arguments.seed)
     if training_arguments.dataloader_num_workers:

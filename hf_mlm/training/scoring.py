@@ -9,6 +9,7 @@ from datasets import Dataset
 
 from hf_mlm.data.collators import DataCollatorForRetrievalAndGeo
 from hf_mlm.data.features import FeatureTable
+from hf_mlm.data.raw_rows import RawRows
 from hf_mlm.models.irle import IRLEForRetrievalAndGeo, IRLEProcessor
 from hf_mlm.training.arguments import IRLETrainingArguments
 from hf_mlm.training.building import has_features
@@ -52,6 +53,6 @@ def score(
             compute_metrics=metrics.of(rows, resamples),
             preprocess_logits_for_metrics=metrics.reduce,
         )
-        output = trainer.predict(FeatureTable(rows) if has_features(rows) else rows, metric_key_prefix=PREFIX)
+        output = trainer.predict(FeatureTable(rows) if has_features(rows) else RawRows(rows), metric_key_prefix=PREFIX)
     figures = {name.removeprefix(f"{PREFIX}_"): value for name, value in (output.metrics or {}).items()}
     return figures, output.predictions

@@ -21,6 +21,7 @@ from hf_mlm.training.checkpoints import find_checkpoint
 from hf_mlm.training.evaluation import RetrievalAndGeoMetrics, write_json
 from hf_mlm.training.examples import as_examples, load_splits
 from hf_mlm.training.preparation import build_processor
+from hf_mlm.training.remembering import RememberingProcessor
 from hf_mlm.training.trainer import IRLETrainer
 
 
@@ -109,5 +110,6 @@ def build_collator(
         seed: of the random views and windows.
         processor: of raw rows.
     """
-    collator = DataCollatorForRetrievalAndGeo(processor, arguments.views, seed=seed)
+    remembering = RememberingProcessor(processor) if processor else None
+    collator = DataCollatorForRetrievalAndGeo(remembering, arguments.views, seed=seed)
     return collator if arguments.crop is None else RandomCrops(collator, arguments.crop, seed)

@@ -9,6 +9,7 @@ import pytest
 
 from hf_mlm.cli import demo
 from hf_mlm.cli.main import main
+from hf_mlm.training.settings import read_recipe
 
 
 pytestmark = pytest.mark.real
@@ -89,6 +90,16 @@ def test_the_next_commands_work(finished: tuple[Path, str], capsys: Any) -> None
     for command in commands:
         assert run(*shlex.split(command)[1:]) == 0
         assert "half of the probability within" in capsys.readouterr().out
+
+
+@pytest.mark.heavy
+def test_the_saved_settings_repeat_the_demo(finished: tuple[Path, str]) -> None:
+    output, _ = finished
+    settings = read_recipe(str(output / "settings.yaml"))
+    assert (settings["output_dir"], settings["num_train_epochs"]) == (str(output), 6)
+    assert settings["dataset_options"] == {"size": SIZE, "holdout": "blocks", "seed": 0}
+    scratch = f".{output.name}-".encode()
+    assert [path.name for path in output.rglob("*") if path.is_file() and scratch in path.read_bytes()] == []
 
 
 @pytest.mark.heavy

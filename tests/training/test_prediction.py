@@ -40,7 +40,7 @@ def test_text_is_read_with_its_classes(model_and_processor: Any) -> None:
     plain, port = (estimate_text(model, processor, "Lima en 1", classes) for classes in ("", "port"))
     assert plain.embeds is not None
     assert not np.allclose(plain.embeds, port.embeds)
-    model.config.cell_tokens = None
+    model.config.cell_tokens = model.config.cell_latitudes = model.config.cell_longitudes = None
     unmapped = estimate_text(model, processor, "Lima en 1")
     assert (unmapped.latitude, unmapped.cells[0].latitude) == (None, None)
 
