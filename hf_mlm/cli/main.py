@@ -14,6 +14,7 @@ COMMANDS = {
     "train": ("hf_mlm.cli.train", "Train a model from a YAML file or flags."),
     "evaluate": ("hf_mlm.cli.evaluate", "Score a saved model on a dataset."),
     "predict": ("hf_mlm.cli.predict", "Estimate where an image or a text belongs."),
+    "export": ("hf_mlm.cli.export", "Write a model as ONNX files."),
 }
 
 

@@ -87,7 +87,7 @@ class WordEncoder:
                 f"stride={self.stride} must lie in [0, {self.room}): max_length={self.max_length} less the special "
                 "tokens is all the room for words in a window, and each window has to get further."
             )
-        self._space = _needs_space(tokenizer)
+        self.needs_space = _needs_space(tokenizer)
         self._known: dict[str, list[int]] = {}
 
     def __call__(self, sentences: Sequence[Sequence[str]]) -> list[Window]:
@@ -112,7 +112,7 @@ class WordEncoder:
         new = [word for word in dict.fromkeys(words) if word not in self._known]
         if not new:
             return
-        texts = [f" {word}" if self._space else word for word in new]
+        texts = [f" {word}" if self.needs_space else word for word in new]
         encoded = self.tokenizer(texts, add_special_tokens=False, truncation=False)["input_ids"]
         for word, ids in zip(new, encoded, strict=True):
             self._known[word] = (ids or [self._unknown(word)])[: self.room]

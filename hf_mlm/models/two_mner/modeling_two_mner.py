@@ -183,7 +183,7 @@ class TwoMNERForTokenClassification(TaggerPreTrainedModel):
         """
         types = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
         encoded = self.text_encoder(input_ids=input_ids, attention_mask=attention_mask, **types)
-        index = self._image_index(len(encoded.last_hidden_state), pixel_values, image_index, image_mask)
+        index = self._image_index(encoded.last_hidden_state.shape[0], pixel_values, image_index, image_mask)
         features = {} if index is None else {name: see(pixel_values) for name, see in self.image_encoders.items()}
         words = self._pool_words(encoded.last_hidden_state, word_ids)  # (batch, tokens, hidden)
         if self.collaboration is not None:
@@ -208,10 +208,10 @@ class TwoMNERForTokenClassification(TaggerPreTrainedModel):
         image_mask: torch.Tensor | None,
     ) -> torch.Tensor | None:
         """Which image each sentence has, -1 where none: int64 (batch,); None if there are no images at all."""
-        if pixel_values is None or len(pixel_values) == 0 or not self.image_encoders:
+        if pixel_values is None or pixel_values.shape[0] == 0 or not self.image_encoders:
             return None
         if image_index is None:
-            if len(pixel_values) != batch_size:
+            if pixel_values.shape[0] != batch_size:
                 raise ValueError(
                     f"pixel_values has {len(pixel_values)} images for {batch_size} sentences: pass image_index, which "
                     "image each sentence has and -1 where none."

@@ -1,0 +1,1 @@
+"""Trained models as ONNX files, with decoding in the graph: ``hf-mlm export``."""
