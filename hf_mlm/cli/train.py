@@ -1,11 +1,14 @@
-"""``hf-mlm train irle --config RECIPE [--any_setting value]``."""
+"""``hf-mlm train MODEL --config RECIPE [--any_setting value]``."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from typing import Any
 
 
-TASKS = ("irle",)
+TAGGERS = ("two-mner", "crf-tagger")
+MODELS = ("irle", *TAGGERS)
 
 
 def main(argv: list[str]) -> None:
@@ -18,23 +21,42 @@ def main(argv: list[str]) -> None:
         ValueError: if there is no such model, or a setting is unknown or wrong.
     """
     if argv[:1] in (["-h"], ["--help"]) or not argv:
-        sys.stdout.write("Usage: hf-mlm train irle --config RECIPE [--setting value …]\n\nhf-mlm train irle --help\n")
+        sys.stdout.write(
+            f"Usage: hf-mlm train MODEL --config RECIPE [--setting value …]\n\nMODEL is one of {', '.join(MODELS)}; "
+            "hf-mlm train MODEL --help lists its settings.\n"
+        )
         return
-    task, *words = argv
-    if task not in TASKS:
-        raise ValueError(f"there is no model {task!r} to train; choose one of {', '.join(TASKS)}.")
-    from hf_mlm.training.arguments import IRLEArguments, IRLETrainingArguments
-    from hf_mlm.training.settings import parse_settings
-
-    settings = parse_settings([IRLEArguments, IRLETrainingArguments], words, "hf-mlm train irle")
-    from hf_mlm.training.train import train
-
+    model, *words = argv
+    if model not in MODELS:
+        raise ValueError(f"there is no model {model!r} to train; choose one of {', '.join(MODELS)}.")
+    train, settings = _irle(words) if model == "irle" else _tagger(model, words)
     try:
         train(*settings).trainer.end()
     except KeyError as error:
         if "metric_for_best_model" not in str(error):
             raise
         raise ValueError(error.args[0]) from error  # the Trainer's sentence, which names the metrics there are
+
+
+def _irle(words: list[str]) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    from hf_mlm.training.arguments import IRLEArguments, IRLETrainingArguments
+    from hf_mlm.training.settings import parse_settings
+
+    settings = parse_settings([IRLEArguments, IRLETrainingArguments], words, "hf-mlm train irle")
+    from hf_mlm.training.train import train
+
+    return train, settings
+
+
+def _tagger(model: str, words: list[str]) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    from hf_mlm.training.arguments_ner import NERArguments, NERTrainingArguments
+    from hf_mlm.training.settings import parse_settings
+
+    words = [*words, "--model_type", model.replace("-", "_")]
+    settings = parse_settings([NERArguments, NERTrainingArguments], words, f"hf-mlm train {model}")
+    from hf_mlm.training.train_ner import train
+
+    return train, settings
 
 
 if __name__ == "__main__":

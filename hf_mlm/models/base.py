@@ -24,3 +24,17 @@ class EncodersPreTrainedModel(PreTrainedModel):
         if isinstance(attn_implementation, str):
             attn_implementation = attention_by_encoder(self, attn_implementation)
         super().set_attn_implementation(attn_implementation, *args, **kwargs)
+
+    def save_pretrained(self, *args: Any, save_original_format: bool = False, **kwargs: Any) -> None:
+        """Save as transformers does, but with weights under the names that the model has for them.
+
+        Transformers would give those of some encoders, such as ViT's, the names of older releases.
+        ``from_pretrained`` knows these, and a Trainer that goes on from a checkpoint or loads the best one does not:
+        it would leave such an encoder as it was.
+
+        Args:
+            *args: as for transformers.
+            save_original_format: whether to use the older names all the same.
+            **kwargs: as for transformers.
+        """
+        super().save_pretrained(*args, save_original_format=save_original_format, **kwargs)

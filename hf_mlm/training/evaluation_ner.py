@@ -62,7 +62,9 @@ class EntityMetrics:
     def _report(self) -> dict[str, float]:
         whole = self.tallies[""].report("lenient")
         figures = {name: whole[name] for name in SCORES}
-        figures |= {f"strict_{name}": value for name, value in self.tallies[""].report("strict").items() if name in SCORES}
+        figures |= {
+            f"strict_{name}": value for name, value in self.tallies[""].report("strict").items() if name in SCORES
+        }
         groups = [whole["by_type"], *(self.tallies[name].report("lenient")["by_group"] for name in self.groups)]
         for group in groups:
             figures |= {f"{name}_{score}": scores[score] for name, scores in group.items() for score in SCORES}
@@ -84,5 +86,3 @@ def keep_predictions(outputs: Any, labels: Any = None) -> Any:
 
 def _on_cpu(values: Any) -> Any:
     return values.cpu() if hasattr(values, "cpu") else values
-
-

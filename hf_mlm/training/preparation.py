@@ -38,11 +38,19 @@ def build_processor(arguments: IRLEArguments, rows: Dataset) -> IRLEProcessor:
         tokenizer = AutoTokenizer.from_pretrained(folder)
     else:
         tokenizer = learn_tokenizer(_texts(rows), arguments.vocabulary_size)
-    return IRLEProcessor(_image_processor(arguments), tokenizer)
+    return IRLEProcessor(build_image_processor(arguments.image_encoder, arguments.image_processor), tokenizer)
 
 
-def _image_processor(arguments: IRLEArguments) -> Any:
-    settings, encoder = arguments.image_processor, arguments.image_encoder
+def build_image_processor(encoder: Any, settings: Any = None) -> Any:
+    """Open the image processor that is named, that of the encoder's folder, or make one for its image size.
+
+    Args:
+        encoder: folder of a vision model, or its configuration as a mapping.
+        settings: folder of an image processor, or its settings as a mapping.
+
+    Raises:
+        ValueError: if there is no such image processor.
+    """
     if settings is None and isinstance(encoder, str):
         settings = encoder
     if isinstance(settings, str):

@@ -11,12 +11,13 @@ from transformers import PreTrainedTokenizerFast
 SPECIAL_TOKENS = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
 
 
-def learn_tokenizer(texts: Iterable[str], vocabulary_size: int) -> PreTrainedTokenizerFast:
-    """Learn byte-pair pieces of lower-cased words; the same texts give the same tokenizer in every process.
+def learn_tokenizer(texts: Iterable[str], vocabulary_size: int, lowercase: bool = True) -> PreTrainedTokenizerFast:
+    """Learn byte-pair pieces of words; the same texts give the same tokenizer in every process.
 
     Args:
         texts: to learn from.
         vocabulary_size: at most so many entries.
+        lowercase: whether a word's case is left aside.
 
     Example:
         >>> tokenizer = learn_tokenizer(["Cork is a city", "Galway is a city"], 60)
@@ -24,7 +25,8 @@ def learn_tokenizer(texts: Iterable[str], vocabulary_size: int) -> PreTrainedTok
         ['[CLS]', 'a', 'city', '[SEP]']
     """
     tokenizer = Tokenizer(models.BPE(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
+    lower = [normalizers.Lowercase()] if lowercase else []
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), *lower])
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     special = list(SPECIAL_TOKENS.values())
     trainer = trainers.BpeTrainer(vocab_size=vocabulary_size, special_tokens=special, show_progress=False)

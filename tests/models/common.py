@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import pytest
 import torch
 from huggingface_hub.errors import StrictDataclassError
+from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel, Trainer, TrainingArguments
 from transformers.utils import ModelOutput
 
@@ -55,6 +56,13 @@ class ModelTests:
         loaded.save_pretrained(tmp_path / "second")
         assert saved_settings(tmp_path / "second") == saved_settings(tmp_path / "first")
         assert_equal(loaded.eval()(**self.batch()), model(**self.batch()))
+
+    def test_a_trainer_finds_every_weight_of_a_checkpoint(self, tmp_path: Path) -> None:
+        self.model().save_pretrained(tmp_path)  # a Trainer loads files by the names of the modules, and no others
+        saved = load_file(tmp_path / "model.safetensors")
+        missing, unexpected = self.model().load_state_dict(saved, strict=False)
+        shared = set(self.model().all_tied_weights_keys)
+        assert not unexpected and set(missing) <= shared
 
     def test_the_auto_classes_open_it(self, tmp_path: Path) -> None:
         model = self.model()

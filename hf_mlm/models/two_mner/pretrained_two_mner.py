@@ -23,9 +23,9 @@ class Normalisation(NamedTuple):
 
 
 def load_encoders(
-    text: Source, vit: Source | None = None, resnet: Source | None = None
+    text: Source | None = None, vit: Source | None = None, resnet: Source | None = None
 ) -> tuple[dict[str, PreTrainedModel], dict[str, Any]]:
-    """Open the encoders, and find out how the ResNet's images differ from the ViT's.
+    """Open the encoders that are asked for, and find out how the ResNet's images differ from the ViT's.
 
     Args:
         text: folder or Hub name of a text model, or of a pair such as CLIP.
@@ -36,9 +36,8 @@ def load_encoders(
         The encoders that were asked for by the names ``"text"``, ``"vit"`` and ``"resnet"``, and the settings
         ``resnet_pixel_scale`` and ``resnet_pixel_shift`` where both image encoders tell how they normalise.
     """
-    encoders = {"text": load_encoder(text, "text_config")}
-    if vit is not None:
-        encoders["vit"] = load_encoder(vit, "vision_config")
+    halves = {"text": (text, "text_config"), "vit": (vit, "vision_config")}
+    encoders = {name: load_encoder(source, half) for name, (source, half) in halves.items() if source is not None}
     if resnet is not None:
         encoders["resnet"] = (
             load_torchvision_resnet(resnet) if is_torchvision(resnet) else load_encoder(resnet, "vision_config")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import transformers  # the Auto classes only when called: importing them registers this processor
+from PIL import Image
 from transformers import BatchFeature
 
 from hf_mlm.models.images import to_rgb
@@ -120,8 +121,20 @@ class TwoMNERProcessor(TaggerProcessor):
             return {}
         firsts = [images[index.index(number)] for number in range(len(distinct))]
         pictures = [to_rgb(image, f"image {number}") for number, image in enumerate(firsts)]
+        return {**self.encode_pictures(pictures, list(distinct)), "image_index": np.array(index)}
+
+    def encode_pictures(self, pictures: Sequence[Image.Image], keys: Sequence[Hashable]) -> dict[str, np.ndarray]:
+        """Prepare distinct images.
+
+        Args:
+            pictures: RGB, upright.
+            keys: what tells one image from another.
+
+        Returns:
+            ``pixel_values`` float32 (images, 3, height, width).
+        """
         pixels = self.image_processor(pictures, return_tensors="np")["pixel_values"]
-        return {"pixel_values": np.asarray(pixels, dtype=np.float32), "image_index": np.array(index)}
+        return {"pixel_values": np.asarray(pixels, dtype=np.float32)}
 
     @property
     def model_input_names(self) -> list[str]:

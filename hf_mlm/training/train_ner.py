@@ -1,0 +1,116 @@
+"""Train a tagger: the whole story, from settings to a model with its test figures.
+
+Running the same command again goes on where it stopped, whatever stopped it. The output folder then holds the model of
+the best epoch by validation, never by test, with its processor, ``settings.yaml``, ``all_results.json``,
+``counts_eval.json`` and ``counts_test.json``, which a bootstrap compares runs by, and the last checkpoints.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset, DatasetDict
+from transformers import AutoProcessor, set_seed
+
+from hf_mlm.data.collators_ner import DataCollatorForMultimodalTokenClassification
+from hf_mlm.training.arguments_ner import NERArguments, NERTrainingArguments
+from hf_mlm.training.building_ner import build_tagger
+from hf_mlm.training.checkpoints import find_checkpoint
+from hf_mlm.training.evaluation import write_json
+from hf_mlm.training.evaluation_ner import EntityMetrics, keep_predictions
+from hf_mlm.training.sentences import encode_sentences, load_sentences
+from hf_mlm.training.trainer_ner import TaggerTrainer
+
+
+@dataclass
+class TaggerRun:
+    """A finished run.
+
+    Args:
+        trainer: with the best model, the processor (``processing_class``) and the history (``state.log_history``).
+        dataset: all splits, as rows of words and tags.
+        results: figures of training, of validation (``eval_…``) and, where there is one, of the test split.
+    """
+
+    trainer: TaggerTrainer
+    dataset: DatasetDict
+    results: dict[str, float]
+
+
+def train(arguments: NERArguments, training_arguments: NERTrainingArguments) -> TaggerRun:
+    """Train a tagger, choose its best checkpoint on validation, and score that once on the test split.
+
+    Args:
+        arguments: data and model.
+        training_arguments: optimisation, evaluation and saving; ``output_dir`` is where the run lives.
+
+    Raises:
+        ValueError: if settings do not fit the dataset, or ``output_dir`` holds a run with other settings.
+    """
+    checkpoint = find_checkpoint((arguments, training_arguments))
+    set_seed(training_arguments.seed)
+    with training_arguments.main_process_first(desc="preparing the sentences"):
+        dataset = load_sentences(arguments)
+        trainer = build_trainer(arguments, training_arguments, dataset, checkpoint)
+    results = trainer.train(resume_from_checkpoint=checkpoint).metrics
+    trainer.save_model()
+    for split, prefix in (("validation", "eval"), ("test", "test")):
+        if split in dataset:
+            results |= score(trainer, dataset[split], prefix, Path(training_arguments.output_dir))
+    if trainer.is_world_process_zero():
+        write_json(results, Path(training_arguments.output_dir) / "all_results.json")
+    return TaggerRun(trainer, dataset, results)
+
+
+def build_trainer(
+    arguments: NERArguments,
+    training_arguments: NERTrainingArguments,
+    dataset: DatasetDict,
+    checkpoint: str | None = None,
+) -> TaggerTrainer:
+    """Put together model, processor, collator, encoded sentences and metrics.
+
+    Args:
+        arguments: data and model.
+        training_arguments: optimisation.
+        dataset: with the splits ``train`` and ``validation``.
+        checkpoint: whose processor is taken over.
+    """
+    saved = AutoProcessor.from_pretrained(checkpoint) if checkpoint else None
+    model, processor = build_tagger(arguments, dataset["train"], saved)
+    validation = encode_sentences(dataset["validation"], processor, ordered=True)
+    return TaggerTrainer(
+        model,
+        training_arguments,
+        data_collator=DataCollatorForMultimodalTokenClassification(processor),
+        train_dataset=encode_sentences(dataset["train"], processor),
+        eval_dataset=validation,
+        processing_class=processor,
+        compute_metrics=EntityMetrics(model.config.label_names, validation),
+        preprocess_logits_for_metrics=keep_predictions,
+    )
+
+
+def score(trainer: TaggerTrainer, rows: Dataset, prefix: str, folder: Path) -> dict[str, float]:
+    """Score the trainer's model on a split, and write what a bootstrap resamples.
+
+    Args:
+        trainer: with the model and its processor.
+        rows: words and tags.
+        prefix: of the names of the figures.
+        folder: gets ``counts_<prefix>.json``: ``ids`` of the rows, and for each its true positives, predicted and
+            gold entities.
+
+    Returns:
+        the figures of `EntityMetrics`.
+    """
+    encoded = encode_sentences(rows, trainer.processing_class, ordered=True)
+    metrics = EntityMetrics(trainer.model.config.label_names, encoded)
+    trainer.compute_metrics = metrics
+    figures = trainer.evaluate(encoded, metric_key_prefix=prefix)
+    if trainer.is_world_process_zero():
+        counts: dict[str, Any] = {"ids": encoded["id"][:], "counts": metrics.counts.tolist()}
+        write_json(counts, folder / f"counts_{prefix}.json")
+    return figures
