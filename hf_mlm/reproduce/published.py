@@ -39,7 +39,9 @@ class Figure:
 
 
 def _rows(columns: Sequence[str], rows: Mapping[str, Sequence[float | None]]) -> dict[tuple[str, str], float | None]:
-    return {(row, column): value for row, values in rows.items() for column, value in zip(columns, values, strict=True)}
+    return {
+        (row, column): value for row, values in rows.items() for column, value in zip(columns, values, strict=True)
+    }
 
 
 _MLM_2 = _rows(

@@ -1,0 +1,100 @@
+"""``hf-mlm reproduce 2m-ner --table 5 --data_dir …``."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+
+if TYPE_CHECKING:
+    from hf_mlm.reproduce.runs import Runner
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+class ScaleName(str, Enum):
+    """The papers' settings, or tiny models on generated data."""
+
+    SMOKE = "smoke"
+    FULL = "full"
+
+
+def _option(name: str, text: str) -> typer.models.OptionInfo:
+    return typer.Option(f"--{name}", f"--{name.replace('_', '-')}", help=text)
+
+
+@app.command()
+def reproduce(
+    paper: Annotated[str, typer.Argument(help="mlm or 2m-ner.")],
+    table: Annotated[str, typer.Option(help="Number of a table, controls, or grid.")],
+    data_dir: Annotated[str | None, _option("data_dir", "Folder of the paper's dataset.")] = None,
+    seeds: Annotated[str, typer.Option(help="Such as 1,2,3, which full scale takes; smoke takes 1.")] = "",
+    scale: Annotated[ScaleName, typer.Option(help="smoke needs no files and takes minutes.")] = ScaleName.FULL,
+    only: Annotated[str | None, typer.Option(help="One system, such as BERT-CRF or multitask.")] = None,
+    output: Annotated[Path, typer.Option(help="Folder of runs and tables.")] = Path("runs/reproduce"),
+    text_encoder: Annotated[str | None, _option("text_encoder", "Instead of multilingual BERT.")] = None,
+    vit: Annotated[str | None, typer.Option(help="Instead of CLIP ViT-B/32.")] = None,
+    resnet: Annotated[str | None, typer.Option(help="Instead of ResNet-152.")] = None,
+    word_vectors: Annotated[str | None, _option("word_vectors", "File for systems without BERT, or none.")] = None,
+    override: Annotated[list[str] | None, typer.Option(help="Setting of training, such as bf16=true.")] = None,
+    dry_run: Annotated[bool, _option("dry_run", "List the runs and what is missing; train nothing.")] = False,
+) -> None:
+    """Train what a table of the papers needs, and print the published figures beside ours.
+
+    Finished runs are kept: the same command goes on where it was interrupted. Several devices: accelerate launch -m
+    hf_mlm.cli reproduce …
+    """
+    from accelerate import PartialState
+
+    from hf_mlm.cli.evaluate import dataset_options
+    from hf_mlm.reproduce import command
+    from hf_mlm.reproduce.scales import Setup
+
+    named = {"text_encoder": text_encoder, "vit": vit, "resnet": resnet}
+    encoders = {name: source for name, source in named.items() if source}
+    setup = Setup(scale.value, data_dir, encoders, word_vectors, dataset_options(override or []))
+    asked = command.request(paper, table, setup, output, read_seeds(seeds), only)
+    if dry_run:
+        typer.echo("\n".join(command.outline(asked)))
+        return
+    talks = PartialState().is_main_process
+    files = command.reproduce(asked, runners(), typer.echo if talks else lambda line: None)
+    if talks:
+        typer.echo("\n" + files[0].read_text(encoding="utf-8"))
+        typer.echo("\n".join(f"Written: {path}" for path in files))
+
+
+def read_seeds(words: str) -> tuple[int, ...]:
+    """Read ``1,2,3``.
+
+    Raises:
+        ValueError: if that is no list of numbers.
+
+    Example:
+        >>> read_seeds("1, 2,3"), read_seeds("")
+        ((1, 2, 3), ())
+    """
+    try:
+        return tuple(int(word) for word in words.split(",")) if words.strip() else ()
+    except ValueError as error:
+        raise ValueError(f"--seeds {words!r} must be whole numbers with commas between, such as 1,2,3.") from error
+
+
+def runners() -> dict[str, Runner]:
+    """What does the runs, by the kind of their spec."""
+    from hf_mlm.reproduce.grid import run_grid
+    from hf_mlm.reproduce.runners import run_count, run_irle, run_tagger
+
+    return {"irle": run_irle, "tagger": run_tagger, "grid": run_grid, "count": run_count}
+
+
+def main(argv: list[str]) -> None:
+    """Run ``hf-mlm reproduce …``.
+
+    Args:
+        argv: the words after ``hf-mlm reproduce``.
+    """
+    app(args=argv, prog_name="hf-mlm reproduce")

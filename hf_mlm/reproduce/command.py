@@ -1,0 +1,166 @@
+"""From a table's name to its pages: plan, check, run, and write what is finished after every run."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import hf_mlm
+from hf_mlm.reporting.html import write_page
+from hf_mlm.reproduce.catalog import Table, find_table
+from hf_mlm.reproduce.data import GENERATED, demo_tree, fingerprint
+from hf_mlm.reproduce.page import render
+from hf_mlm.reproduce.published import validation_curves
+from hf_mlm.reproduce.requirements import missing
+from hf_mlm.reproduce.runs import Job, Outcome, Runner, finished, plan, work
+from hf_mlm.reproduce.scales import PLACES, SEEDS, Setup
+from hf_mlm.reproduce.tables import by_spec, fill, to_csv, to_markdown
+
+
+Notice = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Request:
+    """A table to reproduce.
+
+    Attributes:
+        table: with the rows that are wanted.
+        setup: scale, data and weights.
+        seeds: of the trainings.
+        output: folder of runs and tables.
+    """
+
+    table: Table
+    setup: Setup
+    seeds: tuple[int, ...]
+    output: Path
+
+
+def request(
+    paper: str, number: str, setup: Setup, output: Path, seeds: Sequence[int] = (), only: str | None = None
+) -> Request:
+    """Put a request together.
+
+    Args:
+        paper: ``"mlm"`` or ``"2m-ner"``.
+        number: of the table, or its name.
+        setup: scale, data and weights.
+        output: folder of runs and tables.
+        seeds: of the trainings; the scale's when omitted.
+        only: a system, to leave the others out.
+
+    Raises:
+        ValueError: if there is no such paper, table or system, or a seed is given twice.
+    """
+    if len(set(seeds)) != len(seeds):
+        raise ValueError(f"--seeds {','.join(map(str, seeds))} names a seed twice, which would count one run as two.")
+    table = find_table(paper, number)
+    return Request(table.only(only) if only else table, setup, tuple(seeds) or SEEDS[setup.scale], output)
+
+
+def jobs_of(asked: Request) -> list[Job]:
+    """List the runs of a request; nothing is trained, though generated data may be laid out.
+
+    Raises:
+        FileNotFoundError: if there is no folder of data.
+    """
+    setup = asked.setup
+    if setup.scale == "smoke" and asked.table.paper == "2m-ner":
+        from accelerate import PartialState
+
+        with PartialState().main_process_first():
+            setup = replace(setup, data_dir=str(demo_tree(asked.output / "data", PLACES)))
+        return plan(asked.table.specs, asked.seeds, setup, f"{GENERATED}-{PLACES}")
+    return plan(asked.table.specs, asked.seeds, setup, fingerprint(setup.data_dir))
+
+
+def check(asked: Request) -> None:
+    """Name all that is missing, before anything is trained.
+
+    Raises:
+        ValueError: one line for each thing that is missing, with the way out.
+    """
+    lacking = missing(asked.table.paper, asked.table.specs, asked.setup)
+    if lacking:
+        raise ValueError("\n  ".join(["this cannot be run yet:", *lacking]) if len(lacking) > 1 else lacking[0])
+
+
+def reproduce(asked: Request, runners: Mapping[str, Runner], notice: Notice = lambda line: None) -> list[Path]:
+    """Run what is not finished, and write the table anew after every run.
+
+    Args:
+        asked: the table.
+        runners: what does a run, by kind.
+        notice: is told of every run.
+
+    Returns:
+        The files of the table: Markdown, CSV and HTML.
+
+    Raises:
+        ValueError: if something is missing.
+    """
+    check(asked)
+    jobs = jobs_of(asked)
+    folder, done = asked.output / "runs", []
+    waiting = sum(finished(job, folder) is None for job in jobs)
+    notice(f"{len(jobs)} runs, {len(jobs) - waiting} of them finished already.")
+    files = write(asked, done)
+    for place, (job, outcome) in enumerate(work(jobs, folder, runners), 1):
+        done.append((job, outcome))
+        took = "" if outcome.seconds is None else f" in {outcome.seconds:,.0f} s"
+        notice(f"[{place}/{len(jobs)}] {job.spec.name}, seed {job.seed}{took}")
+        files = write(asked, done)
+    return files
+
+
+def write(asked: Request, done: Sequence[tuple[Job, Outcome]]) -> list[Path]:
+    """Write a table with what is finished, on the main process alone.
+
+    Args:
+        asked: the table.
+        done: runs and what they have found.
+    """
+    from accelerate import PartialState
+
+    table = asked.table
+    stem = asked.output / f"{table.paper}-{table.number}-{asked.setup.scale}"
+    files = [stem.with_suffix(ending) for ending in (".md", ".csv", ".html")]
+    if PartialState().is_main_process:
+        entries = fill(table, by_spec(done))
+        curves = validation_curves() if (table.paper, table.number) in (("mlm", "3"), ("mlm", "4")) else None
+        contents = (to_markdown(table, entries), to_csv(table, entries), render(table, entries, facts(asked), curves))
+        for path, content in zip(files, contents, strict=True):
+            write_page(path, content)
+    return files
+
+
+def facts(asked: Request) -> list[str]:
+    """How a table comes about, in a few words each."""
+    smoke = asked.setup.scale == "smoke"
+    words = ["hf-mlm", "reproduce", asked.table.paper, "--table", asked.table.number, "--scale", asked.setup.scale]
+    return [
+        "smoke scale: tiny models on generated data, which shows that all works and nothing else"
+        if smoke
+        else "full scale: the paper's settings",
+        f"seeds {', '.join(map(str, asked.seeds))}",
+        f"hf-mlm {hf_mlm.__version__}",
+        shlex.join(words),
+    ]
+
+
+def outline(asked: Request) -> list[str]:
+    """List the runs of a request and what is missing, one line each; nothing is trained.
+
+    Args:
+        asked: the table.
+    """
+    lacking = missing(asked.table.paper, asked.table.specs, asked.setup)
+    if lacking:
+        names = [f"{spec.name}, seed {seed}" for seed in asked.seeds for spec in asked.table.specs]
+        return [*names, "", "Missing:", *(f"  {line}" for line in lacking)]
+    jobs = jobs_of(asked)
+    state = {job.name: "finished" if finished(job, asked.output / "runs") else "to do" for job in jobs}
+    return [f"{state[job.name]:<9}{job.spec.name}, seed {job.seed}" for job in jobs]

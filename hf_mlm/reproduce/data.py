@@ -1,0 +1,99 @@
+"""The data of a table: what identifies it, and the generated sentences laid out like the authors' files."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from hf_mlm.data.formats.conll import Sentence, write_conll
+from hf_mlm.data.formats.mmnerd_layout import IMAGE_FOLDER, LANGUAGES, SPLIT_NAMES
+
+
+WHOLE = 64 * 2**20  # bytes up to which a file is known by its contents, and beyond by size and time
+GENERATED = "generated"
+
+
+def fingerprint(data_dir: str | os.PathLike[str] | None) -> str:
+    """Name the state of a dataset's files.
+
+    Args:
+        data_dir: their folder; None stands for data that the package generates.
+
+    Returns:
+        16 hexadecimal digits of the relative names and contents of all files (of images and of files above 64 MiB:
+        names, sizes, and of the latter the time), or ``"generated"``.
+
+    Raises:
+        FileNotFoundError: if there is no such folder.
+    """
+    if data_dir is None:
+        return GENERATED
+    root = Path(data_dir).expanduser()
+    if not root.is_dir():
+        raise FileNotFoundError(f"data_dir {str(data_dir)!r} is not a folder; give the folder that holds the dataset.")
+    digest = hashlib.sha256()
+    for path in sorted(_files(root)):
+        digest.update(f"{path.relative_to(root).as_posix()}:{_state(path)};".encode())
+    return digest.hexdigest()[:16]
+
+
+def demo_tree(folder: Path, places: int) -> Path:
+    """Lay the generated sentences of ``load_dataset("mmnerd", "demo")`` out as the authors lay out MMNERD.
+
+    So every language and pair of the paper can be loaded by its own name. A tree that is there is taken as it is.
+
+    Args:
+        folder: that will hold it.
+        places: of the captioned world, each in one sentence of four languages.
+
+    Returns:
+        The tree, to be passed as ``data_dir``.
+
+    Raises:
+        ImportError: if a package of the extra ``demo`` is missing.
+    """
+    from hf_mlm.world.captions import CaptionedWorld
+
+    target = folder / f"mmnerd-{places}"
+    if target.is_dir():
+        return target
+    folder.mkdir(parents=True, exist_ok=True)
+    world = CaptionedWorld(places)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".unfinished-") as scratch:
+        tree = Path(scratch, "tree")
+        (tree / IMAGE_FOLDER).mkdir(parents=True)
+        for word, split in SPLIT_NAMES.items():
+            _write_split(tree, word, list(world.rows(split)))
+        os.replace(tree, target)
+    return target
+
+
+def _write_split(tree: Path, word: str, rows: list[dict]) -> None:
+    for language in LANGUAGES:
+        place = tree / f"train_valid_test_{language}"
+        place.mkdir(exist_ok=True)
+        write_conll(place / f"{word}_conll_format.txt", _sentences(row for row in rows if row["language"] == language))
+    for row in rows:
+        (tree / IMAGE_FOLDER / f"{row['image_id']}.jpg").write_bytes(row["image"]["bytes"])
+
+
+def _sentences(rows: Iterable[dict]) -> Iterator[Sentence]:
+    return (Sentence(row["tokens"], row["tags"], row["image_id"]) for row in rows)
+
+
+def _files(root: Path) -> Iterator[Path]:
+    for folder, subfolders, names in os.walk(root):
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        yield from (Path(folder, name) for name in names if not name.startswith("."))
+
+
+def _state(path: Path) -> str:
+    stat = path.stat()
+    if path.parent.name == IMAGE_FOLDER or path.suffix.lower() in (".jpg", ".jpeg", ".png"):
+        return str(stat.st_size)
+    if stat.st_size > WHOLE:
+        return f"{stat.st_size}:{stat.st_mtime_ns}"
+    return hashlib.sha256(path.read_bytes()).hexdigest()

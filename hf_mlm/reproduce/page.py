@@ -1,0 +1,84 @@
+"""A table as one self-contained page: figures by column, a plot of each, and how they came about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from hf_mlm.reporting.curves import line_chart
+from hf_mlm.reporting.html import Markup, element, page
+from hf_mlm.reporting.tables import figure_table
+from hf_mlm.reproduce.catalog import Table
+from hf_mlm.reproduce.plot import Dot, dot_plot
+from hf_mlm.reproduce.tables import FOOTNOTE, Entry, arrange, heading, number, texts_of
+
+
+COLUMNS = ("", "ours", "published", "difference to the compared row")
+
+
+def render(
+    table: Table, entries: Sequence[Entry], facts: Sequence[str], curves: Mapping[str, Sequence[float]] | None = None
+) -> str:
+    """Lay a table out as one HTML document.
+
+    Args:
+        table: what is shown.
+        entries: its cells.
+        facts: how it came about, a few words each: scale, seeds, version, command.
+        curves: the authors' validation curves, drawn where there are any.
+    """
+    grid, columns = arrange(entries)
+    sections = [
+        (column, [_row(cells[column], table) for cells in grid.values() if column in cells]) for column in columns
+    ]
+    plots = [
+        dot_plot(column, [_dot(row, cells[column]) for row, cells in grid.items() if column in cells])
+        for column in columns
+    ]
+    return page(
+        heading(table),
+        element(
+            "header",
+            element("h1", heading(table)),
+            element("p", " · ".join(facts), class_="facts"),
+            _scale_note(table),
+        ),
+        element("section", figure_table(table.title, COLUMNS, sections), element("p", FOOTNOTE)),
+        element("section", element("h2", "Published and ours"), *(plot for plot in plots if plot is not None)),
+        *([_authors_curves(curves)] if curves else []),
+    )
+
+
+def _row(entry: Entry, table: Table) -> list[str]:
+    published, ours = texts_of(entry, table)
+    return [entry.cell.row, ours, published, _difference(entry, table)]
+
+
+def _difference(entry: Entry, table: Table) -> str:
+    if entry.against is None:
+        return "–"
+    low, high = entry.against["interval"]
+    bounds = f"[{number(low, table)}, {number(high, table)}]"
+    return f"{entry.against['difference']:+.2f} {bounds}, p = {entry.against['p_value']:.3f}"
+
+
+def _dot(row: str, entry: Entry) -> Dot:
+    ours = entry.ours
+    return Dot(row, entry.published, ours.mean if ours else None, ours.interval if ours else None)
+
+
+def _scale_note(table: Table) -> Markup:
+    spread = "± is the standard deviation over seeds; brackets hold 95 % intervals of a single run's test rows"
+    compared = f", and differences are to {table.compared_with} by a paired bootstrap" if table.compared_with else ""
+    return element("p", f"{spread}{compared}.")
+
+
+def _authors_curves(curves: Mapping[str, Sequence[float]]) -> Markup:
+    charts = [
+        line_chart(title, {name: list(enumerate(curves[name], 1)) for name in names}, note)
+        for title, names, note in (
+            ("Median rank, image → text", ("medR",), "lower is better"),
+            ("Weighted F1 of cells", ("img_F1", "txt_F1"), "higher is better"),
+        )
+    ]
+    intro = element("p", "Validation curves of the authors' multitask system on MLM-irle, from their repository.")
+    return element("section", element("h2", "The authors' training"), intro, element("div", *charts, class_="charts"))

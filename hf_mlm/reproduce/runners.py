@@ -1,0 +1,188 @@
+"""What does the runs: one function a kind, over the package's own training and datasets."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from numbers import Real
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import yaml
+
+from hf_mlm.reproduce.experiments import CountSpec, IRLESpec, TaggerSpec
+from hf_mlm.reproduce.runs import Job, Outcome
+from hf_mlm.reproduce.scales import WORLD_SIZES, recipe_of, settings_of
+
+
+RECIPE = "recipe.yaml"
+
+
+def run_irle(job: Job, folder: Path) -> Outcome:
+    """Train and test IR+LE, going on where an interrupted training stopped.
+
+    Args:
+        job: with an `IRLESpec`.
+        folder: of the run; gets ``recipe.yaml``, which ``hf-mlm train irle --config`` repeats.
+    """
+    from hf_mlm.training.arguments import IRLEArguments, IRLETrainingArguments
+    from hf_mlm.training.settings import parse_settings, read_recipe
+    from hf_mlm.training.train import train
+
+    spec = cast(IRLESpec, job.spec)
+    base = read_recipe(recipe_of(spec, job.setup))
+    recipe = write_recipe(merge(base, settings_of(spec, job.setup, job.seed, folder / "model")), folder)
+    began = time.monotonic()
+    run = train(*parse_settings([IRLEArguments, IRLETrainingArguments], ["--config", str(recipe)], "hf-mlm reproduce"))
+    run.trainer.accelerator.free_memory()
+    return Outcome(only_numbers(run.results), [], time.monotonic() - began)
+
+
+def run_tagger(job: Job, folder: Path) -> Outcome:
+    """Train and test a tagger, going on where an interrupted training stopped.
+
+    Args:
+        job: with a `TaggerSpec`.
+        folder: of the run; gets ``recipe.yaml``.
+    """
+    from hf_mlm.training.arguments_ner import NERArguments, NERTrainingArguments
+    from hf_mlm.training.settings import parse_settings
+    from hf_mlm.training.train_ner import train
+
+    settings = settings_of(cast(TaggerSpec, job.spec), job.setup, job.seed, folder / "model")
+    recipe = write_recipe(settings, folder)
+    began = time.monotonic()
+    run = train(*parse_settings([NERArguments, NERTrainingArguments], ["--config", str(recipe)], "hf-mlm reproduce"))
+    run.trainer.accelerator.free_memory()
+    return Outcome(only_numbers(run.results), read_counts(folder / "model"), time.monotonic() - began)
+
+
+def run_count(job: Job, folder: Path) -> Outcome:
+    """Count a dataset; nothing is trained.
+
+    Args:
+        job: with a `CountSpec`.
+        folder: of the run; not used.
+    """
+    from datasets import load_dataset
+
+    spec = cast(CountSpec, job.spec)
+    name = "mlm" if spec.paper == "mlm" else "mmnerd"
+    if job.setup.scale == "smoke" and name == "mlm":
+        splits = load_dataset("mlm", "demo", size=WORLD_SIZES[spec.dataset], holdout="random")
+    else:
+        splits = load_dataset(name, spec.dataset, data_dir=job.setup.data_dir)
+    return Outcome(count_mlm(splits) if name == "mlm" else count_mmnerd(splits))
+
+
+def count_mlm(splits: Mapping[str, Any]) -> dict[str, float]:
+    """Count entities, images, summaries and different classes, of raw rows or of precomputed features.
+
+    Args:
+        splits: of the dataset ``mlm``. Features do not tell classes apart, so these are left out there.
+    """
+    counts = {"entities": 0, "images": 0, "summaries": 0}
+    classes: set[str] = set()
+    for rows in splits.values():
+        counts["entities"] += len(rows)
+        if "image_features" in rows.column_names:
+            counts["images"] += _list_items(rows, "image_features")
+            counts["summaries"] += _list_items(rows, "summary_features")
+        else:
+            counts["images"] += _list_items(rows, "images")
+            counts["summaries"] += sum(text is not None for row in rows["summaries"] for text in row.values())
+            classes.update(name for row in rows["classes"] for name in row)
+    return {**counts, **({"classes": len(classes)} if classes else {})}
+
+
+def count_mmnerd(splits: Mapping[str, Any]) -> dict[str, float]:
+    """Count sentences and entities, a name and type counting once a sentence, which comes closest to Table 2.
+
+    Args:
+        splits: of the dataset ``mmnerd``.
+    """
+    from hf_mlm.data.checks.rows import Row
+    from hf_mlm.data.checks.statistics import Statistics
+    from hf_mlm.data.formats.conll import Sentence
+
+    counts: dict[str, float] = {}
+    for split, rows in splits.items():
+        names = rows.features["ner_tags"].feature.names
+        part = Statistics("", split, "all")
+        for tokens, tags in zip(rows["tokens"], rows["ner_tags"], strict=True):
+            part.add(Row(Sentence(tokens, [names[tag] for tag in tags]), "", split))
+        found = {"sentences": part.sentences, **part.unique, "entities": sum(part.unique.values())}
+        for name, count in found.items():
+            counts[f"{split}_{name}"] = count
+            counts[f"total_{name}"] = counts.get(f"total_{name}", 0) + count
+    return counts
+
+
+def write_recipe(settings: Mapping[str, Any], folder: Path) -> Path:
+    """Write the settings of a run as a recipe that repeats it.
+
+    Args:
+        settings: by the names of their fields.
+        folder: of the run.
+    """
+    from accelerate import PartialState
+
+    target = folder / RECIPE
+    state = PartialState()
+    if state.is_main_process:
+        unfinished = target.with_suffix(".part")
+        unfinished.write_text(yaml.safe_dump(dict(settings), sort_keys=False, allow_unicode=True), encoding="utf-8")
+        unfinished.replace(target)
+    state.wait_for_everyone()
+    return target
+
+
+def read_counts(model_dir: Path) -> list[list[int]]:
+    """Read the counts that a tagger's test has left, one row a sentence, in the order of their ids.
+
+    A sentence that was several rows is one again, so that the counts of models with different tokenizers are paired.
+
+    Args:
+        model_dir: output folder of the training.
+    """
+    path = model_dir / "counts_test.json"
+    if not path.is_file():
+        return []
+    found = json.loads(path.read_text(encoding="utf-8"))
+    names, places = np.unique(found["ids"], return_inverse=True)
+    counts = np.zeros((len(names), 3), np.int64)
+    np.add.at(counts, places, np.asarray(found["counts"], np.int64).reshape(-1, 3))
+    return counts.tolist()
+
+
+def only_numbers(results: Mapping[str, Any]) -> dict[str, float]:
+    """Keep the figures of a run's results.
+
+    Example:
+        >>> only_numbers({"test_f1": 0.5, "note": "fine", "flag": True})
+        {'test_f1': 0.5}
+    """
+    return {
+        name: float(value)
+        for name, value in results.items()
+        if isinstance(value, Real) and not isinstance(value, bool)
+    }
+
+
+def merge(base: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Put settings over a recipe; of ``model``, setting by setting.
+
+    Example:
+        >>> merge({"seed": 1, "model": {"margin": 0.1}}, {"model": {"tasks": ["geo"]}})
+        {'seed': 1, 'model': {'margin': 0.1, 'tasks': ['geo']}}
+    """
+    return {**base, **settings, "model": {**base.get("model", {}), **settings.get("model", {})}}
+
+
+def _list_items(rows: Any, column: str) -> int:
+    import pyarrow.compute as pc
+
+    total = pc.sum(pc.list_value_length(rows.with_format("arrow").select_columns([column])[:].column(column))).as_py()
+    return total or 0

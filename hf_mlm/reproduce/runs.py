@@ -1,0 +1,138 @@
+"""Runs that are never done twice and never lost: each has a folder that its spec, seed and data name.
+
+A finished run is a folder with ``result.json``, which is written last and whole. A run that was interrupted goes on
+from its last checkpoint when the same command is given again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import hf_mlm
+from hf_mlm.data.disk import full_disk_in_words
+from hf_mlm.reproduce.experiments import Spec, as_dict
+from hf_mlm.reproduce.scales import Setup
+
+
+RESULT = "result.json"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run has found.
+
+    Attributes:
+        metrics: figures by name.
+        counts: (N, 3) true positives, predicted and actual entities of each test sentence, in their order, for the
+            bootstrap; empty where there are none.
+        seconds: that it took.
+    """
+
+    metrics: dict[str, float]
+    counts: list[list[int]] = field(default_factory=list)
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run to do: a spec with a seed, on some data.
+
+    Attributes:
+        spec: what is run.
+        seed: of the training; 0 of what has none.
+        setup: scale, data and weights.
+        fingerprint: of the data.
+    """
+
+    spec: Spec
+    seed: int
+    setup: Setup
+    fingerprint: str
+
+    @property
+    def key(self) -> str:
+        """16 hexadecimal digits that another spec, seed, scale, weights, data or version of the package change."""
+        setup = {name: value for name, value in asdict(self.setup).items() if name != "data_dir" and value}
+        content = [as_dict(self.spec), self.seed, setup, self.fingerprint, hf_mlm.__version__]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def name(self) -> str:
+        """Name of its folder, readable and unique."""
+        readable = re.sub(r"[^a-z0-9.]+", "-", self.spec.name.lower()).strip("-")
+        return f"{readable}-seed{self.seed}-{self.key}"
+
+
+Runner = Callable[[Job, Path], Outcome]
+
+
+def plan(specs: Sequence[Spec], seeds: Sequence[int], setup: Setup, fingerprint: str) -> list[Job]:
+    """List the runs of a table, seed by seed, so that an interrupted table has whole columns.
+
+    Args:
+        specs: what is run.
+        seeds: of the trainings; counts have none.
+        setup: scale, data and weights.
+        fingerprint: of the data.
+    """
+    counted = [Job(spec, 0, setup, fingerprint) for spec in specs if spec.kind == "count"]
+    trained = [Job(spec, seed, setup, fingerprint) for seed in seeds for spec in specs if spec.kind != "count"]
+    return counted + trained
+
+
+def finished(job: Job, folder: Path) -> Outcome | None:
+    """Open what a run has found.
+
+    Args:
+        job: the run.
+        folder: of all runs.
+
+    Returns:
+        None if it is not finished.
+
+    Raises:
+        ValueError: if its file is damaged.
+    """
+    path = folder / job.name / RESULT
+    if not path.is_file():
+        return None
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return Outcome(found["metrics"], found["counts"], found["seconds"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is damaged ({error!r}): remove it, and the run is done again.") from error
+
+
+def work(jobs: Sequence[Job], folder: Path, runners: Mapping[str, Runner]) -> Iterator[tuple[Job, Outcome]]:
+    """Do the runs that are not finished, and hand out all outcomes in the order of the jobs.
+
+    Args:
+        jobs: of a table.
+        folder: of all runs.
+        runners: what does a run, by ``spec.kind``.
+    """
+    done = [finished(job, folder) for job in jobs]  # looked up at once, so that all processes do the same
+    for job, outcome in zip(jobs, done, strict=True):
+        if outcome is None:
+            place = folder / job.name
+            place.mkdir(parents=True, exist_ok=True)
+            with full_disk_in_words(place, "and give the command again: finished runs are kept"):
+                outcome = runners[job.spec.kind](job, place)
+                _save(job, outcome, place)
+        yield job, outcome
+
+
+def _save(job: Job, outcome: Outcome, place: Path) -> None:
+    """Note an outcome with all that led to it, on the main process alone."""
+    from accelerate import PartialState
+
+    from hf_mlm.training.evaluation import write_json
+
+    if PartialState().is_main_process:
+        about = {"spec": as_dict(job.spec), "seed": job.seed, "setup": asdict(job.setup), "data": job.fingerprint}
+        write_json({**about, "version": hf_mlm.__version__, **asdict(outcome)}, place / RESULT)

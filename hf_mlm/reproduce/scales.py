@@ -1,0 +1,206 @@
+"""From a declared run to the settings of its training: the papers' at full scale, tiny ones at smoke scale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from hf_mlm.reproduce.experiments import FOLDS, IRLESpec, TaggerSpec
+
+
+Scale = Literal["smoke", "full"]
+SEEDS: dict[str, tuple[int, ...]] = {"smoke": (1,), "full": (1, 2, 3)}
+WORLD_SIZES = {"irle": 240, "irle-gr": 180}  # settlements of the embedded world at smoke scale
+PLACES = 45  # of the captioned world at smoke scale, each in four sentences
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Where a table is reproduced.
+
+    Attributes:
+        scale: ``"full"`` for the papers' settings, ``"smoke"`` to see all of it work on generated data.
+        data_dir: folder of the paper's dataset.
+        encoders: at full scale, folder or name of ``text_encoder``, ``vit`` and ``resnet``.
+        word_vectors: file of pre-trained word vectors for the systems without BERT; None learns them from the
+            training sentences.
+        overrides: settings of ``TrainingArguments`` that go before all others, such as a batch size.
+    """
+
+    scale: Scale
+    data_dir: str | None = None
+    encoders: dict[str, str] = field(default_factory=dict)
+    word_vectors: str | None = None
+    overrides: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class System:
+    """How a system of 2M-NER's Table 5 is built and trained (its own paper's settings, as 2M-NER says).
+
+    Attributes:
+        model_type: of the package.
+        model: settings of its configuration.
+        encoders: those it has, of ``text_encoder``, ``vit`` and ``resnet``.
+        text_form: settings that make its text-only form, beside leaving the image encoders out.
+        training: settings of its training.
+    """
+
+    model_type: str
+    training: dict[str, Any]
+    model: dict[str, Any] = field(default_factory=dict)
+    encoders: tuple[str, ...] = ("text_encoder",)
+    text_form: dict[str, Any] = field(default_factory=dict)
+
+
+IMAGE_ENCODERS = ("vit", "resnet")
+ENCODERS = {
+    "text_encoder": "google-bert/bert-base-multilingual-cased",
+    "vit": "openai/clip-vit-base-patch32",
+    "resnet": "microsoft/resnet-152",
+}
+_BERT = {"learning_rate": 5e-5, "per_device_train_batch_size": 16, "num_train_epochs": 8, "max_grad_norm": 0}
+_ADAM = {"learning_rate": 1e-3, "per_device_train_batch_size": 16, "num_train_epochs": 25, "max_grad_norm": 5}
+_SGD = {"learning_rate": 5e-3, "per_device_train_batch_size": 16, "num_train_epochs": 50, "max_grad_norm": 5}
+_WARM = {"weight_decay": 0.01, "max_grad_norm": 1, "per_device_train_batch_size": 16, "num_train_epochs": 30}
+SYSTEMS = {
+    "BiLSTM-CRF": System("bilstm_crf", _ADAM, encoders=()),
+    "HBiLSTM-CRF": System("hbilstm_crf", {**_SGD, "optim": "sgd", "lr_scheduler_type": "constant"}, encoders=()),
+    "BERT": System("crf_tagger", _BERT, {"head": "softmax"}),
+    "BERT-CRF": System("crf_tagger", _BERT),
+    "AdaCAN": System("adacan", _ADAM, encoders=("resnet",)),
+    "UMT": System("umt", {**_WARM, "learning_rate": 5e-5, "warmup_steps": 0.1}, encoders=("text_encoder", "resnet")),
+    "UMGF": System("umgf", {**_WARM, "learning_rate": 1e-4}, encoders=("text_encoder", "resnet")),
+    "MKGFormer": System(
+        "mkgformer",
+        {**_WARM, "learning_rate": 3e-5, "warmup_steps": 0.01, "learning_rates": {"head": 5e-2}},
+        encoders=("text_encoder", "vit"),
+    ),
+    "2M-NER": System("two_mner", _BERT, encoders=("text_encoder", "vit", "resnet")),
+}
+
+_EVERY_EPOCH = {
+    "eval_strategy": "epoch",
+    "save_strategy": "epoch",
+    "logging_strategy": "epoch",
+    "save_total_limit": 1,
+    "load_best_model_at_end": True,
+    "metric_for_best_model": "f1",
+    "greater_is_better": True,
+}
+_ONCE = {"eval_strategy": "no", "save_strategy": "no", "logging_strategy": "no", "num_train_epochs": 1}
+_QUIET = {"report_to": "none", "disable_tqdm": True}
+_TINY = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+TINY_ENCODERS: dict[str, dict[str, Any]] = {
+    "text_encoder": {"model_type": "bert", "max_position_embeddings": 64, **_TINY},
+    "vit": {"model_type": "clip_vision_model", "image_size": 32, "patch_size": 16, **_TINY},
+    "resnet": {
+        "model_type": "resnet",
+        "embedding_size": 8,
+        "hidden_sizes": [8, 16],
+        "depths": [1, 1],
+        "layer_type": "basic",
+    },
+}
+TINY_IMAGES = {"size": {"height": 32, "width": 32}}
+
+
+def encoders_of(spec: TaggerSpec) -> list[str]:
+    """Name the encoders of a run: all of its system's, without those that its text-only form or ablation lacks.
+
+    Example:
+        >>> encoders_of(TaggerSpec("2M-NER", "en", branches=("vit",)))
+        ['text_encoder', 'vit']
+    """
+    images = () if spec.text_only else spec.branches if spec.model == "2M-NER" else IMAGE_ENCODERS
+    return [name for name in SYSTEMS[spec.model].encoders if name in ("text_encoder", *images)]
+
+
+def sees(spec: TaggerSpec) -> bool:
+    """Whether a run takes images."""
+    return any(name in IMAGE_ENCODERS for name in encoders_of(spec))
+
+
+def settings_of(spec: IRLESpec | TaggerSpec, setup: Setup, seed: int, output_dir: Path) -> dict[str, Any]:
+    """All settings of one training, as a recipe has them.
+
+    Args:
+        spec: what is run.
+        setup: scale, data and weights.
+        seed: of the training.
+        output_dir: of the run.
+    """
+    make = _irle if isinstance(spec, IRLESpec) else _tagger
+    settings = {**_QUIET, **make(spec, setup), **setup.overrides}  # type: ignore[operator]
+    return {**settings, "seed": seed, "output_dir": str(output_dir)}
+
+
+def recipe_of(spec: IRLESpec, setup: Setup) -> str:
+    """Name of the shipped recipe that a run of IR+LE starts from."""
+    if setup.scale == "smoke":
+        return "demo"
+    return "irle-reference" if spec.reference else spec.dataset
+
+
+def _irle(spec: IRLESpec, setup: Setup) -> dict[str, Any]:
+    alone = spec.tasks == ("geo",)  # has no medR to be chosen by
+    chosen = {"metric_for_best_model": "image_f1", "greater_is_better": True} if alone else {}
+    given = {"dataset": spec.dataset, "data_dir": setup.data_dir, "reference": spec.reference, **chosen}
+    return {**given, "model": {"tasks": list(spec.tasks)}} if setup.scale == "full" else _small_irle(spec)
+
+
+def _small_irle(spec: IRLESpec) -> dict[str, Any]:
+    model = {"tasks": list(spec.tasks), "embedding_size": 16}
+    published = {"retrieval_loss": "cosine_embedding", "geo_label_smoothing_km": None}
+    return {
+        "dataset_options": {"size": WORLD_SIZES[spec.dataset], "holdout": "random"},
+        "reference": spec.reference,
+        "model": {**model, **published} if spec.reference else model,
+        "image_encoder": TINY_ENCODERS["resnet"],
+        "text_encoder": {**TINY_ENCODERS["text_encoder"], "max_position_embeddings": 128},
+        "image_processor": TINY_IMAGES,
+        "crop": None,
+        "vocabulary_size": 500,
+        "pool_size": 20,
+        "pools": 3,
+        "warmup_steps": 0,
+        "per_device_train_batch_size": 32,
+        **_ONCE,
+    }
+
+
+def _tagger(spec: TaggerSpec, setup: Setup) -> dict[str, Any]:
+    system = SYSTEMS[spec.model]
+    full = setup.scale == "full"
+    named: dict[str, Any] = {**ENCODERS, **setup.encoders} if full else TINY_ENCODERS
+    encoders = {name: named[name] for name in encoders_of(spec)}
+    return {
+        "model_type": system.model_type,
+        "dataset": spec.dataset,
+        "data_dir": setup.data_dir,
+        "model": _model(spec, system, setup),
+        **encoders,
+        **_controls(spec),
+        **system.training,
+        **({"per_device_eval_batch_size": 64, **_EVERY_EPOCH} if full else _small_tagger(spec)),
+    }
+
+
+def _model(spec: TaggerSpec, system: System, setup: Setup) -> dict[str, Any]:
+    return {
+        **system.model,
+        **(system.text_form if spec.text_only else {}),
+        **({"collaboration_heads": 2} if setup.scale == "smoke" and spec.model == "2M-NER" else {}),
+    }
+
+
+def _controls(spec: TaggerSpec) -> dict[str, Any]:
+    found: dict[str, Any] = {} if spec.images == "own" else {"images": spec.images}
+    found |= {"reference": True} if spec.reference else {}
+    return found | ({} if spec.fold is None else {"fold": spec.fold - 1, "folds": FOLDS})
+
+
+def _small_tagger(spec: TaggerSpec) -> dict[str, Any]:
+    images = {"image_processor": TINY_IMAGES} if sees(spec) else {}
+    return {"vocabulary_size": 500, **images, "warmup_steps": 0, **_ONCE}

@@ -1,0 +1,199 @@
+"""A table's published figures beside ours: as values, as Markdown and as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hf_mlm.reproduce.catalog import Cell, Table
+from hf_mlm.reproduce.experiments import Spec
+from hf_mlm.reproduce.published import published
+from hf_mlm.reproduce.runs import Job, Outcome
+from hf_mlm.reproduce.statistics import Summary, compare, f1_interval, summarize
+
+
+UNCHECKED, ABSENT, NOT_RUN = "unchecked", "none", "not run"
+FOOTNOTE = (
+    f"“{UNCHECKED}”: the paper has a figure that has not been checked against it, so it is not repeated here. "
+    f"“{ABSENT}”: the paper has no such figure. “{NOT_RUN}”: no run of ours has finished."
+)
+COLUMNS = ("row", "column", "published", "source", "ours", "sd", "seeds", "low", "high")
+DIFFERENCES = ("difference", "difference_low", "difference_high", "p_value")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A cell with what is known of it; shares are times 100 where the table is in percent.
+
+    Attributes:
+        cell: of the table.
+        published: the paper's figure; None if unknown.
+        source: where it stands; empty if the paper has no such table.
+        ours: over the seeds that are finished; None without one.
+        against: a paired bootstrap against the row that the table compares with; None without one.
+    """
+
+    cell: Cell
+    published: float | None
+    source: str
+    ours: Summary | None
+    against: dict[str, Any] | None = None
+
+
+Outcomes = Mapping[Spec, Mapping[int, Outcome]]
+
+
+def by_spec(done: Iterable[tuple[Job, Outcome]]) -> dict[Spec, dict[int, Outcome]]:
+    """Sort outcomes by spec and seed."""
+    found: dict[Spec, dict[int, Outcome]] = {}
+    for job, outcome in done:
+        found.setdefault(job.spec, {})[job.seed] = outcome
+    return found
+
+
+def fill(table: Table, outcomes: Outcomes) -> list[Entry]:
+    """Put published and own figures into a table's cells.
+
+    Args:
+        table: its cells.
+        outcomes: what runs have found, by spec and seed; any may be missing.
+
+    Returns:
+        One entry a cell, in their order.
+    """
+    unit = 100.0 if table.percent else 1.0
+    rivals = {cell.column: cell.spec for cell in table.cells if cell.row == table.compared_with}
+    entries = []
+    for cell in table.cells:
+        figure = published(table.paper, table.number, cell.row, cell.column)
+        runs = outcomes.get(cell.spec, {})
+        entries.append(
+            Entry(
+                cell,
+                figure.value if figure else None,
+                figure.source if figure else "",
+                _ours(cell, runs, unit),
+                _against(cell, runs, rivals.get(cell.column), outcomes, unit),
+            )
+        )
+    return entries
+
+
+def to_markdown(table: Table, entries: Iterable[Entry]) -> str:
+    """Write a table as Markdown, two columns for each of its own: published and ours."""
+    grid, columns = arrange(entries)
+    heads = [f"{column}, {side}" for column in columns for side in ("published", "ours")]
+    lines = [f"### {heading(table)}", "", _line(["", *heads]), _line(["---", *["---:"] * len(heads)])]
+    for row, cells in grid.items():
+        pairs = [text for column in columns for text in texts_of(cells.get(column), table)]
+        lines.append(_line([row, *pairs]))
+    return "\n".join([*lines, "", FOOTNOTE, ""])
+
+
+def to_csv(table: Table, entries: Iterable[Entry]) -> str:
+    """Write a table as CSV, one line a cell, with source, spread, interval and comparison."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow([*COLUMNS, *DIFFERENCES])
+    for entry in entries:
+        low, high = (entry.ours.interval or ("", "")) if entry.ours else ("", "")
+        ours = (entry.ours.mean, entry.ours.sd, entry.ours.seeds) if entry.ours else (NOT_RUN, "", 0)
+        known = (UNCHECKED if entry.source else ABSENT) if entry.published is None else entry.published
+        about = entry.against or {}
+        difference = [about.get("difference", ""), *about.get("interval", ("", "")), about.get("p_value", "")]
+        writer.writerow([entry.cell.row, entry.cell.column, known, entry.source, *ours, low, high, *difference])
+    return stream.getvalue()
+
+
+def heading(table: Table) -> str:
+    """What a table is called.
+
+    Example:
+        >>> from hf_mlm.reproduce.catalog import find_table
+        >>> heading(find_table("mlm", "3"))
+        'MLM, Table 3: Cross-modal retrieval'
+    """
+    number = f"Table {table.number}" if table.number.isdigit() else table.number
+    return f"{table.paper.upper()}, {number}: {table.title}"
+
+
+def arrange(entries: Iterable[Entry]) -> tuple[dict[str, dict[str, Entry]], list[str]]:
+    """Sort entries into rows; return them with the columns, both in the order of first appearance."""
+    grid: dict[str, dict[str, Entry]] = {}
+    columns: dict[str, None] = {}
+    for entry in entries:
+        grid.setdefault(entry.cell.row, {})[entry.cell.column] = entry
+        columns[entry.cell.column] = None
+    return grid, list(columns)
+
+
+def texts_of(entry: Entry | None, table: Table) -> tuple[str, str]:
+    """Published and own figure as they are shown; never empty."""
+    if entry is None:
+        return ABSENT, ABSENT
+    known = UNCHECKED if entry.source else ABSENT
+    return (known if entry.published is None else number(entry.published, table)), ours_text(entry, table)
+
+
+def ours_text(entry: Entry, table: Table) -> str:
+    """Our figure with its spread over seeds, or the interval of a single run."""
+    if entry.ours is None:
+        return NOT_RUN
+    mean = number(entry.ours.mean, table)
+    if entry.ours.sd is not None:
+        return f"{mean} ± {number(entry.ours.sd, table)}"
+    if entry.ours.interval is not None:
+        low, high = (number(end, table) for end in entry.ours.interval)
+        return f"{mean} [{low}, {high}]"
+    return mean
+
+
+def number(value: float, table: Table) -> str:
+    """A figure with as many digits as the papers give.
+
+    Example:
+        >>> from hf_mlm.reproduce.catalog import find_table
+        >>> number(0.14, find_table("mlm", "3")), number(70.489, find_table("2m-ner", "5"))
+        ('0.14', '70.49')
+    """
+    if table.number == "2":
+        return f"{value:,.0f}"
+    return f"{value:.2f}" if table.percent or value < 1 else f"{value:.1f}"
+
+
+def _ours(cell: Cell, runs: Mapping[int, Outcome], unit: float) -> Summary | None:
+    values = [outcome.metrics[cell.metric] * unit for outcome in runs.values() if cell.metric in outcome.metrics]
+    if not values:
+        return None
+    return summarize(values, _interval(cell, next(iter(runs.values())), unit) if len(values) == 1 else None)
+
+
+def _interval(cell: Cell, outcome: Outcome, unit: float) -> tuple[float, float] | None:
+    """Of a single run: what it tells itself, or its test sentences resampled."""
+    ends = [outcome.metrics.get(f"{cell.metric}_{end}") for end in ("low", "high")]
+    if cell.metric == "test_f1" and outcome.counts:
+        ends = list(f1_interval(outcome.counts))
+    low, high = ends
+    return None if low is None or high is None else (low * unit, high * unit)
+
+
+def _against(
+    cell: Cell, runs: Mapping[int, Outcome], rival: Spec | None, outcomes: Outcomes, unit: float
+) -> dict[str, Any] | None:
+    if rival is None or rival == cell.spec or cell.metric != "test_f1":
+        return None
+    sides = [
+        {seed: run.counts for seed, run in side.items() if run.counts} for side in (runs, outcomes.get(rival, {}))
+    ]
+    found = compare(*sides)
+    if found is None:
+        return None
+    interval = tuple(end * unit for end in found["interval"])
+    return {**found, "difference": found["difference"] * unit, "interval": interval}
+
+
+def _line(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
