@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         TwoMNEROutput,
         TwoMNERProcessor,
     )
+    from hf_mlm.pipelines.gallery import Gallery
     from hf_mlm.training.arguments import IRLETrainingArguments
     from hf_mlm.training.evaluation import RetrievalAndGeoMetrics
     from hf_mlm.training.trainer import IRLETrainer
@@ -45,6 +46,7 @@ _EXPORTS = {
     "TwoMNERProcessor": "hf_mlm.models.two_mner",
     "DataCollatorForMultimodalTokenClassification": "hf_mlm.data.collators_ner",
     "DataCollatorForRetrievalAndGeo": "hf_mlm.data.collators",
+    "Gallery": "hf_mlm.pipelines.gallery",
     "IRLETrainer": "hf_mlm.training.trainer",
     "IRLETrainingArguments": "hf_mlm.training.arguments",
     "RetrievalAndGeoMetrics": "hf_mlm.training.evaluation",
@@ -56,6 +58,7 @@ __all__ = [
     "CRFTaggerOutput",
     "DataCollatorForMultimodalTokenClassification",
     "DataCollatorForRetrievalAndGeo",
+    "Gallery",
     "IRLEConfig",
     "IRLEForRetrievalAndGeo",
     "IRLEOutput",

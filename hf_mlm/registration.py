@@ -65,6 +65,8 @@ MODELS = {
 # Task -> the pipeline's class, and the Auto class that opens its models.
 PIPELINES = {
     "multimodal-ner": ("hf_mlm.pipelines.multimodal_ner:MultimodalNERPipeline", "AutoModelForTokenClassification"),
+    "cross-modal-retrieval": ("hf_mlm.pipelines.cross_modal_retrieval:CrossModalRetrievalPipeline", "AutoModel"),
+    "geo-estimation": ("hf_mlm.pipelines.geo_estimation:GeoEstimationPipeline", "AutoModel"),
 }
 
 

@@ -1,0 +1,91 @@
+"""A gallery on disk: embeddings in safetensors, entities in Parquet, FAISS indexes beside them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from datasets import Dataset
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from hf_mlm.data.disk import full_disk_in_words
+
+
+FOLDER = "gallery"  # below a model's own
+EMBEDS, ENTITIES = "embeddings.safetensors", "entities.parquet"
+FORMAT = "hf_mlm gallery, version 1"
+
+
+def write_gallery(folder: Path, embeds: Mapping[str, torch.Tensor], entities: Dataset, fingerprint: str) -> None:
+    """Write a gallery; every file appears under its name when it is complete, the embeddings at the very end.
+
+    Args:
+        folder: is made where it does not exist.
+        embeds: by modality.
+        entities: with the FAISS indexes that it may have.
+        fingerprint: of the model.
+
+    Raises:
+        OSError: if the folder cannot be written to, or the disk is full.
+    """
+    with full_disk_in_words(folder, "and save the gallery again"):
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.glob("*.faiss"):
+            old.unlink()
+        for name in entities.list_indexes():
+            _write(folder / f"{name}.faiss", partial(entities.save_faiss_index, name))
+        _write(folder / ENTITIES, entities.to_parquet)
+        header = {"format": FORMAT, "fingerprint": fingerprint, "entities": _digest(folder / ENTITIES)}
+        tensors = {name: values.contiguous() for name, values in embeds.items()}
+        _write(folder / EMBEDS, lambda path: save_file(tensors, path, header))
+
+
+def read_gallery(folder: Path) -> tuple[dict[str, torch.Tensor], Dataset, str]:
+    """Read embeddings, mapped into memory, entities and fingerprint.
+
+    Args:
+        folder: of the gallery.
+
+    Raises:
+        FileNotFoundError: if a file is missing.
+        ValueError: if the files are damaged or do not belong together.
+    """
+    for name in (EMBEDS, ENTITIES):
+        if not (folder / name).is_file():
+            raise FileNotFoundError(
+                f"there is no gallery in {folder} (no {name}): make one with Gallery.encode(model, rows, processor)"
+                ".save(folder)."
+            )
+    try:
+        with safe_open(folder / EMBEDS, "pt") as file:
+            header = file.metadata() or {}
+            embeds = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no mapping
+        entities = Dataset(pq.read_table(folder / ENTITIES))
+    except (SafetensorError, pa.ArrowException) as error:
+        raise ValueError(f"the gallery in {folder} is damaged ({error}): encode it again.") from error
+    if header.get("format") != FORMAT or header.get("entities") != _digest(folder / ENTITIES):
+        raise ValueError(f"{EMBEDS} and {ENTITIES} in {folder} do not belong together: encode the gallery again.")
+    for file in folder.glob("*.faiss"):
+        entities.load_faiss_index(file.stem, file)
+    return embeds, entities, header["fingerprint"]
+
+
+def _write(path: Path, write: Callable[[Path], Any]) -> None:
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        write(unfinished)
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
