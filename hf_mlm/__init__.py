@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from hf_mlm.data.collators_ner import DataCollatorForMultimodalTokenClassification
     from hf_mlm.models.crf_tagger import CRFTaggerConfig, CRFTaggerForTokenClassification, CRFTaggerOutput
     from hf_mlm.models.irle import IRLEConfig, IRLEForRetrievalAndGeo, IRLEOutput, IRLEProcessor
+    from hf_mlm.models.mkgformer import MKGFormerConfig, MKGFormerForTokenClassification
+    from hf_mlm.models.region_processor import RegionProcessor
     from hf_mlm.models.tagger_processor import TaggerProcessor
     from hf_mlm.models.two_mner import (
         TwoMNERConfig,
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
         TwoMNEROutput,
         TwoMNERProcessor,
     )
+    from hf_mlm.models.umgf import UMGFConfig, UMGFForTokenClassification
+    from hf_mlm.models.umt import UMTConfig, UMTForTokenClassification, UMTOutput
     from hf_mlm.pipelines.gallery import Gallery
     from hf_mlm.training.arguments import IRLETrainingArguments
     from hf_mlm.training.evaluation import RetrievalAndGeoMetrics
@@ -39,11 +43,19 @@ _EXPORTS = {
     "IRLEForRetrievalAndGeo": "hf_mlm.models.irle",
     "IRLEOutput": "hf_mlm.models.irle",
     "IRLEProcessor": "hf_mlm.models.irle",
+    "MKGFormerConfig": "hf_mlm.models.mkgformer",
+    "MKGFormerForTokenClassification": "hf_mlm.models.mkgformer",
+    "RegionProcessor": "hf_mlm.models.region_processor",
     "TaggerProcessor": "hf_mlm.models.tagger_processor",
     "TwoMNERConfig": "hf_mlm.models.two_mner",
     "TwoMNERForTokenClassification": "hf_mlm.models.two_mner",
     "TwoMNEROutput": "hf_mlm.models.two_mner",
     "TwoMNERProcessor": "hf_mlm.models.two_mner",
+    "UMGFConfig": "hf_mlm.models.umgf",
+    "UMGFForTokenClassification": "hf_mlm.models.umgf",
+    "UMTConfig": "hf_mlm.models.umt",
+    "UMTForTokenClassification": "hf_mlm.models.umt",
+    "UMTOutput": "hf_mlm.models.umt",
     "DataCollatorForMultimodalTokenClassification": "hf_mlm.data.collators_ner",
     "DataCollatorForRetrievalAndGeo": "hf_mlm.data.collators",
     "Gallery": "hf_mlm.pipelines.gallery",
@@ -65,12 +77,20 @@ __all__ = [
     "IRLEProcessor",
     "IRLETrainer",
     "IRLETrainingArguments",
+    "MKGFormerConfig",
+    "MKGFormerForTokenClassification",
+    "RegionProcessor",
     "RetrievalAndGeoMetrics",
     "TaggerProcessor",
     "TwoMNERConfig",
     "TwoMNERForTokenClassification",
     "TwoMNEROutput",
     "TwoMNERProcessor",
+    "UMGFConfig",
+    "UMGFForTokenClassification",
+    "UMTConfig",
+    "UMTForTokenClassification",
+    "UMTOutput",
     "register",
 ]
 

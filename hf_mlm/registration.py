@@ -59,6 +59,25 @@ MODELS = {
             )
         },
     ),
+    "umt": ModelEntry(
+        config="hf_mlm.models.umt.configuration_umt:UMTConfig",
+        processor="hf_mlm.models.two_mner.processing_two_mner:TwoMNERProcessor",
+        auto_models={"AutoModelForTokenClassification": "hf_mlm.models.umt.modeling_umt:UMTForTokenClassification"},
+    ),
+    "umgf": ModelEntry(
+        config="hf_mlm.models.umgf.configuration_umgf:UMGFConfig",
+        processor="hf_mlm.models.region_processor:RegionProcessor",
+        auto_models={"AutoModelForTokenClassification": "hf_mlm.models.umgf.modeling_umgf:UMGFForTokenClassification"},
+    ),
+    "mkgformer": ModelEntry(
+        config="hf_mlm.models.mkgformer.configuration_mkgformer:MKGFormerConfig",
+        processor="hf_mlm.models.region_processor:RegionProcessor",
+        auto_models={
+            "AutoModelForTokenClassification": (
+                "hf_mlm.models.mkgformer.modeling_mkgformer:MKGFormerForTokenClassification"
+            )
+        },
+    ),
 }
 
 

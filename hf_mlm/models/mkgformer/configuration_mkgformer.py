@@ -1,0 +1,89 @@
+"""Configuration of MKGFormer (Chen et al. 2022).
+
+Annotations are evaluated here: a strict dataclass checks values against them, and would skip those left as strings.
+"""
+
+from typing import Any, ClassVar
+
+from huggingface_hub.dataclasses import strict
+from transformers import AutoConfig
+from transformers.configuration_utils import SubConfigSpec
+
+from hf_mlm.models.image_tagger_config import ImageTaggerConfig
+
+
+TEXT_TYPES = ("bert", "roberta", "xlm-roberta", "camembert")
+IMAGE_TYPES = ("clip_vision_model", "vit", "dinov2")
+
+
+@strict
+class MKGFormerConfig(ImageTaggerConfig):
+    """Encoders, where they meet, and labels of a `MKGFormerForTokenClassification`.
+
+    Args:
+        text_encoder_config: a transformer built as BERT is: ``bert``, ``roberta``, ``xlm-roberta`` or ``camembert``;
+            BERT's defaults when omitted.
+        image_encoder_config: a vision transformer of the same depth and width: ``clip_vision_model``, ``vit`` or
+            ``dinov2``; CLIP's ViT-B/32 when omitted.
+        use_images: False for the text-only form, a text encoder with a CRF.
+        freeze_text_encoder: leave the text encoder as it is.
+        freeze_image_encoder: leave the image encoder as it is.
+        fusion_layers: how many layers meet, the last ones; those below stay by themselves.
+        num_regions: regions of an image at most. With more than one, each has a vector of its own that is added to
+            its patches.
+        dropout: drop probability before the layer that scores the labels.
+        id2label: name of each label; MMNERD's nine when neither this nor ``num_labels`` is given.
+        constrained_decoding: whether the CRF predicts IOB2 alone.
+
+    Raises:
+        StrictDataclassError: of ``huggingface_hub``, if a setting has the wrong type or contradicts another one, or
+            the encoders do not fit together; the sentence names them.
+
+    Example:
+        >>> config = MKGFormerConfig()
+        >>> config.image_encoder_config.model_type, config.fusion_start
+        ('clip_vision_model', 8)
+    """
+
+    model_type = "mkgformer"
+    default_image_encoder: ClassVar[dict[str, Any]] = {"model_type": "clip_vision_model"}
+    sub_configs_defaults = {
+        "text_encoder_config": SubConfigSpec(config_class=AutoConfig, model_type="bert"),
+        "image_encoder_config": SubConfigSpec(config_class=AutoConfig, model_type="clip_vision_model", optional=True),
+    }
+
+    fusion_layers: int = 4
+    num_regions: int = 1
+
+    @property
+    def fusion_start(self) -> int:
+        """The first layer that the encoders meet in, counted from 0."""
+        return self.text_encoder_config.num_hidden_layers - self.fusion_layers
+
+    def validate_encoders(self) -> None:
+        """Refuse encoders whose layers cannot meet."""
+        text, image = self.text_encoder_config, self.image_encoder_config
+        if image is None:
+            return
+        if text.model_type not in TEXT_TYPES or image.model_type not in IMAGE_TYPES:
+            raise ValueError(
+                f"MKGFormer joins layers of a text encoder of {', '.join(TEXT_TYPES)} with those of an image encoder "
+                f"of {', '.join(IMAGE_TYPES)}, and got {text.model_type} and {image.model_type}."
+            )
+        sizes = [(config.num_hidden_layers, config.hidden_size) for config in (text, image)]
+        if sizes[0] != sizes[1]:
+            (depth, width), (image_depth, image_width) = sizes
+            raise ValueError(
+                f"MKGFormer needs encoders of the same depth and width: the text encoder has {depth} layers of "
+                f"{width} and the image encoder {image_depth} of {image_width}; choose another one of the two."
+            )
+        if not 1 <= self.fusion_layers < text.num_hidden_layers:
+            raise ValueError(
+                f"fusion_layers={self.fusion_layers} must lie in [1, {text.num_hidden_layers}): at least one of the "
+                f"{text.num_hidden_layers} layers stays below."
+            )
+
+    def validate_regions(self) -> None:
+        """Refuse an image without regions."""
+        if self.num_regions < 1:
+            raise ValueError(f"num_regions={self.num_regions} must be at least 1.")

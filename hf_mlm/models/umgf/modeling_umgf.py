@@ -1,0 +1,137 @@
+"""UMGF: a CRF over words that have exchanged messages with regions of their image (Zhang et al. 2021)."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+from transformers.utils.generic import can_return_tuple
+
+from hf_mlm.models.encoder_sizes import feature_size
+from hf_mlm.models.image_tagger_base import ImageTaggerOutput, ImageTaggerPreTrainedModel
+from hf_mlm.models.layers.image_index import image_rows
+from hf_mlm.models.layers.pooling import pool_image
+from hf_mlm.models.layers.region_batch import as_regions, see_regions
+from hf_mlm.models.layers.tagging_head import TaggingHead
+from hf_mlm.models.layers.word_pooling import find_words
+from hf_mlm.models.umgf.configuration_umgf import UMGFConfig
+from hf_mlm.models.umgf.graph_umgf import GraphLayer
+
+
+class UMGFForTokenClassification(ImageTaggerPreTrainedModel):
+    """Tag the words of sentences, most of which have an image that comes as several regions.
+
+    The published regions are four crops that a visual grounding model found for the words person, miscellaneous,
+    location and organization; `RegionProcessor` makes them of a file of boxes, of a grid or of the whole image. Nodes
+    of the graph are the sub-tokens and the regions, and the CRF sees the words at their first sub-tokens; it scores
+    the text encoder's vector beside the graph's. In the published code another linear layer stands right before the
+    first one over an image's vector, which adds nothing to it and is left out.
+
+    Args:
+        config: encoders, graph and labels.
+        text_encoder: the text encoder, already loaded; built from the configuration when omitted.
+        image_encoder: the image encoder, already loaded.
+
+    Example:
+        >>> from transformers import BertConfig, ResNetConfig
+        >>> text = BertConfig(vocab_size=9, hidden_size=8, num_hidden_layers=1, num_attention_heads=2)
+        >>> image = ResNetConfig(embedding_size=4, hidden_sizes=[4, 6], depths=[1, 1], layer_type="basic")
+        >>> config = UMGFConfig(text_encoder_config=text, image_encoder_config=image, graph_size=8, graph_heads=2)
+        >>> model = UMGFForTokenClassification(config).eval()
+        >>> sentence = {"input_ids": torch.tensor([[2, 5, 6, 3]]), "word_ids": torch.tensor([[-1, 0, 1, -1]])}
+        >>> model(**sentence, pixel_values=torch.rand(1, 4, 3, 32, 32)).predictions.shape
+        torch.Size([1, 4])
+    """
+
+    config_class = UMGFConfig
+    base_model_prefix = "umgf"
+
+    def __init__(
+        self,
+        config: UMGFConfig,
+        text_encoder: PreTrainedModel | None = None,
+        image_encoder: PreTrainedModel | None = None,
+    ):
+        super().__init__(config, text_encoder, image_encoder)
+        hidden_size, size = feature_size(self.text_encoder.config), config.graph_size
+        self.word_projection = nn.Linear(hidden_size, size)
+        self.region_projection: nn.Sequential | None = None
+        if self.image_encoder is not None:
+            channels = feature_size(self.image_encoder.config)
+            self.region_projection = nn.Sequential(
+                *_dense(channels, size, config.graph_dropout), *_dense(size, size, config.graph_dropout)
+            )
+        count = config.graph_layers
+        self.graph = nn.ModuleList([GraphLayer(config, is_last=number == count - 1) for number in range(count)])
+        self.head = TaggingHead(
+            hidden_size + size, config.label_names, config.dropout, constrained=config.constrained_decoding
+        )
+        self.post_init()
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        token_type_ids: torch.Tensor | None = None,
+        word_ids: torch.Tensor | None = None,
+        pixel_values: torch.Tensor | None = None,
+        region_mask: torch.Tensor | None = None,
+        image_index: torch.Tensor | None = None,
+        image_mask: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
+    ) -> ImageTaggerOutput:
+        """Score and decode a batch of sentences with the regions of their images.
+
+        Args:
+            input_ids: int64 (batch, tokens).
+            attention_mask: (batch, tokens), 0 at padding.
+            token_type_ids: int64 (batch, tokens), for encoders that take them.
+            word_ids: int64 (batch, tokens), the word that each sub-token belongs to, -1 at special tokens and padding;
+                words start where it changes. When omitted, words are where ``labels`` are.
+            pixel_values: (images, regions, 3, height, width), each image once, or (images, 3, height, width) for
+                images that are one region each; None if no sentence has an image.
+            region_mask: bool (images, regions), False where there is no region; all are there when omitted.
+            image_index: int64 (batch,), which image each sentence has, -1 where none; when omitted, ``pixel_values``
+                has a row for each sentence.
+            image_mask: bool (batch,), False for sentences without an image, whatever their row of ``pixel_values``.
+            labels: int64 (batch, tokens), at the first sub-token of a word, -100 elsewhere and where a word's label is
+                not to be learnt.
+
+        Raises:
+            ValueError: if images and sentences do not correspond, or regions and their mask.
+        """
+        hidden = self._encode_text(input_ids, attention_mask, token_type_ids)  # (batch, tokens, hidden)
+        if attention_mask is None:
+            attention_mask = torch.ones(hidden.shape[:2], device=hidden.device)
+        nodes, regions, present = self.word_projection(hidden), None, None  # (batch, tokens, size)
+        if self.region_projection is not None:
+            index = image_rows(hidden.shape[0], pixel_values, image_index, image_mask)
+            regions, present = self._regions(pixel_values, region_mask, index, nodes)
+        for layer in self.graph:
+            nodes, regions = layer(nodes, attention_mask.bool(), regions, present)
+        logits = self.head(torch.cat([hidden, nodes], dim=-1))  # (batch, tokens, labels)
+        loss = None if labels is None else self.head.loss(logits, labels)
+        starts = find_words(word_ids, labels)
+        predictions = None if self.training or starts is None else self.head.decode(logits, starts)
+        return ImageTaggerOutput(loss=loss, logits=logits, predictions=predictions)
+
+    def _regions(
+        self,
+        pixel_values: torch.Tensor | None,
+        region_mask: torch.Tensor | None,
+        index: torch.Tensor | None,
+        words: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Each sentence's regions: (batch, regions, size), and which are there: bool (batch, regions)."""
+        if pixel_values is None or index is None or self.region_projection is None:
+            nothing = words.new_zeros(words.shape[0], 1, words.shape[2])
+            return nothing, torch.zeros(nothing.shape[:2], dtype=torch.bool, device=words.device)
+        pixels, mask = as_regions(pixel_values.to(self.image_encoder.dtype), region_mask)
+        features = see_regions(pixels, mask, lambda crops: pool_image(self.image_encoder(pixel_values=crops)))
+        rows = index.clamp(min=0)
+        return self.region_projection(features)[rows], mask[rows] & (index >= 0).unsqueeze(1)
+
+
+def _dense(in_size: int, out_size: int, dropout: float) -> tuple[nn.Module, ...]:
+    return nn.Linear(in_size, out_size), nn.ReLU(), nn.Dropout(dropout)
