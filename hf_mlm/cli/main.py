@@ -13,6 +13,7 @@ COMMANDS = {
     "data": ("hf_mlm.cli.data", "Convert, download and inspect datasets."),
     "train": ("hf_mlm.cli.train", "Train a model from a YAML file or flags."),
     "evaluate": ("hf_mlm.cli.evaluate", "Score a saved model on a dataset."),
+    "reproduce": ("hf_mlm.cli.reproduce", "Train what a table of the papers needs; print theirs and ours."),
     "predict": ("hf_mlm.cli.predict", "Estimate where an image or a text belongs."),
     "export": ("hf_mlm.cli.export", "Write a model as ONNX files."),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -49,13 +49,12 @@ def reproduce(
     """
     from accelerate import PartialState
 
-    from hf_mlm.cli.evaluate import dataset_options
     from hf_mlm.reproduce import command
     from hf_mlm.reproduce.scales import Setup
 
     named = {"text_encoder": text_encoder, "vit": vit, "resnet": resnet}
     encoders = {name: source for name, source in named.items() if source}
-    setup = Setup(scale.value, data_dir, encoders, word_vectors, dataset_options(override or []))
+    setup = Setup(scale.value, data_dir, encoders, word_vectors, read_overrides(override or []))
     asked = command.request(paper, table, setup, output, read_seeds(seeds), only)
     if dry_run:
         typer.echo("\n".join(command.outline(asked)))
@@ -81,6 +80,24 @@ def read_seeds(words: str) -> tuple[int, ...]:
         return tuple(int(word) for word in words.split(",")) if words.strip() else ()
     except ValueError as error:
         raise ValueError(f"--seeds {words!r} must be whole numbers with commas between, such as 1,2,3.") from error
+
+
+def read_overrides(words: list[str]) -> dict[str, Any]:
+    """Read ``name=value`` settings of training, values as YAML has them.
+
+    Raises:
+        ValueError: if a word has no equals sign.
+
+    Example:
+        >>> read_overrides(["bf16=true", "num_train_epochs=2"])
+        {'bf16': True, 'num_train_epochs': 2}
+    """
+    import yaml
+
+    for word in words:
+        if "=" not in word:
+            raise ValueError(f"--override {word!r} must be name=value, such as bf16=true.")
+    return {name: yaml.safe_load(value) for name, _, value in (word.partition("=") for word in words)}
 
 
 def runners() -> dict[str, Runner]:

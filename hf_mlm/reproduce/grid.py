@@ -1,4 +1,4 @@
-"""The search for α and learning rate on the validation set (2M-NER, Section 5.2) as one run."""
+"""The search for α and learning rate on the validation set as one run."""
 
 from __future__ import annotations
 

@@ -38,10 +38,11 @@ class Figure:
     column: str
 
 
-def _rows(columns: Sequence[str], rows: Mapping[str, Sequence[float | None]]) -> dict[tuple[str, str], float | None]:
-    return {
-        (row, column): value for row, values in rows.items() for column, value in zip(columns, values, strict=True)
-    }
+Cells = dict[tuple[str, str], float | None]
+
+
+def _rows(columns: Sequence[str], rows: Mapping[str, Sequence[float | None]]) -> Cells:
+    return {(row, name): value for row, values in rows.items() for name, value in zip(columns, values, strict=True)}
 
 
 _MLM_2 = _rows(
@@ -114,9 +115,9 @@ _NER_7 = _rows(
         "2M-NER, text": (69.99, 63.13, 71.21, 62.16, 69.75),
     },
 )
-_NER_9 = {("2M-NER", dataset): _NER_5["2M-NER", dataset] for dataset in DATASETS}
+_NER_9: Cells = {("2M-NER", dataset): _NER_5["2M-NER", dataset] for dataset in DATASETS}
 
-PUBLISHED: dict[tuple[str, str], dict[tuple[str, str], float | None]] = {
+PUBLISHED: dict[tuple[str, str], Cells] = {
     ("mlm", "2"): _MLM_2,
     ("mlm", "3"): _MLM_3,
     ("mlm", "4"): _MLM_4,

@@ -49,8 +49,8 @@ def search_grid(searched: Trainer, points: Sequence[Point], objective: str, fold
     """Try every point of a grid by ``Trainer.hyperparameter_search``.
 
     Args:
-        searched: a trainer with a ``model_init`` that takes the point as its trial. Names in a point that are fields of
-            its ``TrainingArguments`` are set there.
+        searched: a trainer with a ``model_init`` that takes the point as its trial. Names in a point that are fields
+            of its ``TrainingArguments`` are set there.
         points: of the grid.
         objective: name of the metric, the higher the better.
         folder: gets ``grid.json`` and a folder a point.

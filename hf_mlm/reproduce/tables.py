@@ -185,14 +185,15 @@ def _against(
 ) -> dict[str, Any] | None:
     if rival is None or rival == cell.spec or cell.metric != "test_f1":
         return None
-    sides = [
-        {seed: run.counts for seed, run in side.items() if run.counts} for side in (runs, outcomes.get(rival, {}))
-    ]
-    found = compare(*sides)
+    found = compare(_counts(runs), _counts(outcomes.get(rival, {})))
     if found is None:
         return None
     interval = tuple(end * unit for end in found["interval"])
     return {**found, "difference": found["difference"] * unit, "interval": interval}
+
+
+def _counts(runs: Mapping[int, Outcome]) -> dict[int, list[list[int]]]:
+    return {seed: run.counts for seed, run in runs.items() if run.counts}
 
 
 def _line(cells: Iterable[str]) -> str:
