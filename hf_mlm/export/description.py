@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import onnx
-import torch
-
-import hf_mlm
 from hf_mlm.export.graphs import Axes, Graph
 from hf_mlm.models.word_encoding import WordEncoder
 
@@ -48,7 +45,7 @@ def describe(folder: Path, graphs: list[Graph], processor: Any, opset: int) -> d
         What ``export.json`` holds.
     """
     files = {graph.file: {"inputs": _values(graph.inputs), "outputs": _values(graph.outputs)} for graph in graphs}
-    versions = {"hf_mlm": hf_mlm.__version__, "torch": torch.__version__, "onnx": onnx.__version__}
+    versions = {name: version(name) for name in ("hf-mlm", "torch", "onnx", "onnxscript")}
     description: dict[str, Any] = {"opset": opset, "versions": versions, "files": files}
     quantized = sorted(path.name for path in folder.glob("*_int8.onnx"))
     if quantized:
