@@ -15,7 +15,10 @@ from hf_mlm.registration import install_hooks, register
 if TYPE_CHECKING:
     from hf_mlm.data.collators import DataCollatorForRetrievalAndGeo
     from hf_mlm.data.collators_ner import DataCollatorForMultimodalTokenClassification
+    from hf_mlm.models.adacan import AdaCANConfig, AdaCANForTokenClassification, AdaCANProcessor
+    from hf_mlm.models.bilstm_crf import BiLSTMCRFConfig, BiLSTMCRFForTokenClassification
     from hf_mlm.models.crf_tagger import CRFTaggerConfig, CRFTaggerForTokenClassification, CRFTaggerOutput
+    from hf_mlm.models.hbilstm_crf import HBiLSTMCRFConfig, HBiLSTMCRFForTokenClassification
     from hf_mlm.models.irle import IRLEConfig, IRLEForRetrievalAndGeo, IRLEOutput, IRLEProcessor
     from hf_mlm.models.mkgformer import MKGFormerConfig, MKGFormerForTokenClassification
     from hf_mlm.models.region_processor import RegionProcessor
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     )
     from hf_mlm.models.umgf import UMGFConfig, UMGFForTokenClassification
     from hf_mlm.models.umt import UMTConfig, UMTForTokenClassification, UMTOutput
+    from hf_mlm.models.word_level.processing import WordLevelProcessor
     from hf_mlm.pipelines.gallery import Gallery
     from hf_mlm.training.arguments import IRLETrainingArguments
     from hf_mlm.training.evaluation import RetrievalAndGeoMetrics
@@ -36,9 +40,16 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _EXPORTS = {
+    "AdaCANConfig": "hf_mlm.models.adacan",
+    "AdaCANForTokenClassification": "hf_mlm.models.adacan",
+    "AdaCANProcessor": "hf_mlm.models.adacan",
+    "BiLSTMCRFConfig": "hf_mlm.models.bilstm_crf",
+    "BiLSTMCRFForTokenClassification": "hf_mlm.models.bilstm_crf",
     "CRFTaggerConfig": "hf_mlm.models.crf_tagger",
     "CRFTaggerForTokenClassification": "hf_mlm.models.crf_tagger",
     "CRFTaggerOutput": "hf_mlm.models.crf_tagger",
+    "HBiLSTMCRFConfig": "hf_mlm.models.hbilstm_crf",
+    "HBiLSTMCRFForTokenClassification": "hf_mlm.models.hbilstm_crf",
     "IRLEConfig": "hf_mlm.models.irle",
     "IRLEForRetrievalAndGeo": "hf_mlm.models.irle",
     "IRLEOutput": "hf_mlm.models.irle",
@@ -56,6 +67,7 @@ _EXPORTS = {
     "UMTConfig": "hf_mlm.models.umt",
     "UMTForTokenClassification": "hf_mlm.models.umt",
     "UMTOutput": "hf_mlm.models.umt",
+    "WordLevelProcessor": "hf_mlm.models.word_level.processing",
     "DataCollatorForMultimodalTokenClassification": "hf_mlm.data.collators_ner",
     "DataCollatorForRetrievalAndGeo": "hf_mlm.data.collators",
     "Gallery": "hf_mlm.pipelines.gallery",
@@ -65,12 +77,19 @@ _EXPORTS = {
 }
 
 __all__ = [
+    "AdaCANConfig",
+    "AdaCANForTokenClassification",
+    "AdaCANProcessor",
+    "BiLSTMCRFConfig",
+    "BiLSTMCRFForTokenClassification",
     "CRFTaggerConfig",
     "CRFTaggerForTokenClassification",
     "CRFTaggerOutput",
     "DataCollatorForMultimodalTokenClassification",
     "DataCollatorForRetrievalAndGeo",
     "Gallery",
+    "HBiLSTMCRFConfig",
+    "HBiLSTMCRFForTokenClassification",
     "IRLEConfig",
     "IRLEForRetrievalAndGeo",
     "IRLEOutput",
@@ -91,6 +110,7 @@ __all__ = [
     "UMTConfig",
     "UMTForTokenClassification",
     "UMTOutput",
+    "WordLevelProcessor",
     "register",
 ]
 

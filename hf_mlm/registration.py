@@ -50,6 +50,31 @@ MODELS = {
             )
         },
     ),
+    "bilstm_crf": ModelEntry(
+        config="hf_mlm.models.bilstm_crf.configuration_bilstm_crf:BiLSTMCRFConfig",
+        processor="hf_mlm.models.word_level.processing:WordLevelProcessor",
+        auto_models={
+            "AutoModelForTokenClassification": (
+                "hf_mlm.models.bilstm_crf.modeling_bilstm_crf:BiLSTMCRFForTokenClassification"
+            )
+        },
+    ),
+    "hbilstm_crf": ModelEntry(
+        config="hf_mlm.models.hbilstm_crf.configuration_hbilstm_crf:HBiLSTMCRFConfig",
+        processor="hf_mlm.models.word_level.processing:WordLevelProcessor",
+        auto_models={
+            "AutoModelForTokenClassification": (
+                "hf_mlm.models.hbilstm_crf.modeling_hbilstm_crf:HBiLSTMCRFForTokenClassification"
+            )
+        },
+    ),
+    "adacan": ModelEntry(
+        config="hf_mlm.models.adacan.configuration_adacan:AdaCANConfig",
+        processor="hf_mlm.models.adacan.processing_adacan:AdaCANProcessor",
+        auto_models={
+            "AutoModelForTokenClassification": "hf_mlm.models.adacan.modeling_adacan:AdaCANForTokenClassification"
+        },
+    ),
     "two_mner": ModelEntry(
         config="hf_mlm.models.two_mner.configuration_two_mner:TwoMNERConfig",
         processor="hf_mlm.models.two_mner.processing_two_mner:TwoMNERProcessor",
