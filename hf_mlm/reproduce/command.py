@@ -131,7 +131,12 @@ def write(asked: Request, done: Sequence[tuple[Job, Outcome]]) -> list[Path]:
     if PartialState().is_main_process:
         entries = fill(table, by_spec(done))
         curves = validation_curves() if (table.paper, table.number) in (("mlm", "3"), ("mlm", "4")) else None
-        contents = (to_markdown(table, entries), to_csv(table, entries), render(table, entries, facts(asked), curves))
+        about = facts(asked)
+        contents = (
+            to_markdown(table, entries, about),
+            to_csv(table, entries),
+            render(table, entries, about, curves),
+        )
         for path, content in zip(files, contents, strict=True):
             write_page(path, content)
     return files

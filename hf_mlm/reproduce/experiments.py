@@ -30,7 +30,7 @@ class IRLESpec:
     def name(self) -> str:
         """What a run of it is called."""
         tasks = "multitask" if len(self.tasks) > 1 else self.tasks[0]
-        return "-".join(["irle", self.dataset, tasks, *(["reference"] if self.reference else [])])
+        return "-".join([self.dataset, tasks, *(["reference"] if self.reference else [])])
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ def missing(paper: str, specs: Sequence[Spec], setup: Setup) -> list[str]:
         setup: scale, data and weights.
     """
     if setup.scale == "smoke":
-        return list(_packages(DEMO_PACKAGES, "demo"))
+        return [*_packages(DEMO_PACKAGES, "demo"), *_models(specs)]
     specs = [TaggerSpec("2M-NER", spec.dataset) if isinstance(spec, GridSpec) else spec for spec in specs]
     wanted = dict.fromkeys(name for spec in specs if isinstance(spec, TaggerSpec) for name in encoders_of(spec))
     return [

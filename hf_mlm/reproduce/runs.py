@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from hf_mlm.reproduce.experiments import Spec, as_dict
 from hf_mlm.reproduce.scales import Setup
 
 
-RESULT = "result.json"
+RESULT, LOG = "result.json", "log.txt"
 
 
 @dataclass(frozen=True)
@@ -122,9 +124,20 @@ def work(jobs: Sequence[Job], folder: Path, runners: Mapping[str, Runner]) -> It
             place = folder / job.name
             place.mkdir(parents=True, exist_ok=True)
             with full_disk_in_words(place, "and give the command again: finished runs are kept"):
-                outcome = runners[job.spec.kind](job, place)
+                with _logged(place):
+                    outcome = runners[job.spec.kind](job, place)
                 _save(job, outcome, place)
         yield job, outcome
+
+
+@contextmanager
+def _logged(place: Path) -> Iterator[None]:
+    """Send what a Trainer says, a line of figures at every step that it logs, to a file of the run."""
+    from accelerate import PartialState
+
+    log = place / LOG if PartialState().is_main_process else Path(os.devnull)
+    with log.open("a", encoding="utf-8") as stream, redirect_stdout(stream):
+        yield
 
 
 def _save(job: Job, outcome: Outcome, place: Path) -> None:

@@ -90,7 +90,6 @@ _EVERY_EPOCH = {
     "greater_is_better": True,
 }
 _ONCE = {"eval_strategy": "no", "save_strategy": "no", "logging_strategy": "no", "num_train_epochs": 1}
-_QUIET = {"report_to": "none", "disable_tqdm": True}
 _TINY = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
 TINY_ENCODERS: dict[str, dict[str, Any]] = {
     "text_encoder": {"model_type": "bert", "max_position_embeddings": 64, **_TINY},
@@ -132,8 +131,9 @@ def settings_of(spec: IRLESpec | TaggerSpec, setup: Setup, seed: int, output_dir
         output_dir: of the run.
     """
     make = _irle if isinstance(spec, IRLESpec) else _tagger
-    settings = {**_QUIET, **make(spec, setup), **setup.overrides}  # type: ignore[operator]
-    return {**settings, "seed": seed, "output_dir": str(output_dir)}
+    quiet = {"report_to": "none", "disable_tqdm": setup.scale == "smoke"}
+    made = make(spec, setup)  # type: ignore[operator]
+    return {**quiet, **made, **setup.overrides, "seed": seed, "output_dir": str(output_dir)}
 
 
 def recipe_of(spec: IRLESpec, setup: Setup) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,11 +82,18 @@ def fill(table: Table, outcomes: Outcomes) -> list[Entry]:
     return entries
 
 
-def to_markdown(table: Table, entries: Iterable[Entry]) -> str:
-    """Write a table as Markdown, two columns for each of its own: published and ours."""
+def to_markdown(table: Table, entries: Iterable[Entry], facts: Sequence[str] = ()) -> str:
+    """Write a table as Markdown, two columns for each of its own: published and ours.
+
+    Args:
+        table: what is shown.
+        entries: its cells.
+        facts: how it came about, a few words each.
+    """
     grid, columns = arrange(entries)
     heads = [f"{column}, {side}" for column in columns for side in ("published", "ours")]
-    lines = [f"### {heading(table)}", "", _line(["", *heads]), _line(["---", *["---:"] * len(heads)])]
+    about = [" · ".join(facts), ""] if facts else []
+    lines = [f"### {heading(table)}", "", *about, _line(["", *heads]), _line(["---", *["---:"] * len(heads)])]
     for row, cells in grid.items():
         pairs = [text for column in columns for text in texts_of(cells.get(column), table)]
         lines.append(_line([row, *pairs]))
