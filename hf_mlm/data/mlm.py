@@ -16,6 +16,7 @@ from datasets import ClassLabel, Features, Image, List, Value
 
 from hf_mlm.data.builder import ShardBuilder, ShardConfig, Splits
 from hf_mlm.data.download import download
+from hf_mlm.data.formats.built_rows import open_built
 from hf_mlm.data.formats.feature_source import open_features
 from hf_mlm.data.formats.feature_table import FeatureSpec, arrow_type
 from hf_mlm.data.formats.layout import Layout, find_layout
@@ -94,6 +95,9 @@ class MLM(ShardBuilder):
     def _open_files(self, dl_manager: Any) -> tuple[Features, Splits]:
         config = self.config
         layout = config.find() if config.data_dir else find_layout(self._download(dl_manager), config.name)
+        if layout.built:
+            schema, shards = open_built(layout.built, config.name)
+            return Features.from_arrow_schema(schema), shards
         if layout.raw:
             cells = (
                 None if config.name == "mlm" else CellSettings(config.max_entities, config.min_entities, config.rule)
@@ -108,17 +112,18 @@ class MLM(ShardBuilder):
         return download(self.config.name, Path(downloads, f"zenodo-{RECORD}", self.config.name))
 
 
-def raw_features(cell_tokens: Sequence[str] | None) -> Features:
+def raw_features(cell_tokens: Sequence[str] | None, languages: Sequence[str] = LANGUAGES) -> Features:
     """Features of raw rows.
 
     Args:
         cell_tokens: S2 tokens of the cells, sorted; None for rows without cells.
+        languages: of the summaries.
     """
     features = Features(
         {
             "entity_id": Value("string"),
             "label": Value("string"),
-            "summaries": {language: Value("string") for language in LANGUAGES},
+            "summaries": {language: Value("string") for language in languages},
             "images": List(Image()),
             "classes": List(Value("string")),
             "latitude": Value("float64"),

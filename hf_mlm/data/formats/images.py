@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import warnings
 from pathlib import Path
+from typing import BinaryIO
 
 from PIL import Image
 
@@ -40,11 +41,11 @@ def check_image(path: Path, where: str) -> None:
         )
 
 
-def image_defect(path: Path) -> str | None:
+def image_defect(path: Path | BinaryIO) -> str | None:
     """Decode an image once and say what is wrong with it.
 
     Args:
-        path: of a file.
+        path: of a file, or an open one.
 
     Returns:
         what to say after the path, such as "is no readable image (…)"; None of a whole image. The size is read from

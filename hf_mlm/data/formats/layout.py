@@ -1,4 +1,4 @@
-"""Finds out what a folder holds: converted Parquet, the authors' HDF5 (final, pilot, intermediate) or raw JSON."""
+"""Finds out what a folder holds: Parquet of ours, the authors' HDF5 (final, pilot, intermediate) or raw JSON."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hf_mlm.data.formats.built_rows import INDEX
 from hf_mlm.data.formats.hdf5 import FeatureFiles
 from hf_mlm.data.formats.raw_json import RawFile
 from hf_mlm.data.splits import SPLITS
@@ -21,13 +22,14 @@ _DEPTH = 2
 
 @dataclass(frozen=True)
 class Layout:
-    """What was found; exactly one of ``parquet``, ``splits``, ``whole`` and ``raw`` is set.
+    """What was found; exactly one of ``parquet``, ``splits``, ``whole``, ``built`` and ``raw`` is set.
 
     Attributes:
         folder: where it lies.
         parquet: manifest of a conversion.
         splits: feature files by split, as the authors divided them.
         whole: feature files of one field each, not divided.
+        built: index of raw rows in Parquet, as `hf-mlm build mlm` writes them.
         raw: JSON files with their images, not divided.
     """
 
@@ -35,6 +37,7 @@ class Layout:
     parquet: Path | None = None
     splits: dict[str, FeatureFiles] = field(default_factory=dict)
     whole: FeatureFiles | None = None
+    built: Path | None = None
     raw: tuple[RawFile, ...] = ()
 
     @property
@@ -42,7 +45,8 @@ class Layout:
         """The few main files, whose sizes and times tell whether anything changed."""
         features = [*self.splits.values(), *filter(None, [self.whole])]
         paths = [path for files in features for path in files.paths] + [file.path for file in self.raw]
-        return [self.parquet] if self.parquet else paths
+        index = self.parquet or self.built
+        return [index] if index else paths
 
     def stamp(self) -> str:
         """Names, sizes and times of the main files: another stamp means other contents."""
@@ -68,7 +72,8 @@ def find_layout(data_dir: str | os.PathLike[str], config: str) -> Layout:
     root = Path(data_dir).expanduser().absolute()
     if not root.is_dir():
         raise FileNotFoundError(f"data_dir {str(data_dir)!r} is not a folder; give the folder that holds MLM's files.")
-    finders = (_find_raw,) if config == "mlm" else (_find_parquet, _find_splits, _find_whole, _find_raw)
+    features = () if config == "mlm" else (_find_parquet, _find_splits, _find_whole)
+    finders = (*features, _find_built, _find_raw)
     folders = [root]
     for _ in range(_DEPTH + 1):
         for finder in finders:
@@ -150,6 +155,11 @@ def _find_whole(folder: Path, config: str) -> Layout | None:
 def _field_file(folder: Path, name: str, stems: list[str]) -> Path | None:
     candidates = [place / f"{stem}.h5" for stem in stems for place in (folder / name, folder)]
     return next((path for path in candidates if path.is_file()), None)
+
+
+def _find_built(folder: Path, config: str) -> Layout | None:
+    index = folder / INDEX
+    return Layout(folder, built=index) if index.is_file() else None
 
 
 def _find_raw(folder: Path, config: str) -> Layout | None:
