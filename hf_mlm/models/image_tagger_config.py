@@ -6,8 +6,7 @@ Annotations are evaluated here: a strict dataclass checks values against them, a
 from typing import Any, ClassVar
 
 from huggingface_hub.dataclasses import strict
-from transformers import AutoConfig, PreTrainedConfig
-from transformers.configuration_utils import SubConfigSpec
+from transformers import PreTrainedConfig  # not AutoConfig: importing it registers what builds on this
 
 from hf_mlm.models.tagger_config import TaggerConfig
 
@@ -18,6 +17,8 @@ RESNET_152 = {"model_type": "resnet", "depths": [3, 8, 36, 3]}
 @strict
 class ImageTaggerConfig(TaggerConfig):
     """Encoders and labels of a tagger that sees one image with each sentence.
+
+    Its subclasses set ``sub_configs_defaults``.
 
     Args:
         text_encoder_config: any text encoder configuration that ``AutoModel`` opens; BERT's defaults when omitted.
@@ -31,10 +32,6 @@ class ImageTaggerConfig(TaggerConfig):
     """
 
     default_image_encoder: ClassVar[dict[str, Any]] = RESNET_152
-    sub_configs_defaults = {
-        "text_encoder_config": SubConfigSpec(config_class=AutoConfig, model_type="bert"),
-        "image_encoder_config": SubConfigSpec(config_class=AutoConfig, model_type="resnet", optional=True),
-    }
 
     text_encoder_config: PreTrainedConfig | dict | None = None
     image_encoder_config: PreTrainedConfig | dict | None = None

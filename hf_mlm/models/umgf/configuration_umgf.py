@@ -4,6 +4,8 @@ Annotations are evaluated here: a strict dataclass checks values against them, a
 """
 
 from huggingface_hub.dataclasses import strict
+from transformers import AutoConfig
+from transformers.configuration_utils import SubConfigSpec
 
 from hf_mlm.models.image_tagger_config import ImageTaggerConfig
 
@@ -37,6 +39,10 @@ class UMGFConfig(ImageTaggerConfig):
     """
 
     model_type = "umgf"
+    sub_configs_defaults = {
+        "text_encoder_config": SubConfigSpec(config_class=AutoConfig, model_type="bert"),
+        "image_encoder_config": SubConfigSpec(config_class=AutoConfig, model_type="resnet", optional=True),
+    }
 
     graph_size: int = 512
     graph_layers: int = 6

@@ -6,6 +6,8 @@ Annotations are evaluated here: a strict dataclass checks values against them, a
 from typing import Any, ClassVar
 
 from huggingface_hub.dataclasses import strict
+from transformers import AutoConfig
+from transformers.configuration_utils import SubConfigSpec
 
 from hf_mlm.data.formats.iob2 import is_label
 from hf_mlm.models.image_tagger_config import ImageTaggerConfig
@@ -40,6 +42,10 @@ class UMTConfig(ImageTaggerConfig):
 
     model_type = "umt"
     keys_to_ignore_at_inference: ClassVar[list[str]] = ["crf_loss", "span_loss", "logits"]
+    sub_configs_defaults = {
+        "text_encoder_config": SubConfigSpec(config_class=AutoConfig, model_type="bert"),
+        "image_encoder_config": SubConfigSpec(config_class=AutoConfig, model_type="resnet", optional=True),
+    }
 
     freeze_image_encoder: bool = True
     num_heads: int = 12
