@@ -1,0 +1,1 @@
+"""What the taggers that read words, and no sub-tokens, share: vocabulary, vectors, processor, encoder."""
