@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -25,7 +24,7 @@ FORMAT = "hf_mlm gallery, version 1"
 
 
 def write_gallery(folder: Path, embeds: Mapping[str, torch.Tensor], entities: Dataset, fingerprint: str) -> None:
-    """Write a gallery; every file appears under its name when it is complete, the embeddings at the very end.
+    """Write a gallery; its files appear under their names when all of them are complete.
 
     Args:
         folder: is made where it does not exist.
@@ -38,14 +37,17 @@ def write_gallery(folder: Path, embeds: Mapping[str, torch.Tensor], entities: Da
     """
     with full_disk_in_words(folder, "and save the gallery again"):
         folder.mkdir(parents=True, exist_ok=True)
-        for old in folder.glob("*.faiss"):
-            old.unlink()
-        for name in entities.list_indexes():
-            _write(folder / f"{name}.faiss", partial(entities.save_faiss_index, name))
-        _write(folder / ENTITIES, entities.to_parquet)
-        header = {"format": FORMAT, "fingerprint": fingerprint, "entities": _digest(folder / ENTITIES)}
-        tensors = {name: values.contiguous() for name, values in embeds.items()}
-        _write(folder / EMBEDS, lambda path: save_file(tensors, path, header))
+        with TemporaryDirectory(prefix=".unfinished-", dir=folder) as name:
+            unfinished = Path(name)
+            for index in entities.list_indexes():
+                entities.save_faiss_index(index, unfinished / f"{index}.faiss")
+            entities.to_parquet(unfinished / ENTITIES)
+            header = {"format": FORMAT, "fingerprint": fingerprint, "entities": _digest(unfinished / ENTITIES)}
+            save_file({kind: values.contiguous() for kind, values in embeds.items()}, unfinished / EMBEDS, header)
+            for old in folder.glob("*.faiss"):
+                old.unlink()
+            for file in sorted(unfinished.iterdir()):
+                os.replace(file, folder / file.name)
 
 
 def read_gallery(folder: Path) -> tuple[dict[str, torch.Tensor], Dataset, str]:
@@ -76,15 +78,6 @@ def read_gallery(folder: Path) -> tuple[dict[str, torch.Tensor], Dataset, str]:
     for file in folder.glob("*.faiss"):
         entities.load_faiss_index(file.stem, file)
     return embeds, entities, header["fingerprint"]
-
-
-def _write(path: Path, write: Callable[[Path], Any]) -> None:
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        write(unfinished)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _digest(path: Path) -> str:

@@ -26,7 +26,7 @@ def cell_geometry(token: str) -> dict[str, Any]:
 
     Example:
         >>> cell_geometry("47bee1")["coordinates"][0][0]
-        [7.052287599, 50.686...]
+        [7.170298579, 50.792162929]
     """
     latitudes, longitudes = (values[0] for values in s2.corners(s2.from_tokens([token])))
     rings = _cut(_unwrap(_along_edges(latitudes, longitudes)))

@@ -6,12 +6,11 @@ import os
 from collections.abc import Iterator, Mapping, Sequence, Sized
 from typing import Any, NamedTuple
 
-import httpx
 import numpy as np
 import torch
 from PIL import Image
 from torch.utils.data import DataLoader
-from transformers.image_utils import load_image
+from transformers import image_utils
 from transformers.pipelines.base import Pipeline
 from transformers.pipelines.pt_utils import PipelineDataset, PipelineIterator
 
@@ -183,8 +182,8 @@ def open_image(image: Any, timeout: float | None = None) -> Image.Image:
     if not (isinstance(image, str) and image.startswith(("http://", "https://"))):
         return to_rgb(image)
     try:
-        return to_rgb(load_image(image, timeout))
-    except (httpx.HTTPError, OSError) as error:
+        return to_rgb(image_utils.load_image(image, timeout))
+    except (image_utils.httpx.HTTPError, OSError) as error:  # of the client that transformers fetches with
         raise OSError(f"{image} gives no image ({error}): check the address, or pass a file.") from error
 
 
