@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from transformers import PreTrainedModel
-
+from hf_mlm.models.card_on_push import CardOnPush
 from hf_mlm.models.encoders import attention_by_encoder
 
 
-class EncodersPreTrainedModel(PreTrainedModel):
+class EncodersPreTrainedModel(CardOnPush):
     """Base of the models that read images and texts through encoders of any architecture."""
 
     accepts_loss_kwargs = False  # the loss is a mean over rows, which the Trainer must not rescale

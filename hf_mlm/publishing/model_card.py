@@ -1,0 +1,217 @@
+"""A model's card, written from its run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import yaml
+from huggingface_hub import ModelCard, ModelCardData
+
+from hf_mlm.data.mlm import _CITATION as MLM_CITATION
+from hf_mlm.data.mmnerd import _CITATION as MMNERD_CITATION
+from hf_mlm.publishing.figures import eval_results, figure_table, figures_of, markdown_table
+from hf_mlm.publishing.licences import check_licence
+from hf_mlm.publishing.run_facts import IRLE, RunFacts
+from hf_mlm.world.sources import ATTRIBUTION
+
+
+TEMPLATES = Path(__file__).parent / "templates"
+HOME = "https://pypi.org/project/hf-mlm/"
+LIBRARY = "hf-mlm"
+DEFAULT_LICENCE = "apache-2.0"
+UNKNOWN_LICENCE = "unknown"
+CITATIONS = {"mlm": MLM_CITATION, "mmnerd": MMNERD_CITATION}
+LANGUAGES = {"mlm": ["en", "de", "fr"], "mmnerd": ["en", "fr", "es", "de"]}
+DATA_LICENCES = {
+    "mlm": "Data: MLM, CC BY 4.0 (Zenodo record 3885753); its summaries are Wikipedia's, CC BY-SA.",
+    "mmnerd": "Data: MMNERD states no licence; its authors give it for research.",
+}
+KINDS = {
+    "two_mner": "2M-NER: entities in a sentence, with the help of its image "
+    "([Wang et al., 2024](https://arxiv.org/abs/2404.17122)).",
+    "crf_tagger": "A CRF on a text encoder: entities in a sentence, from the text alone.",
+}
+
+
+def model_card(
+    facts: RunFacts,
+    repo_id: str,
+    licence: str | None = None,
+    twins: Mapping[str, RunFacts] | None = None,
+    pictures: Mapping[str, str] | None = None,
+) -> ModelCard:
+    """Write a card from what a run left; what it did not record, the card says is not known.
+
+    Args:
+        facts: of the run.
+        repo_id: where the model will be.
+        licence: of the weights, by the Hub's name for it; see `chosen_licence` when omitted.
+        twins: other runs to compare with, by name.
+        pictures: captions by file name.
+
+    Raises:
+        ValueError: as `chosen_licence`.
+    """
+    licence = chosen_licence(facts, licence)
+    template = Template((TEMPLATES / ("irle.md" if facts.model_type == IRLE else "tagger.md")).read_text("utf-8"))
+    body = template.substitute(
+        name=repo_id.split("/")[-1],
+        home=HOME,
+        description=KINDS.get(facts.model_type, f"A tagger of the kind `{facts.model_type}`: entities in a sentence."),
+        snippet=snippet(facts, repo_id),
+        figures=_figures(facts, twins or {}, pictures or {}),
+        training=_training(facts),
+        data=_data(facts),
+        cells=f"{facts.config.get('num_geo_cells', 'no')} cells",
+        limits=_limits(facts),
+        licence=licence,
+        data_licence=ATTRIBUTION if facts.dataset_config == "demo" else DATA_LICENCES[facts.dataset],
+        citation=CITATIONS[facts.dataset].strip(),
+    )
+    return ModelCard(f"---\n{card_data(facts, repo_id, licence)}\n---\n\n{body}")
+
+
+def chosen_licence(facts: RunFacts, licence: str | None) -> str:
+    """The licence of the weights: the one that is given, else what follows from the data.
+
+    Returns:
+        Apache-2.0 for models of MLM and of the demo worlds, ``"unknown"`` where the data is not known.
+
+    Raises:
+        ValueError: if the Hub does not know it, or it is left out for a model of MMNERD, which states none itself.
+    """
+    if licence is None and facts.dataset == "mmnerd" and facts.dataset_config not in ("demo", None):
+        raise ValueError(
+            "MMNERD states no licence, so none can be assumed for weights that were trained on it: choose with "
+            "--licence, such as --licence cc-by-nc-4.0 for research."
+        )
+    return check_licence(licence or (UNKNOWN_LICENCE if facts.dataset_config is None else DEFAULT_LICENCE))
+
+
+def card_data(facts: RunFacts, repo_id: str, licence: str) -> ModelCardData:
+    """The card's metadata, the model-index among them.
+
+    Args:
+        facts: of the run.
+        repo_id: where the model will be.
+        licence: the Hub's name of it.
+    """
+    retrieves, results = facts.model_type == IRLE, eval_results(facts)
+    return ModelCardData(
+        license=licence,
+        language=LANGUAGES[facts.dataset],
+        library_name=LIBRARY,
+        pipeline_tag="feature-extraction" if retrieves else "token-classification",
+        tags=[facts.model_type, *(["cross-modal-retrieval", "geolocation"] if retrieves else ["multimodal-ner"])],
+        metrics=sorted({figure.metric for figure in figures_of(facts)}) or None,
+        model_name=repo_id.split("/")[-1] if results else None,
+        eval_results=results or None,
+    )
+
+
+def snippet(facts: RunFacts, repo_id: str) -> str:
+    """Python that opens the model, and asks it something if it takes images and texts as they are."""
+    auto = "AutoModel" if facts.model_type == IRLE else "AutoModelForTokenClassification"
+    names = f"{auto}, AutoProcessor" if facts.reads_raw_input else auto
+    lines = [
+        "import hf_mlm  # registers the model",
+        f"from transformers import {names}",
+        "",
+        f'model = {auto}.from_pretrained("{repo_id}")',
+    ]
+    if facts.reads_raw_input:
+        lines.append(f'processor = AutoProcessor.from_pretrained("{repo_id}")')
+    if facts.model_type != IRLE:
+        lines += [
+            "",
+            "from transformers import pipeline",
+            "",
+            f'tag = pipeline("multimodal-ner", model="{repo_id}")',
+            'print(tag({"text": "Turtles near Sydney", "image": "photo.jpg"}))',
+        ]
+    elif facts.reads_raw_input:
+        lines += [
+            "",
+            'outputs = model.encode_images(**processor(images="photo.jpg"))',
+            "print(model.predict_coordinates(outputs.geo_logits))  # latitude, longitude, radius in km",
+        ]
+    return "\n".join(lines)
+
+
+def _figures(facts: RunFacts, twins: Mapping[str, RunFacts], pictures: Mapping[str, str]) -> str:
+    shown = [f"![{caption}]({name})\n\n*{caption}*" for name, caption in pictures.items()]
+    if not figures_of(facts):
+        return "\n\n".join(["No figures were recorded with this model.", *shown])
+    split = {"test": "test", "eval": "validation"}[str(facts.scored_split)]
+    lead = f"On the {split} split{_pool(facts)}; 95 % intervals in brackets where they were computed."
+    return "\n\n".join([lead, figure_table(facts, twins), *shown])
+
+
+def _pool(facts: RunFacts) -> str:
+    size = facts.results.get(f"{facts.scored_split}_pool_size")
+    return "" if size is None else f", retrieval among {int(size):,} candidates"
+
+
+def _training(facts: RunFacts) -> str:
+    hardware, versions = facts.provenance.get("hardware"), facts.provenance.get("versions")
+    known = {
+        "seed": facts.settings.get("seed", 42) if facts.settings else None,
+        "epochs": _plain(facts.results.get("epoch")),
+        "best checkpoint": _best(facts.trainer_state),
+        "training time": _minutes(facts.results.get("train_runtime")),
+        "parameters": _plain(facts.provenance.get("parameters")),
+        "hardware": _machine(hardware) if hardware else None,
+        "versions": ", ".join(f"{name} {version}" for name, version in versions.items()) if versions else None,
+        "date": facts.provenance.get("date"),
+    }
+    rows = [[name, str(value)] for name, value in known.items() if value is not None]
+    parts = [markdown_table(["", ""], rows)] if rows else ["How it was trained was not recorded."]
+    if facts.settings:
+        listed = yaml.safe_dump(json.loads(json.dumps(facts.settings)), sort_keys=False, allow_unicode=True).strip()
+        parts.append(f"Settings that differ from the defaults (`settings.yaml`):\n\n```yaml\n{listed}\n```")
+    return "\n\n".join(parts)
+
+
+def _data(facts: RunFacts) -> str:
+    splits = facts.provenance.get("dataset", {}).get("splits", {})
+    named = f'Data: `load_dataset("{facts.dataset}", "{facts.dataset_config}")`'
+    if not splits:
+        known = f"{named}. " if facts.dataset_config else ""
+        return f"{known}Fingerprints of the rows were not recorded."
+    rows = [[split, f"{found['rows']:,}", f"`{found['sha256']}`"] for split, found in splits.items()]
+    return f"{named}, images left out of the hashes:\n\n{markdown_table(['split', 'rows', 'SHA-256'], rows)}"
+
+
+def _limits(facts: RunFacts) -> str:
+    if facts.dataset_config != "demo":
+        return ""
+    return (
+        "- It was trained on the embedded world of `hf-mlm demo`, whose sentences are generated around real facts\n"
+        "  and whose images are overhead patches of 474 km: a demonstration, of no use for photographs.\n"
+    )
+
+
+def _best(state: Mapping[str, Any]) -> str | None:
+    if state.get("best_metric") is None:
+        return None
+    step = state.get("best_global_step")
+    return f"validation {state['best_metric']:.4g}" + (f" at step {step}" if step else "")
+
+
+def _machine(hardware: Mapping[str, Any]) -> str:
+    cards = hardware.get("accelerators") or []
+    named = f"{len(cards)} × {cards[0]}, " if cards else ""
+    processes = f", {hardware['processes']} processes" if hardware.get("processes", 1) > 1 else ""
+    return f"{named}{hardware['cores']} cores of {hardware['cpu']}{processes}"
+
+
+def _minutes(seconds: float | None) -> str | None:
+    return None if seconds is None else f"{seconds / 60:,.1f} min"
+
+
+def _plain(number: float | None) -> str | None:
+    return None if number is None else f"{number:,.10g}"

@@ -1,0 +1,186 @@
+"""Push a model: its weights as safetensors, its processor, its card, and how to repeat it; nothing else leaves."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from huggingface_hub import HfApi, ModelCard
+
+from hf_mlm.publishing.hub import check_repo_id, hub_errors_in_words, open_repository
+from hf_mlm.publishing.model_card import LIBRARY, UNKNOWN_LICENCE, model_card
+from hf_mlm.publishing.pictures import write_pictures
+from hf_mlm.publishing.privacy import refuse_private, write_public_json
+from hf_mlm.publishing.run_facts import RunFacts
+from hf_mlm.training.evaluation import write_json
+from hf_mlm.training.provenance import PROVENANCE_NAME
+from hf_mlm.training.settings import SETTINGS_NAME
+
+
+WEIGHTS = ("model.safetensors", "model-*-of-*.safetensors")
+COPIED = (*WEIGHTS, "tokenizer.json", "vocab.txt", "vocab.json", "merges.txt", "*.model", "chat_template.jinja")
+WITHOUT_PATHS = (
+    "config.json",
+    "model.safetensors.index.json",
+    "processor_config.json",
+    "preprocessor_config.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    PROVENANCE_NAME,
+)
+
+
+def push_model(
+    folder: str | Path,
+    repo_id: str,
+    private: bool = False,
+    licence: str | None = None,
+    twins: Mapping[str, str | Path] | None = None,
+) -> str:
+    """Upload a trained model with its card; the same call again goes on where a broken connection stopped it.
+
+    Args:
+        folder: output folder of a training, or any folder with a saved model of this package.
+        repo_id: ``"namespace/name"``, made if it is not there.
+        private: whether only its namespace may read it.
+        licence: of the weights, by the Hub's name for it; `chosen_licence` when omitted.
+        twins: folders of other runs that the card compares it with, by name.
+
+    Returns:
+        Its address.
+
+    Raises:
+        FileNotFoundError: if the folder holds no model as safetensors.
+        PermissionError: if there is no token, or its user may not write there.
+        ConnectionError: if the connection breaks.
+        ValueError: if a name, a licence or a file does not do, or something private would be uploaded.
+    """
+    check_repo_id(repo_id)
+    with tempfile.TemporaryDirectory(prefix="hf_mlm_push_") as scratch:
+        stage_model(folder, Path(scratch), repo_id, licence, twins)
+        api = HfApi(library_name=LIBRARY)
+        with hub_errors_in_words(repo_id):
+            open_repository(api, repo_id, "model", private)
+            api.upload_folder(repo_id=repo_id, folder_path=scratch, commit_message="Push the model with its card")
+    return f"{api.endpoint}/{repo_id}"
+
+
+def stage_model(
+    folder: str | Path,
+    target: Path,
+    repo_id: str,
+    licence: str | None = None,
+    twins: Mapping[str, str | Path] | None = None,
+) -> ModelCard:
+    """Put together what `push_model` uploads.
+
+    Args:
+        folder: output folder of a training.
+        target: empty folder to write to.
+        repo_id: where the model will be.
+        licence: of the weights.
+        twins: folders of other runs, by name.
+
+    Returns:
+        The card, which is also in ``target``.
+
+    Raises:
+        FileNotFoundError: if the folder holds no model as safetensors.
+        ValueError: if the licence does not do, a file is damaged, or something private would be uploaded.
+    """
+    folder = Path(folder)
+    facts = RunFacts.read(folder)
+    compared = {name: RunFacts.read(twin) for name, twin in (twins or {}).items()}
+    _copy_model(folder, target)
+    _write_facts(facts, target)
+    captions = write_pictures(folder, facts.config, target)
+    card = model_card(facts, repo_id, licence, compared, captions)
+    card.save(target / "README.md")
+    refuse_private(target, [folder, target])
+    return card
+
+
+def write_card(
+    folder: str | Path,
+    output: Path,
+    repo_id: str,
+    licence: str | None = None,
+    twins: Mapping[str, str | Path] | None = None,
+) -> None:
+    """Write the card that `push_model` would upload, with its pictures, and upload nothing.
+
+    Args:
+        folder: output folder of a training.
+        output: Markdown file to write; pictures go to a folder of its name beside it.
+        repo_id: where the model will be.
+        licence: of the weights.
+        twins: folders of other runs, by name.
+
+    Raises:
+        FileNotFoundError: if the folder holds no model.
+        ValueError: if a name or the licence does not do, or a file is damaged.
+    """
+    check_repo_id(repo_id)
+    pictures = output.with_suffix("")
+    with tempfile.TemporaryDirectory(prefix="hf_mlm_card_") as scratch:
+        card = stage_model(folder, Path(scratch), repo_id, licence, twins)
+        drawn = sorted(Path(scratch).glob("*.png"))
+        (pictures if drawn else output.parent).mkdir(parents=True, exist_ok=True)
+        for picture in drawn:
+            shutil.copyfile(picture, pictures / picture.name)
+            card.content = card.content.replace(f"]({picture.name})", f"]({pictures.name}/{picture.name})")
+        card.save(output)
+
+
+def complete_plain_push(working_dir: str | Path, repo_id: str, source: str | None) -> None:
+    """Give what ``model.push_to_hub`` is about to upload a card of ours, and take local paths out.
+
+    A card that somebody has written stays.
+
+    Args:
+        working_dir: where ``push_to_hub`` has saved the model.
+        repo_id: where it goes.
+        source: folder or name that the model was loaded from; a run's folder gives the card its figures.
+
+    Raises:
+        ValueError: if something private would be uploaded.
+    """
+    working_dir = Path(working_dir)
+    for name in WITHOUT_PATHS:
+        if (working_dir / name).is_file():
+            write_public_json(working_dir / name, working_dir / name)
+    readme = working_dir / "README.md"
+    written = ModelCard.load(readme).data.get("library_name") if readme.is_file() else "transformers"
+    if written == "transformers":  # the card that transformers makes up
+        run = Path(source) if source and (Path(source) / "config.json").is_file() else working_dir
+        facts = RunFacts.read(run)
+        licence = UNKNOWN_LICENCE if facts.dataset == "mmnerd" and facts.dataset_config != "demo" else None
+        pictures = write_pictures(run, facts.config, working_dir)
+        model_card(facts, repo_id, licence, pictures=pictures).save(readme)
+    refuse_private(working_dir, [working_dir, *([source] if source and Path(source).is_dir() else [])])
+
+
+def _copy_model(folder: Path, target: Path) -> None:
+    files = sorted({path for pattern in COPIED for path in folder.glob(pattern)})
+    if not any(path.suffix == ".safetensors" for path in files):
+        raise FileNotFoundError(
+            f"{folder} holds no model.safetensors: save it with save_pretrained; pickled weights are not pushed."
+        )
+    for path in files:
+        shutil.copyfile(path, target / path.name)
+    for name in WITHOUT_PATHS:
+        if (folder / name).is_file():
+            write_public_json(folder / name, target / name)
+
+
+def _write_facts(facts: RunFacts, target: Path) -> None:
+    if facts.results:
+        write_json(facts.results, target / "all_results.json")
+    if facts.settings:
+        settings: dict[str, Any] = facts.settings
+        (target / SETTINGS_NAME).write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
