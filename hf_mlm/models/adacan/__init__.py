@@ -1,4 +1,4 @@
-"""AdaCAN (Zhang et al. 2018): words and image regions attend to each other, gates weigh what they find, and a CRF tags.
+"""AdaCAN (Zhang et al. 2018): words and image regions attend to each other, and gates weigh what they find.
 
 Names load when they are used, so that ``AutoConfig`` gets at the configuration without the model.
 """

@@ -1,4 +1,4 @@
-"""AdaCAN: a CNN spells the words, a BiLSTM reads them, co-attention looks at the image, a CRF tags (Zhang et al. 2018)."""
+"""AdaCAN: a CNN spells words, a BiLSTM reads them, co-attention looks at the image, a CRF tags (Zhang et al. 2018)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HBiLSTM-CRF: a BiLSTM spells the words, another reads the sentence, a CRF tags it (Lample et al. 2016, Section 2)."""
+"""HBiLSTM-CRF: a BiLSTM spells words, another reads the sentence, a CRF tags it (Lample et al. 2016, Section 2)."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class WordTaggerOutput(ModelOutput):
 
 
 class WordEmbeddings(nn.Module):
-    """Word vectors, with words that occur once in training sometimes read as unknown (Lample et al. 2016, Section 4.1).
+    """Word vectors; words that occur once in training are sometimes read as unknown (Lample et al. 2016, Section 4.1).
 
     Args:
         config: of the whole model.

@@ -6,6 +6,8 @@ import importlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from hf_mlm.models.word_level.vectors import FloatArray
 
 
@@ -65,7 +67,7 @@ def load_use_vectors() -> SubwordVectors:
 
 
 def _use_table(path: Path) -> FloatArray:
-    """The pieces' vectors (pieces, 512): piece ``p`` is row ``p // 17`` of block ``p % 17``, each with its own scale."""
+    """The pieces' vectors (pieces, 512): piece p is row ``p // 17`` of block ``p % 17``, which has its own scale."""
     with np.load(path, allow_pickle=False) as file:
         scales, lowest = file["scale"], file["lo"]
         blocks = [file[f"q{number}"] for number in range(1, len(scales) + 1)]  # uint8 (rows, size) each

@@ -67,8 +67,7 @@ def _read_text(path: Path, keep: set[str] | None) -> WordVectors:
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """Each line with its number, without what ends it; lines with nothing in them are left out."""
-    opened = gzip.open(path) if path.suffix == ".gz" else path.open("rb")
-    with cast(BinaryIO, opened) as file:
+    with cast(BinaryIO, (gzip.open if path.suffix == ".gz" else open)(path, "rb")) as file:
         try:
             for number, line in enumerate(file, 1):
                 if text := line.rstrip(b" \r\n"):

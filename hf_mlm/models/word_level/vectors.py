@@ -101,7 +101,7 @@ class MatchedVectors(NamedTuple):
 
 
 def match_vectors(vocabulary: WordVocabulary, vectors: WordVectorSource) -> MatchedVectors:
-    """Find the vector of each word of a vocabulary: as it is written, else lower-cased (Lample et al. 2016, Section 4.2).
+    """Find the vector of each word of a vocabulary, as it is written or else lower-cased.
 
     Args:
         vocabulary: whose words are looked up.

@@ -118,11 +118,11 @@ class WordVocabulary:
         return [[known.get(character, UNKNOWN) for character in word[:limit]] or [UNKNOWN] for word in words]
 
     def spellings(self) -> set[str]:
-        """Every spelling by which a vector of one of the words may be found: the words, and their lower-cased forms."""
+        """Every spelling by which a word may have a vector: the words, and their lower-cased forms."""
         return {*self.words, *(word.lower() for word in self.words)}
 
     def settings(self) -> dict[str, Any]:
-        """What a `WordTaggerConfig` has to know of the vocabulary: ``vocab_size``, ``num_characters``, ``singletons``."""
+        """What a `WordTaggerConfig` has to know of it: ``vocab_size``, ``num_characters`` and ``singletons``."""
         num_characters = _FIRST + len(self.characters) if self.characters else 0
         return {"vocab_size": len(self), "num_characters": num_characters, "singletons": list(self.singletons)}
 
