@@ -64,6 +64,7 @@ def reproduce(
     if talks:
         typer.echo("\n" + files[0].read_text(encoding="utf-8"))
         typer.echo("\n".join(f"Written: {path}" for path in files))
+    PartialState().destroy_process_group()
 
 
 def read_seeds(words: str) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""From a table's name to its pages: plan, check, run, and write what is finished after every run."""
+"""From a table's name to its pages: plan, check, run, and write what is finished, however it ends."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def check(asked: Request) -> None:
 
 
 def reproduce(asked: Request, runners: Mapping[str, Runner], notice: Notice = lambda line: None) -> list[Path]:
-    """Run what is not finished, and write the table anew after every run.
+    """Run what is not finished, and write the table, also with what there is when something interrupts.
 
     Args:
         asked: the table.
@@ -104,14 +104,16 @@ def reproduce(asked: Request, runners: Mapping[str, Runner], notice: Notice = la
     """
     check(asked)
     jobs = jobs_of(asked)
-    folder, done = asked.output / "runs", []
+    folder = asked.output / "runs"
+    done: list[tuple[Job, Outcome]] = []
     waiting = sum(finished(job, folder) is None for job in jobs)
     notice(f"{len(jobs)} runs, {len(jobs) - waiting} of them finished already.")
-    files = write(asked, done)
-    for place, (job, outcome) in enumerate(work(jobs, folder, runners), 1):
-        done.append((job, outcome))
-        took = "" if outcome.seconds is None else f" in {outcome.seconds:,.0f} s"
-        notice(f"[{place}/{len(jobs)}] {job.spec.name}, seed {job.seed}{took}")
+    try:
+        for place, (job, outcome) in enumerate(work(jobs, folder, runners), 1):
+            done.append((job, outcome))
+            took = "" if outcome.seconds is None else f" in {outcome.seconds:,.0f} s"
+            notice(f"[{place}/{len(jobs)}] {job.spec.name}, seed {job.seed}{took}")
+    finally:
         files = write(asked, done)
     return files
 

@@ -36,7 +36,7 @@ def run_irle(job: Job, folder: Path) -> Outcome:
     recipe = write_recipe(merge(base, settings_of(spec, job.setup, job.seed, folder / "model")), folder)
     began = time.monotonic()
     run = train(*parse_settings([IRLEArguments, IRLETrainingArguments], ["--config", str(recipe)], "hf-mlm reproduce"))
-    run.trainer.accelerator.free_memory()
+    let_go(run.trainer)
     return Outcome(only_numbers(run.results), [], time.monotonic() - began)
 
 
@@ -55,7 +55,7 @@ def run_tagger(job: Job, folder: Path) -> Outcome:
     recipe = write_recipe(settings, folder)
     began = time.monotonic()
     run = train(*parse_settings([NERArguments, NERTrainingArguments], ["--config", str(recipe)], "hf-mlm reproduce"))
-    run.trainer.accelerator.free_memory()
+    let_go(run.trainer)
     return Outcome(only_numbers(run.results), read_counts(folder / "model"), time.monotonic() - began)
 
 
@@ -75,6 +75,12 @@ def run_count(job: Job, folder: Path) -> Outcome:
     else:
         splits = load_dataset(name, spec.dataset, data_dir=job.setup.data_dir)
     return Outcome(count_mlm(splits) if name == "mlm" else count_mmnerd(splits))
+
+
+def let_go(trainer: Any) -> None:
+    """Free a trainer's models, and leave the group of processes to the next run."""
+    trainer.model_wrapped = trainer.model
+    trainer.accelerator.free_memory()
 
 
 def count_mlm(splits: Mapping[str, Any]) -> dict[str, float]:
@@ -113,7 +119,8 @@ def count_mmnerd(splits: Mapping[str, Any]) -> dict[str, float]:
         part = Statistics("", split, "all")
         for tokens, tags in zip(rows["tokens"], rows["ner_tags"], strict=True):
             part.add(Row(Sentence(tokens, [names[tag] for tag in tags]), "", split))
-        found = {"sentences": part.sentences, **part.unique, "entities": sum(part.unique.values())}
+        kinds = {name[2:]: part.unique[name[2:]] for name in names if name != "O"}
+        found = {"sentences": part.sentences, **kinds, "entities": sum(kinds.values())}
         for name, count in found.items():
             counts[f"{split}_{name}"] = count
             counts[f"total_{name}"] = counts.get(f"total_{name}", 0) + count

@@ -203,4 +203,4 @@ def _controls(spec: TaggerSpec) -> dict[str, Any]:
 
 def _small_tagger(spec: TaggerSpec) -> dict[str, Any]:
     images = {"image_processor": TINY_IMAGES} if sees(spec) else {}
-    return {"vocabulary_size": 500, **images, "warmup_steps": 0, **_ONCE}
+    return {"vocabulary_size": 500, **images, "learning_rate": 5e-3, "warmup_steps": 0, **_ONCE}

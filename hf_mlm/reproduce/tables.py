@@ -15,10 +15,11 @@ from hf_mlm.reproduce.runs import Job, Outcome
 from hf_mlm.reproduce.statistics import Summary, compare, f1_interval, summarize
 
 
-UNCHECKED, ABSENT, NOT_RUN = "unchecked", "none", "not run"
+UNCHECKED, ABSENT, NOT_RUN, UNTOLD = "unchecked", "none", "not run", "not told"
 FOOTNOTE = (
     f"“{UNCHECKED}”: the paper has a figure that has not been checked against it, so it is not repeated here. "
-    f"“{ABSENT}”: the paper has no such figure. “{NOT_RUN}”: no run of ours has finished."
+    f"“{ABSENT}”: the paper has no such figure. “{NOT_RUN}”: no run of ours has finished. "
+    f"“{UNTOLD}”: the run has finished and its data do not tell this figure."
 )
 COLUMNS = ("row", "column", "published", "source", "ours", "sd", "seeds", "low", "high")
 DIFFERENCES = ("difference", "difference_low", "difference_high", "p_value")
@@ -33,6 +34,7 @@ class Entry:
         published: the paper's figure; None if unknown.
         source: where it stands; empty if the paper has no such table.
         ours: over the seeds that are finished; None without one.
+        finished: whether a run has finished.
         against: a paired bootstrap against the row that the table compares with; None without one.
     """
 
@@ -40,6 +42,7 @@ class Entry:
     published: float | None
     source: str
     ours: Summary | None
+    finished: bool = False
     against: dict[str, Any] | None = None
 
 
@@ -76,6 +79,7 @@ def fill(table: Table, outcomes: Outcomes) -> list[Entry]:
                 figure.value if figure else None,
                 figure.source if figure else "",
                 _ours(cell, runs, unit),
+                bool(runs),
                 _against(cell, runs, rivals.get(cell.column), outcomes, unit),
             )
         )
@@ -107,7 +111,7 @@ def to_csv(table: Table, entries: Iterable[Entry]) -> str:
     writer.writerow([*COLUMNS, *DIFFERENCES])
     for entry in entries:
         low, high = (entry.ours.interval or ("", "")) if entry.ours else ("", "")
-        ours = (entry.ours.mean, entry.ours.sd, entry.ours.seeds) if entry.ours else (NOT_RUN, "", 0)
+        ours = (entry.ours.mean, entry.ours.sd, entry.ours.seeds) if entry.ours else (ours_text(entry, table), "", 0)
         known = (UNCHECKED if entry.source else ABSENT) if entry.published is None else entry.published
         about = entry.against or {}
         difference = [about.get("difference", ""), *about.get("interval", ("", "")), about.get("p_value", "")]
@@ -148,7 +152,7 @@ def texts_of(entry: Entry | None, table: Table) -> tuple[str, str]:
 def ours_text(entry: Entry, table: Table) -> str:
     """Our figure with its spread over seeds, or the interval of a single run."""
     if entry.ours is None:
-        return NOT_RUN
+        return UNTOLD if entry.finished else NOT_RUN
     mean = number(entry.ours.mean, table)
     if entry.ours.sd is not None:
         return f"{mean} ± {number(entry.ours.sd, table)}"

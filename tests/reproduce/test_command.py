@@ -1,0 +1,89 @@
+from pathlib import Path
+
+import pytest
+
+from hf_mlm.reproduce import command
+from hf_mlm.reproduce.catalog import find_table
+from hf_mlm.reproduce.command import check, jobs_of, outline, reproduce, request
+from hf_mlm.reproduce.scales import Setup
+from tests.reproduce.stub import StubRunner
+
+
+@pytest.fixture(autouse=True)
+def all_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nothing is missing, and no world is generated."""
+    monkeypatch.setattr(command, "missing", lambda *_: [])
+    monkeypatch.setattr(command, "demo_tree", lambda folder, places: tmp_path / "tree")
+
+
+def test_a_table_is_run_written_and_not_run_again(tmp_path: Path) -> None:
+    asked = request("2m-ner", "9", Setup("smoke"), tmp_path, [1, 2])
+    runner, notices = StubRunner(asked.table), list[str]()
+    files = reproduce(asked, runner.kinds, notices.append)
+    assert [path.name for path in files] == [f"2m-ner-9-smoke.{ending}" for ending in ("md", "csv", "html")]
+    assert len(runner.asked) == 30 and "51.50 ± 0.71" in files[0].read_text()  # mean of 0.51 and 0.52
+    assert notices[0] == "30 runs, 0 of them finished already." and notices[-1].startswith(
+        "[30/30] 2m-ner-all-resnet-alone"
+    )
+    reproduce(asked, {}, notices.append)
+    assert notices[31] == "30 runs, 30 of them finished already."
+
+
+def test_the_table_of_an_interrupted_command_has_what_is_finished(tmp_path: Path) -> None:
+    asked = request("2m-ner", "5", Setup("smoke"), tmp_path, only="BERT")
+    with pytest.raises(KeyboardInterrupt):
+        reproduce(asked, StubRunner(asked.table, fails_at=3).kinds)
+    row = (tmp_path / "2m-ner-5-smoke.md").read_text().splitlines()[6]
+    assert row.count("51.00") == 2 and row.count("not run") == 3
+
+
+def test_a_longer_list_of_seeds_takes_over_the_shorter_ones_runs(tmp_path: Path) -> None:
+    table = find_table("mlm", "4")
+    reproduce(request("mlm", "4", Setup("smoke"), tmp_path, [1]), StubRunner(table).kinds)
+    runner = StubRunner(table)
+    reproduce(request("mlm", "4", Setup("smoke"), tmp_path, [1, 2]), runner.kinds)
+    assert {seed for _, seed in runner.asked} == {2} and len(runner.asked) == 4
+
+
+def test_tables_share_runs(tmp_path: Path) -> None:
+    reproduce(request("mlm", "3", Setup("smoke"), tmp_path), StubRunner(find_table("mlm", "3")).kinds)
+    runner = StubRunner(find_table("mlm", "4"))
+    reproduce(request("mlm", "4", Setup("smoke"), tmp_path), runner.kinds)
+    assert [spec.tasks for spec, _ in runner.asked] == [("geo",), ("geo",)]  # type: ignore[union-attr]
+
+
+def test_seeds_of_the_scale() -> None:
+    assert request("mlm", "3", Setup("smoke"), Path("x")).seeds == (1,)
+    assert request("mlm", "3", Setup("full"), Path("x")).seeds == (1, 2, 3)
+    with pytest.raises(ValueError, match="--seeds 1,1 names a seed twice"):
+        request("mlm", "3", Setup("full"), Path("x"), [1, 1])
+
+
+def test_nothing_is_trained_while_something_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "missing", lambda *_: ["no data.", "no weights."])
+    asked = request("mlm", "3", Setup("full"), tmp_path)
+    runner = StubRunner(asked.table)
+    with pytest.raises(ValueError, match="cannot be run yet:\n  no data.\n  no weights."):
+        reproduce(asked, runner.kinds)
+    assert runner.asked == [] and list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(command, "missing", lambda *_: ["no data."])
+    with pytest.raises(ValueError, match=r"^no data\.$"):
+        check(asked)
+
+
+def test_the_outline_tells_what_is_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = request("mlm", "4", Setup("smoke"), tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        reproduce(asked, StubRunner(asked.table, fails_at=2).kinds)
+    assert [line[:8].strip() for line in outline(asked)] == ["finished", "to do", "to do", "to do"]
+    monkeypatch.setattr(command, "missing", lambda *_: ["no data."])
+    assert outline(asked)[-2:] == ["Missing:", "  no data."]
+
+
+def test_data_of_full_scale_are_fingerprinted(tmp_path: Path) -> None:
+    (tmp_path / "train.h5").write_text("x")
+    jobs = jobs_of(request("mlm", "3", Setup("full", str(tmp_path)), tmp_path / "out"))
+    (tmp_path / "train.h5").write_text("y")
+    assert {job.key for job in jobs}.isdisjoint(
+        job.key for job in jobs_of(request("mlm", "3", Setup("full", str(tmp_path)), tmp_path / "out"))
+    )

@@ -1,0 +1,87 @@
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import hf_mlm
+from hf_mlm.reproduce.catalog import find_table
+from hf_mlm.reproduce.experiments import CountSpec, TaggerSpec
+from hf_mlm.reproduce.runs import RESULT, Job, Outcome, finished, plan, work
+from hf_mlm.reproduce.scales import Setup
+from tests.reproduce.stub import StubRunner
+
+
+TABLE = find_table("2m-ner", "9")
+JOB = Job(TaggerSpec("BERT", "en"), 1, Setup("full", "here"), "abc")
+
+
+def test_each_thing_that_decides_a_result_changes_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    others = [
+        replace(JOB, seed=2),
+        replace(JOB, spec=TaggerSpec("BERT", "fr")),
+        replace(JOB, fingerprint="abd"),
+        replace(JOB, setup=Setup("smoke", "here")),
+        replace(JOB, setup=Setup("full", "here", {"text_encoder": "x"})),
+        replace(JOB, setup=Setup("full", "here", overrides={"bf16": True})),
+    ]
+    assert len({JOB.key, *(job.key for job in others)}) == 7
+    before = JOB.key
+    monkeypatch.setattr(hf_mlm, "__version__", "99")
+    assert JOB.key != before
+
+
+def test_data_that_moved_are_the_same_data() -> None:
+    assert replace(JOB, setup=Setup("full", "elsewhere")).key == JOB.key
+
+
+def test_the_key_is_the_same_in_every_process() -> None:
+    assert (
+        Job(CountSpec("mlm", "irle"), 0, Setup("full"), "x").key
+        == Job(CountSpec("mlm", "irle"), 0, Setup("full"), "x").key
+    )
+    assert JOB.name.startswith("bert-en-seed1-") and len(JOB.key) == 16
+
+
+def test_plan_goes_seed_by_seed_and_counts_once() -> None:
+    jobs = plan([TaggerSpec("BERT", "en"), CountSpec("2m-ner", "en")], [1, 2], Setup("full"), "x")
+    assert [(job.spec.kind, job.seed) for job in jobs] == [("count", 0), ("tagger", 1), ("tagger", 2)]
+
+
+def test_an_interrupted_table_goes_on_and_loses_nothing(tmp_path: Path) -> None:
+    jobs = plan(TABLE.specs, [1], Setup("smoke"), "x")
+    first, second = StubRunner(TABLE, fails_at=4), StubRunner(TABLE)
+    with pytest.raises(KeyboardInterrupt):
+        list(work(jobs, tmp_path, first.kinds))
+    assert sum(finished(job, tmp_path) is not None for job in jobs) == 3
+    done = list(work(jobs, tmp_path, second.kinds))
+    assert [job for job, _ in done] == jobs
+    assert second.asked == [(job.spec, job.seed) for job in jobs[3:]]  # the one that was interrupted, and the rest
+    third = StubRunner(TABLE, fails_at=1)
+    assert [outcome for _, outcome in work(jobs, tmp_path, third.kinds)] == [outcome for _, outcome in done]
+    assert third.asked == []
+
+
+def test_a_result_tells_all_that_led_to_it(tmp_path: Path) -> None:
+    list(work([JOB], tmp_path, {"tagger": lambda job, folder: Outcome({"test_f1": 0.5}, [[1, 2, 3]], 2.0)}))
+    told = json.loads((tmp_path / JOB.name / RESULT).read_text())
+    assert told["spec"] == {"kind": "tagger", "model": "BERT", "dataset": "en"}
+    assert (told["seed"], told["data"], told["version"]) == (1, "abc", hf_mlm.__version__)
+    assert finished(JOB, tmp_path) == Outcome({"test_f1": 0.5}, [[1, 2, 3]], 2.0)
+
+
+def test_what_a_run_prints_is_kept_beside_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def talk(job: Job, folder: Path) -> Outcome:
+        sys.stdout.write("{'loss': 1.0}\n")
+        return Outcome({})
+
+    list(work([JOB], tmp_path, {"tagger": talk}))
+    assert (tmp_path / JOB.name / "log.txt").read_text() == "{'loss': 1.0}\n" and capsys.readouterr().out == ""
+
+
+def test_a_damaged_result_is_named_with_the_way_out(tmp_path: Path) -> None:
+    (tmp_path / JOB.name).mkdir()
+    (tmp_path / JOB.name / RESULT).write_text('{"metrics": ')
+    with pytest.raises(ValueError, match=r"result\.json is damaged .*: remove it, and the run is done again\."):
+        finished(JOB, tmp_path)

@@ -1,0 +1,70 @@
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from hf_mlm.reproduce.catalog import TABLES
+from hf_mlm.reproduce.experiments import IRLESpec, TaggerSpec
+from hf_mlm.reproduce.scales import Scale, Setup, recipe_of, settings_of
+
+
+FULL, SMOKE = Setup("full", "data"), Setup("smoke", "data")
+ALL = [spec for table in TABLES.values() for spec in table.specs if isinstance(spec, (IRLESpec, TaggerSpec))]
+
+
+@pytest.mark.parametrize("scale", ["smoke", "full"])
+def test_every_setting_is_a_field_of_the_trainings_arguments(scale: Scale) -> None:
+    from hf_mlm.training.arguments import IRLEArguments, IRLETrainingArguments
+    from hf_mlm.training.arguments_ner import NERArguments, NERTrainingArguments
+
+    known = {
+        IRLESpec: {field.name for kind in (IRLEArguments, IRLETrainingArguments) for field in fields(kind)},
+        TaggerSpec: {field.name for kind in (NERArguments, NERTrainingArguments) for field in fields(kind)},
+    }
+    for spec in ALL:
+        assert set(settings_of(spec, Setup(scale, "data"), 1, Path("run"))) <= known[type(spec)]
+
+
+def test_different_specs_have_different_settings() -> None:
+    for setup in (FULL, SMOKE):
+        told = {(repr(settings_of(spec, setup, 1, Path("run"))), isinstance(spec, IRLESpec)) for spec in set(ALL)}
+        assert len(told) >= len(set(ALL)) - 1 * (setup is SMOKE)
+
+
+def test_the_papers_settings_of_2m_ner() -> None:
+    settings = settings_of(TaggerSpec("2M-NER", "all"), FULL, 3, Path("run"))
+    assert (settings["learning_rate"], settings["per_device_train_batch_size"], settings["num_train_epochs"]) == (
+        5e-5,
+        16,
+        8,
+    )
+    assert settings["metric_for_best_model"] == "f1" and settings["load_best_model_at_end"]
+    assert settings["seed"] == 3 and settings["data_dir"] == "data"
+
+
+def test_ablations_leave_encoders_out() -> None:
+    def named(**changes: object) -> set[str]:
+        settings = settings_of(TaggerSpec("2M-NER", "en", **changes), FULL, 1, Path("run"))  # type: ignore[arg-type]
+        return {name for name in ("text_encoder", "vit", "resnet") if name in settings}
+
+    assert named() == {"text_encoder", "vit", "resnet"}
+    assert named(branches=("vit",)) == {"text_encoder", "vit"} and named(text_only=True) == {"text_encoder"}
+
+
+def test_controls_reach_the_training() -> None:
+    settings = settings_of(TaggerSpec("2M-NER", "en", images="shuffled", fold=5), SMOKE, 1, Path("run"))
+    assert (settings["images"], settings["fold"], settings["folds"]) == ("shuffled", 4, 5)
+    assert settings_of(TaggerSpec("2M-NER", "en", reference=True), SMOKE, 1, Path("run"))["reference"] is True
+    assert recipe_of(IRLESpec("irle", reference=True), FULL) == "irle-reference"
+
+
+def test_location_alone_is_not_chosen_by_a_median_rank() -> None:
+    settings = settings_of(IRLESpec("irle-gr", ("geo",)), FULL, 1, Path("run"))
+    assert settings["metric_for_best_model"] == "image_f1" and settings["greater_is_better"]
+    assert recipe_of(IRLESpec("irle-gr", ("geo",)), FULL) == "irle-gr"
+
+
+def test_overrides_and_named_encoders_go_first() -> None:
+    setup = Setup("full", "data", {"text_encoder": "my/bert"}, overrides={"bf16": True, "learning_rate": 1e-4})
+    settings = settings_of(TaggerSpec("BERT", "en"), setup, 1, Path("run"))
+    assert (settings["text_encoder"], settings["bf16"], settings["learning_rate"]) == ("my/bert", True, 1e-4)

@@ -1,0 +1,76 @@
+import csv
+import io
+
+import pytest
+
+from hf_mlm.metrics.functional.bootstrap import paired_bootstrap
+from hf_mlm.reproduce.catalog import Table, find_table
+from hf_mlm.reproduce.experiments import Spec, TaggerSpec
+from hf_mlm.reproduce.runs import Outcome
+from hf_mlm.reproduce.tables import ABSENT, NOT_RUN, UNCHECKED, UNTOLD, fill, to_csv, to_markdown
+
+
+NINE, CONTROLS, THREE = find_table("2m-ner", "9"), find_table("2m-ner", "controls"), find_table("mlm", "3")
+FULL = TaggerSpec("2M-NER", "en")
+GOOD, BAD = [[2, 2, 2]] * 30, [[1, 2, 2]] * 30
+
+
+def outcomes(**f1: float) -> dict[Spec, dict[int, Outcome]]:
+    return {FULL: {int(seed[1:]): Outcome({"test_f1": value}, GOOD) for seed, value in f1.items()}}
+
+
+def rows(table: Table, found: dict[Spec, dict[int, Outcome]]) -> dict[tuple[str, str], dict[str, str]]:
+    text = to_csv(table, fill(table, found))
+    return {(row["row"], row["column"]): row for row in csv.DictReader(io.StringIO(text))}
+
+
+def test_published_and_ours_stand_side_by_side_in_percent() -> None:
+    row = rows(NINE, outcomes(s1=0.70, s2=0.72))["2M-NER", "en"]
+    assert (row["published"], float(row["ours"]), row["seeds"]) == ("70.77", pytest.approx(71.0), "2")
+    assert float(row["sd"]) == pytest.approx(2**0.5) and float(row["low"]) < 71 < float(row["high"])
+    assert row["source"] == "2M-NER (arXiv 2404.17122), Table 9"
+
+
+def test_no_cell_is_blank() -> None:
+    for table, found in ((NINE, outcomes(s1=0.7)), (CONTROLS, {}), (THREE, {})):
+        for line in to_markdown(table, fill(table, found)).splitlines()[4:]:
+            if line.startswith("|"):
+                assert all(cell.strip() for cell in line.strip("|").split("|"))
+
+
+def test_what_is_unknown_is_marked() -> None:
+    found = rows(NINE, outcomes(s1=0.7))
+    assert found["2M-NER − ViT", "en"]["published"] == UNCHECKED and found["2M-NER − ViT", "en"]["ours"] == NOT_RUN
+    assert rows(CONTROLS, {})["blank images", "en"]["published"] == ABSENT
+    untold = {spec: {0: Outcome({"entities": 3})} for spec in find_table("mlm", "2").specs}
+    assert rows(find_table("mlm", "2"), untold)["irle", "classes"]["ours"] == UNTOLD
+
+
+def test_a_single_run_shows_the_interval_of_its_sentences() -> None:
+    text = to_markdown(NINE, fill(NINE, outcomes(s1=1.0)))
+    assert "| 2M-NER | 70.77 | 100.00 [100.00, 100.00] | 64.73 | not run |" in text
+    ranked = Outcome(
+        {"test_image_to_text_medR": 20.0, "test_image_to_text_medR_low": 18.5, "test_image_to_text_medR_high": 22.0}
+    )
+    text = to_markdown(THREE, fill(THREE, {THREE.cells[0].spec: {1: ranked}}))
+    assert "| 43.1 | 20.0 [18.5, 22.0] |" in text
+
+
+def test_spread_over_seeds_is_shown() -> None:
+    assert "| 70.77 | 71.00 ± 1.41 |" in to_markdown(NINE, fill(NINE, outcomes(s1=0.70, s2=0.72)))
+
+
+def test_rows_are_compared_with_the_named_row() -> None:
+    blank = TaggerSpec("2M-NER", "en", images="blank")
+    found = {FULL: {1: Outcome({"test_f1": 1.0}, GOOD)}, blank: {1: Outcome({"test_f1": 0.5}, BAD)}}
+    row = rows(CONTROLS, found)["blank images", "en"]
+    expected = paired_bootstrap(BAD, GOOD)
+    assert float(row["difference"]) == pytest.approx(100 * expected["difference"]) == -50
+    assert float(row["p_value"]) == expected["p_value"]
+    assert rows(CONTROLS, found)["2M-NER", "en"]["difference"] == ""
+
+
+def test_facts_stand_below_the_heading() -> None:
+    lines = to_markdown(NINE, fill(NINE, {}), ["smoke scale", "seeds 1"]).splitlines()
+    assert lines[0] == "### 2M-NER, Table 9: Test F1 of 2M-NER without an image encoder"
+    assert lines[2] == "smoke scale · seeds 1"
