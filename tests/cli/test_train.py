@@ -21,7 +21,7 @@ def test_recipe_by_bare_name_with_flags(irle_folder: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("irl --seed 1", "hf-mlm train: there is no model 'irl' to train; choose one of irle."),
+        ("irl --seed 1", "hf-mlm train: there is no model 'irl' to train; choose one of irle, two-mner, crf-tagger."),
         ("irle --sed 1", "hf-mlm train: the command line has no setting 'sed'; did you mean 'seed'?"),
         ("irle --config nothing", "hf-mlm train: there is no recipe 'nothing'"),
         ("irle --dataset irle --data_dir nowhere --use_cpu", "data_dir 'nowhere' is not a folder"),
@@ -52,4 +52,4 @@ def test_unknown_metric_is_named_with_those_there_are(
 
 def test_help_names_what_can_be_trained(capsys: pytest.CaptureFixture[str]) -> None:
     main(["train", "--help"])
-    assert "hf-mlm train irle --config RECIPE" in capsys.readouterr().out
+    assert "hf-mlm train MODEL --config RECIPE" in capsys.readouterr().out
