@@ -56,19 +56,20 @@ def run_stages(stages: Sequence[Stage], logs: Path, settings: ExecutorSettings) 
     Raises:
         OSError: if a task failed under Ray, which reports failures only in its log; local failures raise their own.
     """
-    executors: list[PipelineExecutor] = []
+    jobs: list[PipelineExecutor] = []
     for stage in stages:
         if settings.kind != "slurm" and stage.is_sealed():
             continue
         _forget_lost_tasks(stage, logs)
-        for executor in (_mapper(stage, logs, settings), _sealer(stage, logs, settings)):
-            if settings.kind == "slurm":
-                executor.depends = executors[-1] if executors else None
-                executors.append(executor)
-            else:
-                _run_now(executor, stage)
-    if executors:
-        executors[-1].run()
+        mapper = _mapper(stage, logs, settings)
+        if settings.kind == "slurm":
+            for executor in (mapper, _sealer(stage, logs, settings)):
+                executor.depends = jobs[-1] if jobs else None
+                jobs.append(executor)
+        else:
+            _run_now(mapper, stage)
+    if jobs:
+        jobs[-1].run()
 
 
 def _run_now(executor: PipelineExecutor, stage: Stage) -> None:
@@ -79,6 +80,7 @@ def _run_now(executor: PipelineExecutor, stage: Stage) -> None:
             f"{len(missing)} of the {executor.world_size} tasks of the stage {stage.name!r} failed, the first is task "
             f"{missing[0]}; its log says why. Run the same command again: finished tasks are kept."
         )
+    stage.seal()(None)
 
 
 def _mapper(stage: Stage, logs: Path, settings: ExecutorSettings) -> PipelineExecutor:

@@ -12,15 +12,8 @@ from urllib.parse import quote
 
 
 EARTH, MOON = "Q2", "Q405"
-SETTLEMENT, CITY, TOWN, SPA_TOWN, HOT_SPA, TOO_DEEP, VILLAGE = (
-    "Q486972",
-    "Q515",
-    "Q3957",
-    "Q4946461",
-    "Q71",
-    "Q72",
-    "Q532",
-)
+SETTLEMENT, CITY, TOWN, VILLAGE = "Q486972", "Q515", "Q3957", "Q532"
+SPA_TOWN, HOT_SPA, TOO_DEEP = "Q4946461", "Q71", "Q72"
 GERMANY, FRANCE = "Q183", "Q142"
 _PREFIXES = {
     "wd": "http://www.wikidata.org/entity/",
@@ -130,7 +123,7 @@ def awkward() -> dict[str, Item]:
     }
 
 
-def world(size: int = 60) -> list[Item]:
+def world(size: int = 36) -> list[Item]:
     """Classes, countries, ``size`` ordinary places in two clusters, and the awkward ones."""
     ordinary = [
         place(1000 + n, 50 + n / 1000, 7 + n / 1000) if n % 3 else place(1000 + n, 46 + n / 1000, 3, TOWN, FRANCE)
@@ -154,9 +147,7 @@ def _json(item: Item) -> dict[str, Any]:
     for statement in item.statements:
         claims.setdefault(statement.name, []).append({"mainsnak": _snak(statement), "rank": statement.rank})
     named = {language: {"language": language, "value": text} for language, text in item.labels.items()}
-    links = {
-        f"{language}wiki": {"site": f"{language}wiki", "title": title} for language, title in item.articles.items()
-    }
+    links = {f"{code}wiki": {"site": f"{code}wiki", "title": title} for code, title in item.articles.items()}
     return {"type": "item", "id": item.id, "labels": named or [], "claims": claims or [], "sitelinks": links or []}
 
 
@@ -199,8 +190,9 @@ def _triples(item: Item, statement: Statement, node: str) -> list[str]:
         return []
     if statement.value is None:
         return [f"wd:{item.id} wdt:{statement.name} [] ."]
-    texts = {"P18": f"<http://commons.wikimedia.org/wiki/Special:FilePath/{quote(str(statement.value))}>"}
-    value = texts.get(statement.name) or (
-        f'"{statement.value}"' if statement.name == "P297" else f"wd:{statement.value}"
-    )
+    others = {
+        "P18": f"<http://commons.wikimedia.org/wiki/Special:FilePath/{quote(str(statement.value))}>",
+        "P297": f'"{statement.value}"',
+    }
+    value = others.get(statement.name, f"wd:{statement.value}")
     return [f"wd:{item.id} wdt:{statement.name} {value} ."]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import struct
 import threading
 import time
 import zlib
@@ -72,52 +71,17 @@ class Wikimedia:
         return self.url + "/commons/w/api.php"
 
     def handler(self) -> type[BaseHTTPRequestHandler]:
-        wiki = self
+        """A handler that answers as told here."""
+        return type("Handler", (_Handler,), {"wiki": self})
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, *arguments: Any) -> None:
-                pass
-
-            def do_GET(self) -> None:
-                with wiki.lock:
-                    wiki.busy += 1
-                    wiki.most_busy = max(wiki.most_busy, wiki.busy)
-                    wiki.agents.add(self.headers["User-Agent"])
-                    wiki.requests[self.path] += 1
-                    fault = wiki.faults.pop(0) if wiki.faults else ""
-                try:
-                    time.sleep(wiki.pace)
-                    self.reply(fault)
-                except (BrokenPipeError, ConnectionResetError):
-                    pass
-                finally:
-                    with wiki.lock:
-                        wiki.busy -= 1
-
-            def reply(self, fault: str) -> None:
-                if fault in ("429", "503"):
-                    return self.send(int(fault), b"slow down", {"Retry-After": "0"})
-                if fault == "maxlag":
-                    return self.send(200, b'{"error":{"code":"maxlag","info":"Waiting"}}', {"Retry-After": "0"})
-                if fault == "slow":
-                    time.sleep(1.0)
-                status, body = wiki.answer(self.path)
-                if fault == "half":
-                    body = body[: len(body) // 2]
-                return self.send(status, body, {}, cut=fault == "cut")
-
-            def send(self, status: int, body: bytes, headers: dict[str, str], cut: bool = False) -> None:
-                self.send_response(status)
-                for name, value in {**headers, "Content-Length": str(len(body))}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(body[: len(body) // 2] if cut else body)
-                if cut:
-                    self.close_connection = True
-
-        return Handler
+    def enter(self, path: str, agent: str) -> str:
+        """Note a request; gives what shall go wrong with it."""
+        with self.lock:
+            self.busy += 1
+            self.most_busy = max(self.most_busy, self.busy)
+            self.agents.add(agent)
+            self.requests[path] += 1
+            return self.faults.pop(0) if self.faults else ""
 
     def answer(self, address: str) -> tuple[int, bytes]:
         split = urlsplit(address)
@@ -180,7 +144,45 @@ def photograph(name: str) -> bytes:
 
 
 def gigantic_png() -> bytes:
-    """The beginning of a PNG of 100 megapixels."""
-    header = struct.pack(">IIBBBBB", 10_000, 10_000, 8, 2, 0, 0, 0)
-    chunk = b"IHDR" + header
-    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk)) + b"\0" * 64
+    """A PNG of 100 megapixels in a few kilobytes."""
+    written = io.BytesIO()
+    Image.new("1", (10_000, 10_000)).save(written, "PNG")
+    return written.getvalue()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    wiki: Wikimedia
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def log_message(self, *arguments: Any) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        fault = self.wiki.enter(self.path, self.headers["User-Agent"])
+        try:
+            time.sleep(self.wiki.pace)
+            self.reply(fault)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        finally:
+            with self.wiki.lock:
+                self.wiki.busy -= 1
+
+    def reply(self, fault: str) -> None:
+        if fault in ("429", "503"):
+            self.send(int(fault), b"slow down", {"Retry-After": "0"})
+        elif fault == "maxlag":
+            self.send(200, b'{"error":{"code":"maxlag","info":"Waiting"}}', {"Retry-After": "0"})
+        else:
+            time.sleep(1.0 if fault == "slow" else 0)
+            status, body = self.wiki.answer(self.path)
+            self.send(status, body[: len(body) // 2] if fault == "half" else body, {}, cut=fault == "cut")
+
+    def send(self, status: int, body: bytes, headers: dict[str, str], cut: bool = False) -> None:
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body[: len(body) // 2] if cut else body)
+        self.close_connection = cut

@@ -49,7 +49,7 @@ class Endpoint:
             the bindings as strings, in the order of the batches.
 
         Raises:
-            UnavailableError: if the endpoint does not answer, or cannot answer about a single item: nothing is skipped.
+            UnavailableError: if the endpoint does not answer, or not even about a single item: nothing is skipped.
         """
         for start in range(0, len(items), self.batch):
             yield from self._halving(query, items[start : start + self.batch])

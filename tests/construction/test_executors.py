@@ -1,0 +1,94 @@
+"""One worker, two workers, Ray and Slurm's submission scripts: the same stages, the same output."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hf_mlm.construction.executors import POLITE_TASKS, ExecutorSettings, _mapper, run_stages
+from hf_mlm.construction.manifest import MANIFEST, StageManifest
+from hf_mlm.construction.mlm.edition import Edition
+from hf_mlm.construction.mlm.selection import Folders
+from hf_mlm.construction.mlm.sources import DumpSource
+from hf_mlm.construction.stage import Stage
+
+
+TASKS = 3
+
+
+def stages(root: Path, dump: Path) -> list[Stage]:
+    return DumpSource.of([dump]).stages(Folders(root), Edition(), TASKS)
+
+
+def hashes(listed: list[Stage]) -> dict[str, str]:
+    return {stage.name: StageManifest.load(stage.folder / MANIFEST).sha256 for stage in listed}
+
+
+@pytest.fixture
+def expected(tmp_path: Path, dump: Path) -> dict[str, str]:
+    alone = stages(tmp_path / "alone", dump)
+    run_stages(alone, tmp_path / "alone" / "logs", ExecutorSettings())
+    return hashes(alone)
+
+
+@pytest.mark.heavy
+def test_two_workers_give_what_one_gives(expected: dict[str, str], tmp_path: Path, dump: Path) -> None:
+    together = stages(tmp_path / "together", dump)
+    run_stages(together, tmp_path / "together" / "logs", ExecutorSettings(workers=2))
+    assert hashes(together) == expected
+
+
+@pytest.mark.heavy
+def test_ray_gives_what_one_worker_gives(
+    expected: dict[str, str], tmp_path: Path, dump: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ray = pytest.importorskip("ray")
+    monkeypatch.setenv(
+        "PYTHONPATH", os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
+    )
+    ray.init(num_cpus=2, include_dashboard=False, object_store_memory=10**8, _memory=2 * 10**9)
+    try:
+        by_ray = stages(tmp_path / "ray", dump)
+        settings = ExecutorSettings("ray", workers=2, options={"mem_per_cpu_gb": 0.2})
+        run_stages(by_ray, tmp_path / "ray" / "logs", settings)
+        assert hashes(by_ray) == expected
+    finally:
+        ray.shutdown()
+
+
+def test_slurm_up_to_the_submission(tmp_path: Path, dump: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    programs, submitted = tmp_path / "bin", tmp_path / "submitted"
+    programs.mkdir()
+    submitted.mkdir()
+    sbatch = programs / "sbatch"
+    count = f'number=$(($(ls {submitted} | wc -l) + 1))\necho "$@" > {submitted}/$number\n'
+    sbatch.write_text(
+        f'#!/bin/bash\n{count}cat "${{@: -1}}" >> {submitted}/$number\necho Submitted batch job $number\n'
+    )
+    sbatch.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    settings = ExecutorSettings("slurm", workers=2, options={"time": "02:00:00", "partition": "cpu", "qos": ""})
+    run_stages(stages(tmp_path / "slurm", dump), tmp_path / "slurm" / "logs", settings)
+    jobs = [(submitted / str(number)).read_text() for number in range(1, 1 + len(list(submitted.iterdir())))]
+    work = [job for job in jobs if "launch_pickled_pipeline" in job]
+    names = [line.partition("=")[2] for job in work for line in job.splitlines() if "--job-name" in line]
+    assert names == [f"{name}{end}" for name in ("items", "classes", "places", "names") for end in ("", "-seal")]
+    assert "--array=0-2%2" in work[0] and "--partition=cpu" in work[0] and "--dependency" not in work[0]
+    numbers = [jobs.index(job) + 1 for job in work]
+    for job, before in zip(work[1:], numbers, strict=False):
+        assert f"--dependency=afterok:{before}" in job.splitlines()[0]
+
+
+def test_few_tasks_at_once_ask_a_public_service(tmp_path: Path, dump: Path) -> None:
+    stage = stages(tmp_path, dump)[0]
+    polite = Stage(stage.folder, stage.blocks, stage.schema, tasks=20, polite=True)
+    wide = ExecutorSettings(workers=16)
+    assert _mapper(polite, tmp_path, wide).workers == POLITE_TASKS == 3
+    assert _mapper(Stage(stage.folder, stage.blocks, stage.schema, tasks=20), tmp_path, wide).workers == 16
+
+
+@pytest.mark.parametrize("wrong", [{"kind": "spark"}, {"workers": 0}])
+def test_wrong_settings(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="choose one of local, slurm, ray|at least one task"):
+        ExecutorSettings(**wrong)
