@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from hf_mlm.reproduce.experiments import GridSpec, Spec, TaggerSpec
-from hf_mlm.reproduce.scales import ENCODERS, SYSTEMS, Setup, encoders_of, sees
+from hf_mlm.reproduce.scales import ENCODERS, SYSTEMS, Setup, encoders_of, has_vectors, sees
 
 
 DEMO_PACKAGES = {
@@ -104,13 +104,13 @@ def _models(specs: Iterable[Spec]) -> Iterator[str]:
 
 def _vectors(specs: Iterable[Spec], setup: Setup) -> Iterator[str]:
     models = dict.fromkeys(spec.model for spec in specs if isinstance(spec, TaggerSpec))
-    wanting = [model for model in models if "text_encoder" not in SYSTEMS[model].encoders]
+    wanting = [model for model in models if SYSTEMS[model].reads_vectors]
     if wanting and setup.word_vectors is None:
         yield (
             f"{', '.join(wanting)} start from pre-trained word vectors in the paper: name their file with "
             "--word_vectors, or learn them from the training sentences with --word_vectors none."
         )
-    elif wanting and setup.word_vectors != "none" and not Path(setup.word_vectors or "").is_file():
+    elif wanting and has_vectors(setup) and not Path(setup.word_vectors or "").is_file():
         yield f"there is no file of word vectors {setup.word_vectors!r}: name another with --word_vectors."
 
 

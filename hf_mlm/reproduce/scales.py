@@ -44,6 +44,7 @@ class System:
         model: settings of its configuration.
         encoders: those it has, of ``text_encoder``, ``vit`` and ``resnet``.
         text_form: settings that make its text-only form, beside leaving the image encoders out.
+        small: settings of its configuration at smoke scale.
         training: settings of its training.
     """
 
@@ -52,6 +53,12 @@ class System:
     model: dict[str, Any] = field(default_factory=dict)
     encoders: tuple[str, ...] = ("text_encoder",)
     text_form: dict[str, Any] = field(default_factory=dict)
+    small: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def reads_vectors(self) -> bool:
+        """Whether its words are vectors of their own, which the paper takes from GloVe."""
+        return "text_encoder" not in self.encoders
 
 
 IMAGE_ENCODERS = ("vit", "resnet")
@@ -62,22 +69,38 @@ ENCODERS = {
 }
 _BERT = {"learning_rate": 5e-5, "per_device_train_batch_size": 16, "num_train_epochs": 8, "max_grad_norm": 0}
 _ADAM = {"learning_rate": 1e-3, "per_device_train_batch_size": 16, "num_train_epochs": 25, "max_grad_norm": 5}
-_SGD = {"learning_rate": 5e-3, "per_device_train_batch_size": 16, "num_train_epochs": 50, "max_grad_norm": 5}
+_SGD = {**_ADAM, "optim": "sgd", "learning_rate": 5e-3, "lr_scheduler_type": "constant", "num_train_epochs": 50}
 _WARM = {"weight_decay": 0.01, "max_grad_norm": 1, "per_device_train_batch_size": 16, "num_train_epochs": 30}
+_GLOVE = {"word_embedding_size": 300}
+_NO_IMAGES = {"use_images": False}
 SYSTEMS = {
-    "BiLSTM-CRF": System("bilstm_crf", _ADAM, encoders=()),
-    "HBiLSTM-CRF": System("hbilstm_crf", {**_SGD, "optim": "sgd", "lr_scheduler_type": "constant"}, encoders=()),
+    "BiLSTM-CRF": System("bilstm_crf", _ADAM, _GLOVE, encoders=()),
+    "HBiLSTM-CRF": System("hbilstm_crf", _SGD, _GLOVE, encoders=()),
     "BERT": System("crf_tagger", _BERT, {"head": "softmax"}),
     "BERT-CRF": System("crf_tagger", _BERT),
-    "AdaCAN": System("adacan", _ADAM, encoders=("resnet",)),
-    "UMT": System("umt", {**_WARM, "learning_rate": 5e-5, "warmup_steps": 0.1}, encoders=("text_encoder", "resnet")),
-    "UMGF": System("umgf", {**_WARM, "learning_rate": 1e-4}, encoders=("text_encoder", "resnet")),
+    "AdaCAN": System("adacan", _ADAM, _GLOVE, ("resnet",), _NO_IMAGES),
+    "UMT": System(
+        "umt",
+        {**_WARM, "learning_rate": 5e-5, "warmup_steps": 0.1},
+        encoders=("text_encoder", "resnet"),
+        text_form=_NO_IMAGES,
+        small={"num_heads": 2},
+    ),
+    "UMGF": System(
+        "umgf",
+        {**_WARM, "learning_rate": 1e-4},
+        encoders=("text_encoder", "resnet"),
+        text_form=_NO_IMAGES,
+        small={"graph_size": 16, "graph_layers": 1, "graph_heads": 2, "graph_ffn_size": 16},
+    ),
     "MKGFormer": System(
         "mkgformer",
         {**_WARM, "learning_rate": 3e-5, "warmup_steps": 0.01, "learning_rates": {"head": 5e-2}},
         encoders=("text_encoder", "vit"),
+        text_form=_NO_IMAGES,
+        small={"fusion_layers": 1},
     ),
-    "2M-NER": System("two_mner", _BERT, encoders=("text_encoder", "vit", "resnet")),
+    "2M-NER": System("two_mner", _BERT, encoders=("text_encoder", "vit", "resnet"), small={"collaboration_heads": 2}),
 }
 
 _EVERY_EPOCH = {
@@ -105,6 +128,11 @@ TINY_ENCODERS: dict[str, dict[str, Any]] = {
 TINY_IMAGES = {"size": {"height": 32, "width": 32}}
 
 
+def has_vectors(setup: Setup) -> bool:
+    """Whether a file of word vectors is named."""
+    return setup.word_vectors not in (None, "none")
+
+
 def encoders_of(spec: TaggerSpec) -> list[str]:
     """Name the encoders of a run: all of its system's, without those that its text-only form or ablation lacks.
 
@@ -130,9 +158,8 @@ def settings_of(spec: IRLESpec | TaggerSpec, setup: Setup, seed: int, output_dir
         seed: of the training.
         output_dir: of the run.
     """
-    make = _irle if isinstance(spec, IRLESpec) else _tagger
     quiet = {"report_to": "none", "disable_tqdm": setup.scale == "smoke"}
-    made = make(spec, setup)  # type: ignore[operator]
+    made = _irle(spec, setup) if isinstance(spec, IRLESpec) else _tagger(spec, setup)
     return {**quiet, **made, **setup.overrides, "seed": seed, "output_dir": str(output_dir)}
 
 
@@ -180,6 +207,7 @@ def _tagger(spec: TaggerSpec, setup: Setup) -> dict[str, Any]:
         "dataset": spec.dataset,
         "data_dir": setup.data_dir,
         "model": _model(spec, system, setup),
+        **({"word_vectors": setup.word_vectors} if system.reads_vectors and has_vectors(setup) else {}),
         **encoders,
         **_controls(spec),
         **system.training,
@@ -188,11 +216,8 @@ def _tagger(spec: TaggerSpec, setup: Setup) -> dict[str, Any]:
 
 
 def _model(spec: TaggerSpec, system: System, setup: Setup) -> dict[str, Any]:
-    return {
-        **system.model,
-        **(system.text_form if spec.text_only else {}),
-        **({"collaboration_heads": 2} if setup.scale == "smoke" and spec.model == "2M-NER" else {}),
-    }
+    form = system.text_form if spec.text_only else {}
+    return {**system.model, **form, **(system.small if setup.scale == "smoke" else {})}
 
 
 def _controls(spec: TaggerSpec) -> dict[str, Any]:

@@ -118,5 +118,5 @@ def compare(
     shared = sorted(first.keys() & second.keys())
     if not shared:
         return None
-    sums = [np.sum([np.asarray(counts[seed]) for seed in shared], axis=0) for counts in (first, second)]
-    return paired_bootstrap(*sums, resamples=resamples)
+    ours, theirs = (np.sum([np.asarray(counts[seed]) for seed in shared], axis=0) for counts in (first, second))
+    return paired_bootstrap(ours, theirs, resamples)
