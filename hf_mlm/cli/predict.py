@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,11 +12,7 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from hf_mlm.training.prediction import Estimate
-
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-
-OTHER = {"image": "text", "text": "image"}
 
 
 @app.command()
@@ -33,38 +30,40 @@ def predict(
     """Estimate where an image or a text belongs, and find what resembles it in a dataset."""
     from rich.console import Console
 
-    from hf_mlm.training.prediction import estimate_image, estimate_text
+    from hf_mlm.pipelines.geo_estimation import GeoEstimationPipeline
     from hf_mlm.training.saved import load_saved
 
-    if image is None and text is None:
+    queries = {"image": image and {"image": image}, "text": text and {"text": text, "classes": classes}}
+    asked = {kind: query for kind, query in queries.items() if query}
+    if not asked:
         raise ValueError("there is nothing to locate: pass --image FILE, --text TEXT or both.")
     model, processor = load_saved(model_dir)
     if processor is None:
         raise ValueError(f"the model in {model_dir} reads precomputed features, not images and texts.")
-    estimates = {}
-    if image is not None:
-        estimates["image"] = estimate_image(model, processor, image, top)
-    if text is not None:
-        estimates["text"] = estimate_text(model, processor, text, classes, top)
-    console = Console()
+    console, estimates = Console(), {}
+    if "geo" in model.config.tasks:
+        locate = GeoEstimationPipeline(model, processor=processor, task="geo-estimation", top_k=top)
+        estimates = {kind: locate(query) for kind, query in asked.items()}
     for kind, estimate in estimates.items():
-        place = position_of(estimate.latitude, estimate.longitude)
-        radius = "" if estimate.radius_km is None else f", half of the probability within {estimate.radius_km:,.0f} km"
-        console.print(f"[bold]{kind}[/bold]: {place}{radius}", soft_wrap=True)
-        if estimate.cells:
-            console.print(cell_table(estimate))
+        place = position_of(estimate["latitude"], estimate["longitude"])
+        radius = estimate["radius_km"]
+        within = "" if radius is None else f", half of the probability within {radius:,.0f} km"
+        console.print(f"[bold]{kind}[/bold]: {place}{within}", soft_wrap=True)
+        console.print(cell_table(estimate["cells"]))
     if gallery is not None:
-        for table in _search(model_dir, model, processor, estimates, gallery, split, data_dir, option or [], top):
-            console.print(table)
+        retrieve = _retrieval(model_dir, model, processor, gallery, split, data_dir, option or [])
+        for kind, query in asked.items():
+            console.print(neighbour_table(kind, retrieve(query, top_k=top), estimates.get(kind, {})))
 
 
-def cell_table(estimate: Estimate) -> Table:
+def cell_table(cells: Sequence[Mapping[str, Any]]) -> Table:
     """The most probable cells and where they lie."""
     from rich.table import Table
 
     table = Table("cell", "place", "probability")
-    for cell in estimate.cells:
-        table.add_row(cell.name, position_of(cell.latitude, cell.longitude), f"{cell.probability:.3f}")
+    for cell in cells:
+        name = cell["token"] or str(cell["cell"])
+        table.add_row(name, position_of(cell["latitude"], cell["longitude"]), f"{cell['probability']:.3f}")
     return table
 
 
@@ -80,53 +79,37 @@ def position_of(latitude: float | None, longitude: float | None) -> str:
     return f"{abs(latitude):.2f}° {'NS'[latitude < 0]} {abs(longitude):.2f}° {'EW'[longitude < 0]}"
 
 
-def neighbour_table(kind: str, estimate: Estimate, rows: Any, found: list[tuple[int, float]]) -> Table:
+def neighbour_table(kind: str, found: Sequence[Mapping[str, Any]], estimate: Mapping[str, Any]) -> Table:
     """Neighbours of the other modality, with their distance from the estimated place."""
     from rich.table import Table
 
     from hf_mlm.geo.distance import great_circle_distance
 
-    table = Table(
-        "place", "country", "similarity", "km away", title=f"{OTHER[kind]}s like the {kind}", title_justify="left"
-    )
-    for row, similarity in found:
-        entity = rows[row]
+    title = f"{found[0]['modality']}s like the {kind}"
+    table = Table("place", "country", "similarity", "km away", title=title, title_justify="left")
+    origin = estimate.get("latitude"), estimate.get("longitude")
+    for entity in found:
         away = "–"
-        if estimate.latitude is not None and estimate.longitude is not None:
-            position = entity["latitude"], entity["longitude"]
-            away = f"{float(great_circle_distance(estimate.latitude, estimate.longitude, *position)):,.0f}"
-        table.add_row(entity["label"], entity["country"] or "–", f"{similarity:.3f}", away)
+        if None not in origin:
+            distance = great_circle_distance(*origin, entity["latitude"], entity["longitude"])
+            away = f"{float(distance):,.0f}"
+        table.add_row(entity["label"], entity["country"] or "–", f"{entity['score']:.3f}", away)
     return table
 
 
-def _search(
-    model_dir: Path,
-    model: Any,
-    processor: Any,
-    estimates: dict[str, Estimate],
-    gallery: str,
-    split: str,
-    data_dir: str | None,
-    words: list[str],
-    top: int,
-) -> list[Table]:
-    """Rank a split for each query, its texts for images and its images for texts."""
+def _retrieval(
+    model_dir: Path, model: Any, processor: Any, gallery: str, split: str, data_dir: str | None, words: list[str]
+) -> Any:
+    """The pipeline that searches a split of a dataset."""
     from hf_mlm.cli.evaluate import chosen_dataset
-    from hf_mlm.training.prediction import nearest
+    from hf_mlm.pipelines.cross_modal_retrieval import CrossModalRetrievalPipeline
     from hf_mlm.training.saved import load_rows
-    from hf_mlm.training.scoring import score
 
     if "retrieval" not in model.config.tasks:
         raise ValueError(f"the model in {model_dir} was not trained for retrieval: leave out --gallery.")
     dataset, options = chosen_dataset(model_dir, None if gallery == "same" else gallery, data_dir, words)
     rows = load_rows(model, dataset, split, **options)
-    _, embeds = score(model, processor, rows, resamples=0)
-    labels = rows.select_columns(["label", "country", "latitude", "longitude"])  # no need to decode images
-    return [
-        neighbour_table(kind, estimate, labels, nearest(estimate.embeds, embeds[f"{OTHER[kind]}_embeds"], top))
-        for kind, estimate in estimates.items()
-        if estimate.embeds is not None
-    ]
+    return CrossModalRetrievalPipeline(model, processor=processor, gallery=rows, task="cross-modal-retrieval")
 
 
 def main(argv: list[str]) -> None:

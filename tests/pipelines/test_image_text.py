@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -187,3 +189,14 @@ def test_a_model_with_one_encoder_reads_that_modality(irle: Path) -> None:
     assert pipe("a city") == pipe("a city")  # without dropout, although the model came in training mode
     with pytest.raises(ValueError, match="has no image_encoder_config: leave out the image"):
         pipe(picture())
+
+
+@pytest.mark.heavy
+def test_the_modules_may_be_a_programs_first_import() -> None:
+    """Then the hook of transformers' pipelines runs while they are on their way in."""
+    program = (
+        "import hf_mlm.pipelines.image_text\n"
+        "from transformers.pipelines import PIPELINE_REGISTRY as registry\n"
+        f"assert set({(*TASKS, 'multimodal-ner')}) <= set(registry.supported_tasks)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=300)
