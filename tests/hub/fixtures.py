@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +40,12 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
     """Runs Python or ``hf-mlm`` in a process of its own against a Hub, and returns the JSON that it prints last."""
 
-    def run(hub: Hub, code: str | None = None, words: tuple[str, ...] = (), token: str | None = WRITER) -> Any:
+    def run(hub: Hub, code: str | None = None, words: Sequence[Any] = (), token: str | None = WRITER) -> Any:
         home = str(tmp_path_factory.mktemp("home"))
         environment = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
         environment |= {"HF_ENDPOINT": hub.url, "HF_HOME": home, "HF_HUB_DISABLE_XET": "1", "OMP_NUM_THREADS": "1"}
         environment |= {"HF_TOKEN": token} if token else {}
-        command = ["-c", code] if code else ["-m", "hf_mlm.cli", *words]
+        command = ["-c", code, json.dumps(words)] if code else ["-m", "hf_mlm.cli", *words]
         done = subprocess.run(
             [sys.executable, *command], env=environment, cwd=home, capture_output=True, text=True, timeout=300
         )
