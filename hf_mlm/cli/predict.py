@@ -87,11 +87,11 @@ def neighbour_table(kind: str, found: Sequence[Mapping[str, Any]], estimate: Map
 
     title = f"{found[0]['modality']}s like the {kind}"
     table = Table("place", "country", "similarity", "km away", title=title, title_justify="left")
-    origin = estimate.get("latitude"), estimate.get("longitude")
+    latitude, longitude = estimate.get("latitude"), estimate.get("longitude")
     for entity in found:
         away = "–"
-        if None not in origin:
-            distance = great_circle_distance(*origin, entity["latitude"], entity["longitude"])
+        if latitude is not None and longitude is not None:
+            distance = great_circle_distance(latitude, longitude, entity["latitude"], entity["longitude"])
             away = f"{float(distance):,.0f}"
         table.add_row(entity["label"], entity["country"] or "–", f"{entity['score']:.3f}", away)
     return table
