@@ -103,7 +103,7 @@ def tagger_graphs(model: Any, pixels: tuple[int, ...]) -> list[Graph]:
 
     def example(rows: int, length: int, images: int) -> Batch:
         batch = _texts(rows, length, vocabulary) | {"word_ids": _word_ids(rows, length)}
-        batch |= {"pixel_values": torch.randn(images, *pixels), "image_index": torch.arange(rows) % (images + 1) - 1}
+        batch |= {"pixel_values": _numbers(images, *pixels), "image_index": torch.arange(rows) % (images + 1) - 1}
         return {name: batch[name] for name in inputs}
 
     return [Graph("model.onnx", TaggerGraph(model), inputs, outputs, example)]
@@ -124,7 +124,7 @@ def _image_graph(model: Any, pixels: tuple[int, ...]) -> Graph:
     inputs: Axes = {"pixel_values": ("batch", *pixels)} if raw else {"image_features": ("batch", size)}
 
     def example(rows: int, length: int, images: int) -> Batch:
-        return {name: torch.randn(rows, *axes[1:]) for name, axes in inputs.items()}
+        return {name: _numbers(rows, *axes[1:]) for name, axes in inputs.items()}
 
     return Graph("image_model.onnx", ImageGraph(model), inputs, _irle_outputs(model, "image"), example)
 
@@ -140,7 +140,7 @@ def _text_graph(model: Any) -> Graph:
 
     def example(rows: int, length: int, images: int) -> Batch:
         if config.text_encoder_config is None:
-            return {name: torch.randn(rows, *axes[1:]) for name, axes in inputs.items()}
+            return {name: _numbers(rows, *axes[1:]) for name, axes in inputs.items()}
         vocabulary = config.text_encoder_config.vocab_size
         batch = _texts(rows, length, vocabulary)
         batch |= {f"class_{name}": values for name, values in _texts(rows, length + 1, vocabulary).items()}
@@ -159,11 +159,17 @@ def _irle_outputs(model: Any, modality: str) -> Axes:
     return {name: axes for name, axes in outputs.items() if name.rpartition("_")[2] in map(tasks.get, config.tasks)}
 
 
+def _numbers(*shape: Any) -> torch.Tensor:
+    """Normally distributed; the same for the same shape."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(shape[0]))
+
+
 def _texts(rows: int, length: int, vocabulary: int) -> Batch:
-    """Random tokens, the last row one token shorter."""
+    """Random tokens, the last row one token shorter; the same for the same size."""
     mask = torch.ones(rows, length, dtype=torch.int64)
     mask[-1, -1] = 0
-    return {"input_ids": torch.randint(vocabulary, (rows, length)), "attention_mask": mask}
+    generator = torch.Generator().manual_seed(rows)
+    return {"input_ids": torch.randint(vocabulary, (rows, length), generator=generator), "attention_mask": mask}
 
 
 def _word_ids(rows: int, length: int) -> torch.Tensor:

@@ -20,11 +20,14 @@ def quantize_int8(source: Path, target: Path) -> None:
         source: an ONNX file.
         target: the file to write.
     """
+    import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
+    model = onnx.load(source)
+    del model.graph.value_info[:]  # shapes of what the quantiser transposes; it infers them again
     with quiet():
         quantize_dynamic(
-            source,
+            model,
             target,
             op_types_to_quantize=OPERATORS,
             per_channel=True,
