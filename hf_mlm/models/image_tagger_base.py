@@ -49,6 +49,7 @@ class ImageTaggerPreTrainedModel(TaggerPreTrainedModel):
     input_modalities = ("image", "text")
 
     config: ImageTaggerConfig
+    image_encoder: Any
 
     def __init__(
         self,

@@ -58,13 +58,15 @@ class MKGFormerConfig(ImageTaggerConfig):
     @property
     def fusion_start(self) -> int:
         """The first layer that the encoders meet in, counted from 0."""
-        return self.text_encoder_config.num_hidden_layers - self.fusion_layers
+        text: Any = self.text_encoder_config
+        return text.num_hidden_layers - self.fusion_layers
 
     def validate_encoders(self) -> None:
         """Refuse encoders whose layers cannot meet."""
-        text, image = self.text_encoder_config, self.image_encoder_config
-        if image is None:
+        if self.image_encoder_config is None:
             return
+        text: Any = self.text_encoder_config
+        image: Any = self.image_encoder_config
         if text.model_type not in TEXT_TYPES or image.model_type not in IMAGE_TYPES:
             raise ValueError(
                 f"MKGFormer joins layers of a text encoder of {', '.join(TEXT_TYPES)} with those of an image encoder "

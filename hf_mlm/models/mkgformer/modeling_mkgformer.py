@@ -140,7 +140,7 @@ class MKGFormerForTokenClassification(ImageTaggerPreTrainedModel):
     @can_return_tuple
     def forward(
         self,
-        input_ids: torch.Tensor | None = None,
+        input_ids: torch.Tensor,
         attention_mask: torch.Tensor | None = None,
         token_type_ids: torch.Tensor | None = None,
         word_ids: torch.Tensor | None = None,

@@ -86,8 +86,8 @@ def attend(
     Returns:
         (batch, queries, width).
     """
-    heads = (states.unflatten(2, (num_heads, -1)).transpose(1, 2) for states in (queries, keys, values))
-    context = functional.scaled_dot_product_attention(*heads, attn_mask=mask[:, None, None], dropout_p=dropout)
+    q, k, v = (states.unflatten(2, (num_heads, -1)).transpose(1, 2) for states in (queries, keys, values))
+    context = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None, None], dropout_p=dropout)
     return context.transpose(1, 2).flatten(2)
 
 
