@@ -72,7 +72,7 @@ class AdaCANForTokenClassification(WordTaggerPreTrainedModel):
         width = 2 * size if config.use_images else size
         self.head = TaggingHead(width, config.label_names, config.dropout, constrained=config.constrained_decoding)
         self.post_init()
-        if config.use_images and config.freeze_image_encoder:
+        if self.image_encoder is not None and config.freeze_image_encoder:
             self.image_encoder.requires_grad_(False).eval()
 
     @classmethod
@@ -132,26 +132,29 @@ class AdaCANForTokenClassification(WordTaggerPreTrainedModel):
         words = self.sentence_encoder(input_ids, inside, character_ids)  # (batch, words, hidden)
         if self.coattention is not None:
             index = image_rows(len(words), pixel_values, image_index, image_mask)
-            words = torch.cat([words, self._look(words, inside, pixel_values, index)], dim=-1)
+            seen = self._look(self.coattention, words, inside, pixel_values, index)
+            words = torch.cat([words, seen], dim=-1)  # (batch, words, 2 * hidden)
         return self._finish(self.head(words), word_ids, labels)
 
     def _look(
         self,
+        coattention: Coattention,
         words: torch.Tensor,
         inside: torch.Tensor,
         pixel_values: torch.Tensor | None,
         index: torch.Tensor | None,
     ) -> torch.Tensor:
         """What each word lets in of its image, 0 for sentences without one: (batch, words, hidden)."""
-        if pixel_values is None or index is None:  # zeros have no gradient, and other processes wait for one
-            regions = words.new_zeros(len(words), 1, self.coattention.regions.in_features)
+        if pixel_values is None or index is None:  # gradients of 0, for which other processes wait
+            regions = words.new_zeros(len(words), 1, coattention.regions.in_features)
             index = torch.full(words.shape[:1], -1, device=words.device)
         else:
-            regions = self._regions(pixel_values)[index.clamp(min=0)]  # (batch, regions, channels)
-        seen = self.coattention(words, regions.to(words.dtype), inside)
+            regions = _regions(self.image_encoder, pixel_values)[index.clamp(min=0)]  # (batch, regions, channels)
+        seen = coattention(words, regions.to(words.dtype), inside)
         return seen * (index >= 0).view(-1, 1, 1)
 
-    def _regions(self, pixel_values: torch.Tensor) -> torch.Tensor:
-        """The image encoder's last feature map, or its tokens: (images, regions, channels)."""
-        hidden = self.image_encoder(pixel_values=pixel_values.to(self.image_encoder.dtype)).last_hidden_state
-        return hidden.flatten(2).transpose(1, 2) if hidden.dim() == 4 else hidden
+
+def _regions(image_encoder: Any, pixel_values: torch.Tensor) -> torch.Tensor:
+    """The image encoder's last feature map, or its tokens: (images, regions, channels)."""
+    hidden = image_encoder(pixel_values=pixel_values.to(image_encoder.dtype)).last_hidden_state
+    return hidden.flatten(2).transpose(1, 2) if hidden.dim() == 4 else hidden

@@ -91,19 +91,9 @@ class SentenceEncoder(nn.Module):
         """
         vectors = self.words(input_ids)  # (batch, words, word_embedding_size)
         if self.characters is not None:
-            vectors = torch.cat([vectors, self._spell(character_ids, inside).to(vectors.dtype)], dim=-1)
+            spelt = _spell(self.characters, character_ids, inside)  # (batch, words, character_size)
+            vectors = torch.cat([vectors, spelt.to(vectors.dtype)], dim=-1)
         return self.bilstm(self.dropout(vectors), inside.sum(dim=1))
-
-    def _spell(self, character_ids: torch.Tensor | None, inside: torch.Tensor) -> torch.Tensor:
-        """What the characters of each word become, 0 at padding: (batch, words, character_size)."""
-        if character_ids is None:
-            raise ValueError(
-                "the model reads characters, and character_ids are missing: let a WordLevelProcessor whose vocabulary "
-                "has characters make the inputs."
-            )
-        spelt = self.characters(character_ids[inside])  # (all words, character_size)
-        places = spelt.new_zeros(*inside.shape, spelt.shape[1])
-        return places.masked_scatter(inside.unsqueeze(-1), spelt)
 
 
 class WordTaggerPreTrainedModel(TaggerPreTrainedModel):
@@ -183,3 +173,15 @@ def places_read(input_ids: torch.Tensor, attention_mask: torch.Tensor | None) ->
         return torch.ones_like(input_ids, dtype=torch.bool)
     first = torch.arange(input_ids.shape[1], device=input_ids.device) == 0
     return attention_mask.bool() | first
+
+
+def _spell(characters: nn.Module, character_ids: torch.Tensor | None, inside: torch.Tensor) -> torch.Tensor:
+    """What the characters of each word become, 0 at padding: (batch, words, character_size)."""
+    if character_ids is None:
+        raise ValueError(
+            "the model reads characters, and character_ids are missing: let a WordLevelProcessor whose vocabulary has "
+            "characters make the inputs."
+        )
+    spelt = characters(character_ids[inside])  # (all words, character_size)
+    places = spelt.new_zeros(*inside.shape, spelt.shape[1])
+    return places.masked_scatter(inside.unsqueeze(-1), spelt)

