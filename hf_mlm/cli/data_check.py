@@ -40,12 +40,15 @@ def check(
     """
     from hf_mlm.data.audit import audit
     from hf_mlm.data.checks.rows import read_rows
+    from hf_mlm.data.formats.checks import check_not_empty
     from hf_mlm.data.formats.image_folder import ImageFolder
 
     if bool(files) == bool(data_dir):
         raise ValueError("hf-mlm data check needs either CoNLL files or the folder that holds MMNERD as --data_dir.")
     found, images = _in_folder(data_dir, language) if data_dir else (_named(files or [], language), None)
     folder = image_dir or images
+    for *_, path in found:
+        check_not_empty(Path(path))
     report = audit(read_rows(found), ImageFolder(folder) if folder else None)
     if as_json:
         sys.stdout.write(json.dumps(report.to_dict(), ensure_ascii=False, indent=1) + "\n")

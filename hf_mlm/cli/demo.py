@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import tempfile
 from collections.abc import Iterator
@@ -51,6 +52,8 @@ def demo(
     from hf_mlm.reporting.demo_report import render
     from hf_mlm.reporting.html import write_page
 
+    if epochs is not None and not 0 < epochs < math.inf:
+        raise ValueError(f"--epochs {epochs:g} must be above 0.")
     console = Console()
     with fresh_folder(output) as folder:
         world = {"size": size, "holdout": holdout.value, "seed": seed}

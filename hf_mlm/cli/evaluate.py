@@ -49,6 +49,8 @@ def evaluate(
     from hf_mlm.training.saved import load_rows, load_saved
     from hf_mlm.training.scoring import score
 
+    if output is not None and output.is_dir():
+        raise IsADirectoryError(f"--output {output} is a folder; name the JSON file to write.")
     model, processor = load_saved(model_dir)
     dataset, options = chosen_dataset(model_dir, dataset, data_dir, option or [])
     rows = load_rows(model, dataset, split, **options)
@@ -140,4 +142,17 @@ def main(argv: list[str]) -> None:
     Args:
         argv: the words after ``hf-mlm evaluate``.
     """
-    app(args=argv, prog_name="hf-mlm evaluate")
+    if _is_tagger(argv):
+        from hf_mlm.cli import evaluate_tagger
+
+        return evaluate_tagger.main(argv)
+    return app(args=argv, prog_name="hf-mlm evaluate")
+
+
+def _is_tagger(words: list[str]) -> bool:
+    """Whether one of the words is the folder of a model that is no IR+LE, for which there are other options."""
+    for word in words:
+        settings = Path(word) / "config.json"
+        if settings.is_file():
+            return '"model_type": "irle"' not in settings.read_text(encoding="utf-8", errors="replace")
+    return False

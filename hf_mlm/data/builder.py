@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -47,7 +48,13 @@ class ShardConfig(datasets.BuilderConfig):
         raise NotImplementedError
 
     def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Features | None = None) -> str:
-        """Name of the cache."""
+        """Name of the cache.
+
+        Raises:
+            ValueError: if a setting is not of the kind of its default.
+        """
+        for name, value in config_kwargs.items():
+            _check_kind(name, value, getattr(type(self), name, None))
         named = {key: value for key, value in config_kwargs.items() if not (key == "data_files" and not value)}
         if self.data_dir is not None:
             named |= {"data_dir": os.path.abspath(Path(self.data_dir).expanduser()), "stamp": self._stamp()}
@@ -63,6 +70,13 @@ class ShardConfig(datasets.BuilderConfig):
         if not self.data_files:
             self.data_files = None  # instead of the empty dict that the registry hands over
         super()._resolve_data_files(base_path, download_config)
+
+
+def _check_kind(name: str, value: Any, default: Any) -> None:
+    kinds: dict[type, Any] = {bool: bool, int: Integral, str: str}
+    expected = kinds.get(type(default))
+    if expected is not None and value is not None and not isinstance(value, expected):
+        raise ValueError(f"{name}={value!r} is a {type(value).__name__}, and {name} has to be like {default!r}.")
 
 
 class ShardBuilder(datasets.ArrowBasedBuilder):

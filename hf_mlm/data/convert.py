@@ -61,6 +61,8 @@ def convert(
                 for number, shard in enumerate(shards):
                     _convert_shard(shard, split, number, folder, manifest)
                     bar.update(manifest.planned[split][number])
+        if not (folder / MANIFEST).exists():  # there was no shard to write
+            manifest.save(folder / MANIFEST)
     return folder / MANIFEST
 
 
@@ -77,7 +79,10 @@ def _hdf5_layout(source: str | os.PathLike[str], config: str, target: Path) -> L
 
 
 def _open_manifest(path: Path, source: str, plan: FeatureSource, dtype: str) -> Manifest:
-    """The manifest of this conversion: the one that an earlier run left, if it was for the same."""
+    """The manifest of this conversion: the one that an earlier run left, if it was for the same.
+
+    A new one is first saved with its first shard, so that files that cannot be converted leave nothing behind.
+    """
     planned = {split: [len(shard) for shard in shards] for split, shards in plan.splits.items()}
     manifest = Manifest(source, dtype, plan.spec, planned, {split: [] for split in planned})
     if path.exists():
@@ -87,7 +92,6 @@ def _open_manifest(path: Path, source: str, plan: FeatureSource, dtype: str) -> 
                 f"{path.parent} holds a conversion of other files or with other settings; give an empty folder."
             )
         return earlier
-    manifest.save(path)
     return manifest
 
 

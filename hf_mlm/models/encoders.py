@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import transformers  # AutoModel only when called: importing it registers our models, which need this to be finished
 from transformers import PreTrainedConfig, PreTrainedModel
@@ -15,9 +17,33 @@ def load_encoder(name_or_path: str | os.PathLike[str], part: str) -> PreTrainedM
     Args:
         name_or_path: a local folder or a repository of the Hub.
         part: where a pair's configuration keeps the wanted half, such as ``"vision_config"``.
+
+    Raises:
+        OSError: if there is no such folder, and no such repository that can be reached.
     """
-    config = transformers.AutoConfig.from_pretrained(name_or_path)
-    return transformers.AutoModel.from_pretrained(name_or_path, config=getattr(config, part, config))
+    with opening(name_or_path):
+        config = transformers.AutoConfig.from_pretrained(name_or_path)
+        return transformers.AutoModel.from_pretrained(name_or_path, config=getattr(config, part, config))
+
+
+@contextmanager
+def opening(name_or_path: str | os.PathLike[str]) -> Iterator[None]:
+    """Say in a sentence what could not be opened.
+
+    Args:
+        name_or_path: of what the block opens.
+
+    Raises:
+        OSError: with that sentence, if the block finds no such folder and no such repository that it can reach.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = str(error).partition("\n")[0].rstrip(".")
+        raise OSError(
+            f"{os.fspath(name_or_path)!r} cannot be opened ({reason}): name the folder of a saved model, or a "
+            "repository of the Hub while that can be reached."
+        ) from error
 
 
 def build_encoder(config: PreTrainedConfig, model: PreTrainedModel | None = None) -> PreTrainedModel:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 from typing import Any, cast
 
 import pyarrow.compute as pc
 import torch
 from datasets import Dataset, DatasetDict
 from huggingface_hub.errors import StrictDataclassError
-from transformers import AutoConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from hf_mlm.models.encoders import load_encoder
 from hf_mlm.models.irle import IRLEConfig, IRLEForRetrievalAndGeo, IRLEProcessor
@@ -21,6 +22,12 @@ from hf_mlm.training.settings import refuse_unknown
 def has_features(rows: Dataset) -> bool:
     """Whether rows hold precomputed features rather than images and texts."""
     return "image_features" in rows.column_names
+
+
+def feature_widths(rows: Dataset) -> dict[str, int]:
+    """Widths of the feature columns, named as `IRLEConfig` does: ``image_feature_size`` and so on."""
+    columns = {name: rows.features[name] for name in rows.column_names if name.endswith("_features")}
+    return {f"{name.removesuffix('s')}_size": column.feature.length for name, column in columns.items()}
 
 
 def build_model(
@@ -64,10 +71,9 @@ def build_model(
 
 def _widths(rows: Dataset) -> dict[str, Any]:
     """Sizes of the feature columns, and whether any row has a class."""
-    columns = {name: rows.features[name] for name in rows.column_names if name.endswith("_features")}
-    sizes = {f"{name.removesuffix('s')}_size": column.feature.length for name, column in columns.items()}
+    columns = rows.column_names
     classes = pc.sum(pc.list_value_length(rows.data.column("class_features"))) if "class_features" in columns else None
-    return {**sizes, "use_classes": bool(classes and classes.as_py())}
+    return {**feature_widths(rows), "use_classes": bool(classes and classes.as_py())}
 
 
 def _pretrained(encoder: dict | str | None, half: str) -> PreTrainedModel | None:
@@ -79,6 +85,12 @@ def _described(encoder: Any, tokenizer: PreTrainedTokenizerBase | None = None) -
     described = dict(encoder)
     if "model_type" not in described:
         raise ValueError(f"the encoder {described} needs a model_type, such as resnet or bert, or name its folder.")
+    kind = described["model_type"]
+    if kind not in CONFIG_MAPPING:
+        near = difflib.get_close_matches(str(kind), list(CONFIG_MAPPING), n=1) or ["bert"]
+        raise ValueError(
+            f"transformers knows no encoder of model_type={kind!r}; name one that it does, as {near[0]!r}."
+        )
     if tokenizer is not None:
         described |= {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id}
     return AutoConfig.for_model(described.pop("model_type"), **described)

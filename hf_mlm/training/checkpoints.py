@@ -7,12 +7,15 @@ folder that looks like the newest checkpoint and is none; here every file of it 
 from __future__ import annotations
 
 import json
+import pickle
 import re
 import zipfile
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
+from transformers import Trainer
 from transformers.utils import logging
 
 from hf_mlm.training.settings import refuse_other_settings, save_settings
@@ -24,7 +27,7 @@ NEEDED = ("model.safetensors", "optimizer.pt", "scheduler.pt", "trainer_state.js
 
 
 def find_checkpoint(settings: tuple[Any, Any]) -> str | None:
-    """Find where to go on, and note the settings of a run that begins.
+    """Find where to go on.
 
     Args:
         settings: of data and model, and the ``TrainingArguments``, whose ``output_dir`` is where the run lives.
@@ -42,9 +45,51 @@ def find_checkpoint(settings: tuple[Any, Any]) -> str | None:
     if checkpoint is None and (checkpoint := last_complete_checkpoint(arguments.output_dir)):
         refuse_other_settings(settings, arguments.output_dir)
         logger.warning(f"Going on from {checkpoint}.")
-    if arguments.should_save:
-        save_settings(settings, arguments.output_dir)
     return checkpoint
+
+
+def run_training(trainer: Trainer, settings: tuple[Any, Any], checkpoint: str | None) -> dict[str, float]:
+    """Train from the beginning or from a checkpoint, once the output folder tells with which settings.
+
+    Args:
+        trainer: with model and data.
+        settings: as for `find_checkpoint`, whose answer ``checkpoint`` is.
+        checkpoint: where to go on.
+
+    Returns:
+        figures of the training.
+
+    Raises:
+        ValueError: if the checkpoint is that of another model, or holds more than tensors and plain values.
+    """
+    if checkpoint is not None:
+        refuse_other_weights(checkpoint, trainer.model)
+    if trainer.args.should_save:
+        save_settings(settings, trainer.args.output_dir)
+    try:
+        return trainer.train(resume_from_checkpoint=checkpoint).metrics
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f"training cannot go on from {checkpoint}: a file of it holds more than tensors and could run code; "
+            "remove the folder to go on from an earlier one."
+        ) from error
+
+
+def refuse_other_weights(checkpoint: str, model: torch.nn.Module) -> None:
+    """Refuse a checkpoint of a model of other sizes, by the headers of its weights.
+
+    Raises:
+        ValueError: naming the first weight that differs.
+    """
+    own = {name: tuple(values.shape) for name, values in model.state_dict().items()}
+    with safe_open(Path(checkpoint, "model.safetensors"), framework="pt") as weights:
+        for name in weights.keys():  # noqa: SIM118, no mapping
+            shape = tuple(weights.get_slice(name).get_shape())
+            if shape != own.get(name):
+                raise ValueError(
+                    f"training cannot go on from {checkpoint}: its {name} has shape {shape}, and the model's has "
+                    f"{own.get(name, 'none')}; choose a checkpoint of the same settings, or train anew elsewhere."
+                )
 
 
 def last_complete_checkpoint(output_dir: str | Path) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from transformers import EvalPrediction
 from hf_mlm.metrics.functional.geo import geo_report
 from hf_mlm.metrics.functional.retrieval import retrieval_report
 from hf_mlm.models.irle.cells_irle import GeoCells
+from hf_mlm.training.files import write_text
 
 
 MODALITIES = ("image", "text")
@@ -139,10 +139,7 @@ def true_positions(rows: Dataset) -> np.ndarray | None:
 
 def write_json(content: Any, path: str | Path) -> None:
     """Write JSON; an existing file is replaced only once the new one is complete."""
-    unfinished = Path(f"{path}.{os.getpid()}.part")
-    unfinished.parent.mkdir(parents=True, exist_ok=True)
-    unfinished.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    os.replace(unfinished, path)
+    write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", path)
 
 
 def _distances(positions: np.ndarray, places: np.ndarray) -> dict[str, float]:

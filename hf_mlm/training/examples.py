@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any, cast
 
 from datasets import Dataset, DatasetDict, load_dataset
 
 from hf_mlm.data.features import FeatureTable
+from hf_mlm.data.mlm import MLM, MLMConfig
 from hf_mlm.data.raw_rows import RawRows
 from hf_mlm.data.samplers import ViewRule
 from hf_mlm.training.arguments import IRLEArguments, IRLETrainingArguments
 from hf_mlm.training.building import has_features
+from hf_mlm.training.settings import refuse_unknown
 
 
 def load_splits(arguments: IRLEArguments) -> DatasetDict:
@@ -19,9 +22,8 @@ def load_splits(arguments: IRLEArguments) -> DatasetDict:
     Raises:
         ValueError: if there is nothing to train on, or nothing to validate on.
     """
-    dataset = load_dataset(
-        "mlm", arguments.dataset, data_dir=arguments.data_dir, **cast(dict[str, Any], arguments.dataset_options)
-    )
+    options = cast(dict[str, Any], arguments.dataset_options)
+    dataset = load_mlm(arguments.dataset, data_dir=arguments.data_dir, **options)
     for split in ("train", "validation"):
         if split not in dataset:
             raise ValueError(
@@ -29,6 +31,23 @@ def load_splits(arguments: IRLEArguments) -> DatasetDict:
                 "train and validation."
             )
     return dataset
+
+
+def load_mlm(config: str, **options: Any) -> DatasetDict:
+    """Load all splits of a config of ``mlm``.
+
+    Args:
+        config: such as ``"demo"``.
+        **options: ``data_dir`` and other settings of `hf_mlm.data.mlm.MLMConfig`.
+
+    Raises:
+        ValueError: if there is no such config or setting, and as reading it does.
+    """
+    known = [each.name for each in MLM.BUILDER_CONFIGS]
+    if config not in known:
+        raise ValueError(f"there is no dataset {config!r}; choose one of {', '.join(known)}.")
+    refuse_unknown(options, [each.name for each in fields(MLMConfig)], f"the dataset {config!r}")
+    return load_dataset("mlm", config, **options)
 
 
 def as_examples(

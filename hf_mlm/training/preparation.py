@@ -9,6 +9,7 @@ import transformers
 from datasets import Dataset
 from transformers import AutoImageProcessor, AutoTokenizer
 
+from hf_mlm.models.encoders import opening
 from hf_mlm.models.irle import IRLEProcessor
 from hf_mlm.training.arguments import IRLEArguments
 from hf_mlm.training.tokenizer import learn_tokenizer
@@ -35,7 +36,8 @@ def build_processor(arguments: IRLEArguments, rows: Dataset) -> IRLEProcessor:
             )
     folder = arguments.tokenizer or arguments.text_encoder
     if isinstance(folder, str):
-        tokenizer = AutoTokenizer.from_pretrained(folder)
+        with opening(folder):
+            tokenizer = AutoTokenizer.from_pretrained(folder)
     else:
         tokenizer = learn_tokenizer(_texts(rows), arguments.vocabulary_size)
     return IRLEProcessor(build_image_processor(arguments.image_encoder, arguments.image_processor), tokenizer)
@@ -54,7 +56,8 @@ def build_image_processor(encoder: Any, settings: Any = None) -> Any:
     if settings is None and isinstance(encoder, str):
         settings = encoder
     if isinstance(settings, str):
-        return AutoImageProcessor.from_pretrained(settings)
+        with opening(settings):
+            return AutoImageProcessor.from_pretrained(settings)
     side = encoder.get("image_size", IMAGE_SIZE) if isinstance(encoder, dict) else IMAGE_SIZE
     described = {"size": {"height": side, "width": side}, **(settings or {})}
     kind = described.pop("image_processor_type", "ViTImageProcessor")

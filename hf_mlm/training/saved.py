@@ -7,14 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from datasets import Dataset, load_dataset
+from datasets import Dataset
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
+from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME
 
 from hf_mlm.geo.partition import GeoCellPartition
 from hf_mlm.models.irle import IRLEConfig, IRLEForRetrievalAndGeo, IRLEProcessor
 from hf_mlm.training.arguments import IRLEArguments
-from hf_mlm.training.building import has_features
+from hf_mlm.training.building import feature_widths, has_features
 from hf_mlm.training.cells import cell_names
+from hf_mlm.training.examples import load_mlm
 from hf_mlm.training.settings import SETTINGS_NAME, read_recipe
 
 
@@ -29,7 +32,8 @@ def load_saved(folder: str | Path) -> tuple[IRLEForRetrievalAndGeo, IRLEProcesso
 
     Raises:
         FileNotFoundError: if there is no such folder, or no model in it.
-        ValueError: if it is another kind of model, or weights and configuration are damaged or do not fit each other.
+        ValueError: if it is another kind of model, or weights, configuration or processor are damaged or do not fit
+            each other.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -37,13 +41,44 @@ def load_saved(folder: str | Path) -> tuple[IRLEForRetrievalAndGeo, IRLEProcesso
     kind = _model_type(folder / "config.json")
     if kind != IRLEConfig.model_type:
         raise ValueError(f"{folder} holds a model of type {kind!r}, and an 'irle' is needed.")
-    try:
-        model = IRLEForRetrievalAndGeo.from_pretrained(folder)
-    except (RuntimeError, SafetensorError) as error:  # weights of other shapes, or a file that was cut off
-        reason = " ".join(str(error).split())
-        raise ValueError(f"the weights in {folder} do not fit its config.json, or are damaged ({reason}).") from error
+    if not (folder / SAFE_WEIGHTS_NAME).is_file() and not (folder / SAFE_WEIGHTS_INDEX_NAME).is_file():
+        raise FileNotFoundError(f"{folder} has no {SAFE_WEIGHTS_NAME}, and pickled weights are not opened.")
+    model = _open_model(folder)
     raw = model.config.image_encoder_config is not None
-    return model.eval(), IRLEProcessor.from_pretrained(folder) if raw else None
+    return model.eval(), _open_processor(folder) if raw else None
+
+
+def _open_model(folder: Path) -> IRLEForRetrievalAndGeo:
+    """The model, if each of its weights is there and has the shape that the configuration calls for."""
+    options = {"output_loading_info": True, "ignore_mismatched_sizes": True, "use_safetensors": True}
+    try:
+        model, report = IRLEForRetrievalAndGeo.from_pretrained(folder, **options)
+    except SafetensorError as error:
+        raise ValueError(f"the weights in {folder} are damaged ({error}): copy {SAFE_WEIGHTS_NAME} again.") from error
+    except StrictDataclassError as error:
+        raise ValueError(f"{folder / 'config.json'}: {error.__cause__ or error}") from error
+    for name, found, wanted in sorted(report["mismatched_keys"]):
+        raise ValueError(
+            f"the weights in {folder} do not fit its config.json: {name} has shape {tuple(found)} and "
+            f"{tuple(wanted)} is called for; take both files from the same training."
+        )
+    for name in sorted(report["missing_keys"]):
+        raise ValueError(
+            f"the weights in {folder} do not fit its config.json: there is no {name}; take both files from the same "
+            "training."
+        )
+    return model
+
+
+def _open_processor(folder: Path) -> IRLEProcessor:
+    try:
+        return IRLEProcessor.from_pretrained(folder)
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"the processor in {folder} cannot be opened ({reason}): copy processor_config.json, tokenizer.json and "
+            "tokenizer_config.json from the training."
+        ) from error
 
 
 def trained_on(folder: str | Path) -> tuple[str, dict[str, Any]]:
@@ -78,9 +113,9 @@ def load_rows(model: IRLEForRetrievalAndGeo, dataset: str, split: str, **options
 
     Raises:
         ValueError: if there is no such split, if the rows are features and the model reads raw input or the other way
-            round, or if the cells are others and cannot be told from positions.
+            round, or features of another width, or if the cells are others and cannot be told from positions.
     """
-    splits = load_dataset("mlm", dataset, **options)
+    splits = load_mlm(dataset, **options)
     if split not in splits:
         raise ValueError(f"the dataset {dataset!r} has no split {split!r}; choose one of {', '.join(splits)}.")
     rows = splits[split]
@@ -91,7 +126,18 @@ def load_rows(model: IRLEForRetrievalAndGeo, dataset: str, split: str, **options
             f"the dataset {dataset!r} has {kinds[not reads_features]} and the model reads {kinds[reads_features]}: "
             "choose a dataset like the one it was trained on."
         )
+    if reads_features:
+        _refuse_other_widths(model.config, rows, dataset)
     return with_cells_of(model.config, rows)
+
+
+def _refuse_other_widths(config: IRLEConfig, rows: Dataset, dataset: str) -> None:
+    for name, width in feature_widths(rows).items():
+        if width != getattr(config, name):
+            raise ValueError(
+                f"the dataset {dataset!r} has {name}={width} and the model reads {getattr(config, name)}: choose "
+                "features of the same extractor as those it was trained on."
+            )
 
 
 def with_cells_of(config: IRLEConfig, rows: Dataset) -> Dataset:

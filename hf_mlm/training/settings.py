@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
-import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,6 +12,8 @@ from typing import Any, NoReturn
 
 import yaml
 from transformers import HfArgumentParser
+
+from hf_mlm.training.files import write_text
 
 
 RECIPES = Path(__file__).parent / "recipes"
@@ -136,7 +137,7 @@ def read_recipe(recipe: str) -> dict[str, Any]:
 
 
 def refuse_unknown(settings: Iterable[str], known: Iterable[str], where: str) -> None:
-    """Refuse names that are no setting, and tell the nearest that is one.
+    """Refuse names that are no setting, and tell one that is nearly the same.
 
     Raises:
         ValueError: if a name of ``settings`` is not in ``known``.
@@ -149,8 +150,9 @@ def refuse_unknown(settings: Iterable[str], known: Iterable[str], where: str) ->
     known = sorted(known)
     for name in settings:
         if name not in known:
-            near = difflib.get_close_matches(str(name), known, n=1, cutoff=0)[0]
-            raise ValueError(f"{where} has no setting {name!r}; did you mean {near!r}?")
+            near = difflib.get_close_matches(str(name), known, n=1)
+            remedy = f"did you mean {near[0]!r}?" if near else "take it out."
+            raise ValueError(f"{where} has no setting {name!r}; {remedy}")
 
 
 def save_settings(objects: Sequence[Any], output_dir: str | Path) -> None:
@@ -161,10 +163,7 @@ def save_settings(objects: Sequence[Any], output_dir: str | Path) -> None:
         output_dir: made if need be.
     """
     target = Path(output_dir) / SETTINGS_NAME
-    target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_name(f"{target.name}.{os.getpid()}.part")
-    unfinished.write_text(yaml.safe_dump(_given(objects), sort_keys=False), encoding="utf-8")
-    os.replace(unfinished, target)
+    write_text(yaml.safe_dump(_given(objects), sort_keys=False), target)
 
 
 def refuse_other_settings(objects: Sequence[Any], output_dir: str | Path) -> None:

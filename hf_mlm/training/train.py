@@ -17,10 +17,11 @@ from hf_mlm.data.crops import RandomCrops
 from hf_mlm.models.irle import IRLEProcessor
 from hf_mlm.training.arguments import IRLEArguments, IRLETrainingArguments
 from hf_mlm.training.building import build_model, has_features
-from hf_mlm.training.checkpoints import find_checkpoint
+from hf_mlm.training.checkpoints import find_checkpoint, run_training
 from hf_mlm.training.evaluation import RetrievalAndGeoMetrics, write_json
 from hf_mlm.training.examples import as_examples, load_splits
 from hf_mlm.training.preparation import build_processor
+from hf_mlm.training.provenance import write_provenance
 from hf_mlm.training.remembering import RememberingProcessor
 from hf_mlm.training.trainer import IRLETrainer
 
@@ -55,7 +56,7 @@ def train(arguments: IRLEArguments, training_arguments: IRLETrainingArguments) -
     with training_arguments.main_process_first(desc="preparing the dataset"):
         dataset = load_splits(arguments)
     trainer = build_trainer(arguments, training_arguments, dataset, checkpoint)
-    results = trainer.train(resume_from_checkpoint=checkpoint).metrics
+    results = run_training(trainer, (arguments, training_arguments), checkpoint)
     trainer.save_model()
     results |= trainer.evaluate()
     if "test" in dataset:
@@ -65,6 +66,7 @@ def train(arguments: IRLEArguments, training_arguments: IRLETrainingArguments) -
         results |= trainer.evaluate(test, metric_key_prefix="test")
     if trainer.is_world_process_zero():
         write_json(results, Path(training_arguments.output_dir) / "all_results.json")
+        write_provenance(trainer, dataset, "mlm", arguments.dataset)
     return Run(trainer, dataset, results)
 
 

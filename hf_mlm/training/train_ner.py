@@ -17,9 +17,10 @@ from transformers import AutoProcessor, set_seed
 from hf_mlm.data.collators_ner import DataCollatorForMultimodalTokenClassification
 from hf_mlm.training.arguments_ner import NERArguments, NERTrainingArguments
 from hf_mlm.training.building_ner import build_tagger
-from hf_mlm.training.checkpoints import find_checkpoint
+from hf_mlm.training.checkpoints import find_checkpoint, run_training
 from hf_mlm.training.evaluation import write_json
 from hf_mlm.training.evaluation_ner import EntityMetrics, keep_predictions
+from hf_mlm.training.provenance import write_provenance
 from hf_mlm.training.sentences import encode_sentences, load_sentences
 from hf_mlm.training.trainer_ner import TaggerTrainer
 
@@ -54,13 +55,14 @@ def train(arguments: NERArguments, training_arguments: NERTrainingArguments) -> 
     with training_arguments.main_process_first(desc="preparing the sentences"):
         dataset = load_sentences(arguments)
         trainer = build_trainer(arguments, training_arguments, dataset, checkpoint)
-    results = trainer.train(resume_from_checkpoint=checkpoint).metrics
+    results = run_training(trainer, (arguments, training_arguments), checkpoint)
     trainer.save_model()
     for split, prefix in (("validation", "eval"), ("test", "test")):
         if split in dataset:
             results |= score(trainer, dataset[split], prefix, Path(training_arguments.output_dir))
     if trainer.is_world_process_zero():
         write_json(results, Path(training_arguments.output_dir) / "all_results.json")
+        write_provenance(trainer, dataset, "mmnerd", arguments.dataset)
     return TaggerRun(trainer, dataset, results)
 
 

@@ -141,7 +141,11 @@ def test_what_is_no_demo_is_never_replaced(kind: str, tmp_path: Path, capsys: An
 
 @pytest.mark.parametrize(
     ("words", "message"),
-    [(["--size", "0"], "size=0"), (["--holdout", "countries"], "'blocks'")],
+    [
+        (["--size", "0"], "size=0"),
+        (["--epochs", "-1"], "--epochs -1 must be above 0"),
+        (["--holdout", "countries"], "'blocks'"),
+    ],
 )
 def test_mistakes_are_said_and_leave_nothing(words: list[str], message: str, tmp_path: Path, capsys: Any) -> None:
     assert run("demo", "--output", str(tmp_path / "demo"), *words) != 0

@@ -53,6 +53,8 @@ def test_tables_have_no_row_for_an_absent_task() -> None:
         ("{folder}/nowhere", "hf-mlm evaluate: there is no folder"),
         ("{model} --split tset", "hf-mlm evaluate: the dataset 'irle' has no split 'tset'"),
         ("{model} --dataset demo --option size", "must be name=value"),
+        ("{model} --option sise=3", "the dataset 'irle' has no setting 'sise'; did you mean 'size'?"),
+        ("{model} --output {folder}", "is a folder; name the JSON file to write"),
         ("{model} --dataset irle --data_dir {features}", "has precomputed features and the model reads raw images"),
     ],
 )

@@ -26,6 +26,7 @@ def test_image_and_text_are_located_and_compared(
     ("words", "message"),
     [
         ("{model}", "there is nothing to locate: pass --image FILE, --text TEXT or both."),
+        ("{model} --text=", "there is nothing to locate"),
         ("{model} --image {folder}/absent.png", "there is no image at"),
         ("{model} --image {folder}/MLM_small.json", "cannot be read as an image"),
         ("{folder} --text Lima", "has no config.json"),

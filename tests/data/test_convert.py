@@ -148,7 +148,20 @@ def test_what_the_disk_gives_back_is_compared(source: Path, tmp_path: Path, monk
     monkeypatch.setattr("hf_mlm.data.convert._read_hashes", lambda path, manifest: ["0" * 16])
     with pytest.raises(OSError, match="did not read back as it was written"):
         convert(source, tmp_path / "out")
-    assert names(tmp_path / "out") == [MANIFEST]
+    assert names(tmp_path / "out") == []
+
+
+def test_a_source_that_was_mended_is_converted_by_the_same_command(
+    tmp_path: Path, make_entities: Any, write_final: Any
+) -> None:
+    for damage in ({"3_images": np.full((1, 4), np.nan)}, {}):
+        write_final(tmp_path / "source" / "train.h5", make_entities(range(6)), **damage)
+        if damage:
+            with pytest.raises(ValueError, match="'3_images' holds 4 values that are NaN"):
+                convert(tmp_path / "source", tmp_path / "out")
+            assert names(tmp_path / "out") == []
+    convert(tmp_path / "source", tmp_path / "out")
+    assert len(rows(tmp_path / "out")) == 6
 
 
 @pytest.mark.parametrize("change", [{"dtype": "float16"}, {"rows_per_shard": 3}, {"seed": 1}])

@@ -46,6 +46,11 @@ def test_without_its_pooler_an_encoder_gives_the_same_tokens(config: PreTrainedC
     assert_equal(encoder(input_ids=ids).last_hidden_state, before)
 
 
+def test_an_encoder_that_is_nowhere_is_named(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match=r"'.*nowhere' cannot be opened .*: name the folder of a saved model"):
+        load_encoder(tmp_path / "nowhere", "text_config")
+
+
 def test_a_pair_gives_the_half_that_is_asked_for(tmp_path: Path) -> None:
     vision = VITS["clip"].to_dict()
     pair = CLIPModel(CLIPConfig(vision_config=vision, text_config=SIZES, projection_dim=4))

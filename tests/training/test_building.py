@@ -108,6 +108,10 @@ def test_image_size_is_that_of_the_settings_or_the_encoder(raw: DatasetDict) -> 
         ({"text_encoder": SMALL_BERT}, "has raw images and texts, and image_encoder is not set"),
         ({"image_encoder": {"hidden_sizes": [4]}, "text_encoder": SMALL_BERT}, "needs a model_type"),
         (
+            {"image_encoder": {**SMALL_RESNET, "model_type": "resnett"}, "text_encoder": SMALL_BERT},
+            "no encoder of model_type='resnett'; name one that it does, as 'resnet'",
+        ),
+        (
             {
                 "image_encoder": SMALL_RESNET,
                 "text_encoder": SMALL_BERT,

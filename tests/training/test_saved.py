@@ -39,7 +39,15 @@ def test_folders_without_a_model_are_named(saved: Path, tmp_path: Path) -> None:
         load_saved(tmp_path)
     settings = json.loads((saved / "config.json").read_text())
     (saved / "config.json").write_text(json.dumps({**settings, "num_geo_cells": 7}))
-    with pytest.raises(ValueError, match="weights in .* do not fit its config.json"):
+    with pytest.raises(
+        ValueError, match=r"do not fit its config.json: geo_head.output.bias has shape \(5,\) and \(7,\)"
+    ):
+        load_saved(saved)
+    (saved / "config.json").write_text(json.dumps({**settings, "retrieval_loss": "info_nce"}))
+    with pytest.raises(ValueError, match="do not fit its config.json: there is no objective.logit_scale"):
+        load_saved(saved)
+    (saved / "config.json").write_text(json.dumps({**settings, "margin": "wide"}))
+    with pytest.raises(ValueError, match="config.json: Field 'margin' with value 'wide'"):
         load_saved(saved)
     (saved / "config.json").write_text("{")
     with pytest.raises(ValueError, match="config.json is not the configuration of a model"):
@@ -54,6 +62,31 @@ def test_cut_weights_are_named(saved: Path) -> None:
     weights.write_bytes(weights.read_bytes()[:-10])
     with pytest.raises(ValueError, match="weights in .* are damaged"):
         load_saved(saved)
+
+
+def test_pickled_weights_are_not_opened(saved: Path) -> None:
+    torch.save({"code": Trap()}, saved / "pytorch_model.bin")
+    (saved / "model.safetensors").unlink()
+    with pytest.raises(FileNotFoundError, match="has no model.safetensors, and pickled weights are not opened"):
+        load_saved(saved)
+
+
+class Trap:
+    """What must never be unpickled."""
+
+    def __reduce__(self) -> Any:
+        return pytest.fail, ("code of a pickle was run",)
+
+
+@pytest.mark.parametrize("damage", ["{", None], ids=["damaged", "absent"])
+def test_a_processor_that_cannot_be_opened_is_named(raw_model: Path, damage: str | None) -> None:
+    if damage is None:
+        (raw_model / "tokenizer.json").unlink()
+        (raw_model / "processor_config.json").unlink()
+    else:
+        (raw_model / "tokenizer.json").write_text(damage)
+    with pytest.raises(ValueError, match="the processor in .* cannot be opened .*: copy processor_config.json"):
+        load_saved(raw_model)
 
 
 def test_training_data_is_told_by_the_settings(tmp_path: Path) -> None:
@@ -72,6 +105,13 @@ def test_rows_fit_the_model_or_are_refused(saved: Path, irle_folder: Path, raw_f
         load_rows(model, "irle", "tset", data_dir=str(irle_folder))
     with pytest.raises(ValueError, match="has raw images and texts and the model reads precomputed features"):
         load_rows(model, "irle", "train", data_dir=str(raw_folder), min_entities=1)
+
+
+def test_features_of_another_width_are_refused(saved: Path, irle_folder: Path) -> None:
+    model, _ = load_saved(saved)
+    model.config.image_feature_size = 9
+    with pytest.raises(ValueError, match="'irle' has image_feature_size=8 and the model reads 9"):
+        load_rows(model, "irle", "test", data_dir=str(irle_folder))
 
 
 def test_numbered_cells_of_another_count_are_refused(saved: Path, irle_folder: Path) -> None:

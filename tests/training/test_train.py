@@ -108,6 +108,9 @@ def test_finished_run_is_only_scored_again(irle_folder: Path, tmp_path: Path) ->
         ({"model": {"margin": "wide"}}, "model: Field 'margin' with value 'wide'"),
         ({"model": {"tasks": ["geoo"]}}, "model: tasks=.'geoo'. must name"),
         ({"resume_from_checkpoint": "nowhere"}, "cannot go on from nowhere: it lacks model.safetensors"),
+        ({"dataset": "irl"}, "there is no dataset 'irl'; choose one of mlm, irle, irle-gr, demo"),
+        ({"dataset_options": {"sise": 3}}, "the dataset 'irle' has no setting 'sise'; did you mean 'size'"),
+        ({"dataset_options": {"size": "many"}}, "size='many' is a str, and size has to be like 6000"),
         ({"model": {"embeding_size": 4}}, "model has no setting 'embeding_size'; did you mean 'embedding_size'"),
         (
             {"features_on_device": True, "dataloader_num_workers": 1},
@@ -120,6 +123,27 @@ def test_settings_that_do_not_fit_are_named(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         run(recipe(irle_folder, tmp_path, **changes))
+    assert list(tmp_path.rglob("run/*")) == []
+
+
+def test_checkpoints_of_other_models_and_with_code_are_refused(irle_folder: Path, tmp_path: Path) -> None:
+    path = recipe(irle_folder, tmp_path, num_train_epochs=1)
+    run(path)
+    (checkpoint,) = (tmp_path / "run").glob("checkpoint-*")
+    other = ["--output_dir", str(tmp_path / "other"), "--resume_from_checkpoint", str(checkpoint)]
+    with pytest.raises(ValueError, match=r"has shape \(48,\), and the model's has \(24,\); choose a checkpoint"):
+        run(path, *other, "--model.embedding_size", "8")
+    assert list(tmp_path.rglob("other/*")) == []
+    torch.save({"state": Trap()}, checkpoint / "optimizer.pt")
+    with pytest.raises(ValueError, match="a file of it holds more than tensors and could run code"):
+        run(path)
+
+
+class Trap:
+    """What must never be unpickled."""
+
+    def __reduce__(self) -> Any:
+        return pytest.fail, ("code of a pickle was run",)
 
 
 def test_raw_run_takes_its_processor_along(raw_folder: Path, tmp_path: Path) -> None:
