@@ -47,9 +47,8 @@ def reproduce(
     Finished runs are kept: the same command goes on where it was interrupted. Several devices: accelerate launch -m
     hf_mlm.cli reproduce …
     """
-    from accelerate import PartialState
-
     from hf_mlm.reproduce import command
+    from hf_mlm.reproduce.processes import processes
     from hf_mlm.reproduce.scales import Setup
 
     named = {"text_encoder": text_encoder, "vit": vit, "resnet": resnet}
@@ -59,12 +58,12 @@ def reproduce(
     if dry_run:
         typer.echo("\n".join(command.outline(asked)))
         return
-    talks = PartialState().is_main_process
+    talks = processes().is_main_process
     files = command.reproduce(asked, runners(), typer.echo if talks else lambda line: None)
     if talks:
         typer.echo("\n" + files[0].read_text(encoding="utf-8"))
         typer.echo("\n".join(f"Written: {path}" for path in files))
-    PartialState().destroy_process_group()
+    processes().destroy_process_group()
 
 
 def read_seeds(words: str) -> tuple[int, ...]:

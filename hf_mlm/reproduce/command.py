@@ -12,6 +12,7 @@ from hf_mlm.reporting.html import write_page
 from hf_mlm.reproduce.catalog import Table, find_table
 from hf_mlm.reproduce.data import GENERATED, demo_tree, fingerprint
 from hf_mlm.reproduce.page import render
+from hf_mlm.reproduce.processes import processes
 from hf_mlm.reproduce.published import validation_curves
 from hf_mlm.reproduce.requirements import missing
 from hf_mlm.reproduce.runs import Job, Outcome, Runner, finished, plan, work
@@ -69,9 +70,7 @@ def jobs_of(asked: Request) -> list[Job]:
     """
     setup = asked.setup
     if setup.scale == "smoke" and asked.table.paper == "2m-ner":
-        from accelerate import PartialState
-
-        with PartialState().main_process_first():
+        with processes().main_process_first():
             setup = replace(setup, data_dir=str(demo_tree(asked.output / "data", PLACES)))
         return plan(asked.table.specs, asked.seeds, setup, f"{GENERATED}-{PLACES}")
     return plan(asked.table.specs, asked.seeds, setup, fingerprint(setup.data_dir))
@@ -125,12 +124,10 @@ def write(asked: Request, done: Sequence[tuple[Job, Outcome]]) -> list[Path]:
         asked: the table.
         done: runs and what they have found.
     """
-    from accelerate import PartialState
-
     table = asked.table
     stem = asked.output / f"{table.paper}-{table.number}-{asked.setup.scale}"
     files = [stem.with_suffix(ending) for ending in (".md", ".csv", ".html")]
-    if PartialState().is_main_process:
+    if processes().is_main_process:
         entries = fill(table, by_spec(done))
         curves = validation_curves() if (table.paper, table.number) in (("mlm", "3"), ("mlm", "4")) else None
         about = facts(asked)

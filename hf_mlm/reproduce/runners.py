@@ -13,6 +13,7 @@ import numpy as np
 import yaml
 
 from hf_mlm.reproduce.experiments import CountSpec, IRLESpec, TaggerSpec
+from hf_mlm.reproduce.processes import on_cpu, processes
 from hf_mlm.reproduce.runs import Job, Outcome
 from hf_mlm.reproduce.scales import WORLD_SIZES, recipe_of, settings_of
 
@@ -134,13 +135,12 @@ def write_recipe(settings: Mapping[str, Any], folder: Path) -> Path:
         settings: by the names of their fields.
         folder: of the run.
     """
-    from accelerate import PartialState
-
     target = folder / RECIPE
-    state = PartialState()
+    settings = {**({"use_cpu": True} if on_cpu() else {}), **settings}
+    state = processes()
     if state.is_main_process:
         unfinished = target.with_suffix(".part")
-        unfinished.write_text(yaml.safe_dump(dict(settings), sort_keys=False, allow_unicode=True), encoding="utf-8")
+        unfinished.write_text(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), encoding="utf-8")
         unfinished.replace(target)
     state.wait_for_everyone()
     return target

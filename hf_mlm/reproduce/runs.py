@@ -18,6 +18,7 @@ from pathlib import Path
 import hf_mlm
 from hf_mlm.data.disk import full_disk_in_words
 from hf_mlm.reproduce.experiments import Spec, as_dict
+from hf_mlm.reproduce.processes import processes
 from hf_mlm.reproduce.scales import Setup
 
 
@@ -133,19 +134,15 @@ def work(jobs: Sequence[Job], folder: Path, runners: Mapping[str, Runner]) -> It
 @contextmanager
 def _logged(place: Path) -> Iterator[None]:
     """Send what a Trainer says, a line of figures at every step that it logs, to a file of the run."""
-    from accelerate import PartialState
-
-    log = place / LOG if PartialState().is_main_process else Path(os.devnull)
+    log = place / LOG if processes().is_main_process else Path(os.devnull)
     with log.open("a", encoding="utf-8") as stream, redirect_stdout(stream):
         yield
 
 
 def _save(job: Job, outcome: Outcome, place: Path) -> None:
     """Note an outcome with all that led to it, on the main process alone."""
-    from accelerate import PartialState
-
     from hf_mlm.training.evaluation import write_json
 
-    if PartialState().is_main_process:
+    if processes().is_main_process:
         about = {"spec": as_dict(job.spec), "seed": job.seed, "setup": asdict(job.setup), "data": job.fingerprint}
         write_json({**about, "version": hf_mlm.__version__, **asdict(outcome)}, place / RESULT)
