@@ -39,12 +39,13 @@ class ClassesOfDump(Block):
         """Give the classes and how many steps each is below the nearest base type."""
         reader = ReadStage(self.items, whole=True, columns=["id", "superclasses"])
         reader.ledger = self.ledger
-        edges = [
-            (item_number(row["id"]), item_number(superclass))
+        numbers = (
+            item_number(item)
             for row in reader.rows()
             for superclass in row["superclasses"]
-        ]
-        children, parents = np.array(edges, np.int64).reshape(-1, 2).T
+            for item in (row["id"], superclass)
+        )
+        children, parents = np.fromiter(numbers, np.int64).reshape(-1, 2).T  # (edges,) each
         base = np.array([item_number(item) for item in self.base_types])
         for number, distance in distances(children, parents, base, self.hops).items():
             yield to_document({"id": f"Q{number}", "hops": distance})

@@ -1,0 +1,61 @@
+"""Time-outs of an endpoint split the question, and nothing is left out."""
+
+import json
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+import wikimedia
+
+from hf_mlm.construction.http import HttpSettings, PoliteClient, UnavailableError
+from hf_mlm.construction.mlm.sparql import Endpoint
+
+
+QUERY = "SELECT ?item WHERE {{ VALUES ?item {{ {values} }} }}"
+
+
+class Slow(BaseHTTPRequestHandler):
+    """Answers about at most ``most`` items; says that it is too much in a way of its own."""
+
+    most, way = 3, "500"
+
+    def log_message(self, *arguments: Any) -> None:
+        pass
+
+    def do_POST(self) -> None:
+        query = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())["query"][0]
+        items = [word.removeprefix("wd:") for word in query.split() if word.startswith("wd:Q")]
+        bindings = [{"item": {"value": f"http://www.wikidata.org/entity/{item}"}} for item in items]
+        body, status = json.dumps({"results": {"bindings": bindings}}).encode(), 200
+        if len(items) > self.most:
+            body = body[:-20] + b"java.util.concurrent.TimeoutException"
+            status = 200 if self.way == "half" else int(self.way)
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@pytest.mark.parametrize("way", ["500", "504", "half"])
+def test_too_much_is_halved(way: str, http: HttpSettings) -> None:
+    items = [f"Q{number}" for number in range(1, 24)]
+    with wikimedia.served(type("Handler", (Slow,), {"way": way})) as url:
+        found = [row["item"].rpartition("/")[2] for row in Endpoint(PoliteClient(http), url, 10).select(QUERY, items)]
+    assert found == items
+
+
+def test_what_cannot_be_halved_stops_the_build(http: HttpSettings) -> None:
+    with (
+        wikimedia.served(type("Handler", (Slow,), {"most": 0})) as url,
+        pytest.raises(UnavailableError, match="about Q1 alone in its time; build from a dump"),
+    ):
+        list(Endpoint(PoliteClient(http), url).select(QUERY, ["Q1", "Q2"]))
+
+
+def test_a_query_that_is_refused_is_an_error(http: HttpSettings) -> None:
+    with (
+        wikimedia.served(type("Handler", (Slow,), {"most": 0, "way": "400"})) as url,
+        pytest.raises(ValueError, match="refuses a query .status 400"),
+    ):
+        list(Endpoint(PoliteClient(http), url).select(QUERY, ["Q1"]))
