@@ -73,6 +73,9 @@ class MKGFormerForTokenClassification(ImageTaggerPreTrainedModel):
     regions, whose patches then stand side by side after one class token. And patches of a region have the encoder's
     own positions and a vector for the region, where the published model learns positions of the crops' patches anew.
 
+    The published optimiser gives ``head``, the CRF and its scores, a learning rate of 5e-2 and all else 3e-5, which is
+    all that tells the text-only form from a `CRFTaggerForTokenClassification`.
+
     Args:
         config: encoders, where they meet, and labels.
         text_encoder: the text encoder, already loaded; built from the configuration when omitted.
@@ -114,28 +117,6 @@ class MKGFormerForTokenClassification(ImageTaggerPreTrainedModel):
             text.hidden_size, config.label_names, config.dropout, constrained=config.constrained_decoding
         )
         self.post_init()
-
-    def parameter_groups(
-        self, learning_rate: float = 3e-5, head_learning_rate: float = 5e-2, weight_decay: float = 0.01
-    ) -> list[dict[str, Any]]:
-        """Groups for an optimiser such as AdamW, by which the CRF and its scores learn faster, as published.
-
-        The text-only form differs from a `CRFTaggerForTokenClassification` in nothing else.
-
-        Args:
-            learning_rate: of the encoders and what joins them.
-            head_learning_rate: of the layer that scores the labels and the CRF.
-            weight_decay: of all.
-
-        Example:
-            ``Trainer(model, …, optimizers=(torch.optim.AdamW(model.parameter_groups()), None))``
-        """
-        head = {id(parameter) for parameter in self.head.parameters()}
-        rest = [parameter for parameter in self.parameters() if id(parameter) not in head]
-        return [
-            {"params": rest, "lr": learning_rate, "weight_decay": weight_decay},
-            {"params": list(self.head.parameters()), "lr": head_learning_rate, "weight_decay": weight_decay},
-        ]
 
     @can_return_tuple
     def forward(

@@ -7,8 +7,9 @@ import torch
 from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoModel, BertConfig, CLIPVisionConfig, Dinov2Config, ViTConfig
 
+from hf_mlm.models.crf_tagger import CRFTaggerConfig, CRFTaggerForTokenClassification
 from hf_mlm.models.mkgformer import MKGFormerConfig, MKGFormerForTokenClassification
-from tests.models.common import Batch
+from tests.models.common import Batch, assert_equal
 from tests.models.crf_tagger.tiny import TEXT_ENCODER
 from tests.models.image_taggers import ImageTaggerTests, without
 from tests.models.two_mner.tiny import pictures
@@ -121,9 +122,9 @@ def test_crops_of_another_size_and_more_of_them() -> None:
         model()(**inputs | {"pixel_values": crops})
 
 
-def test_the_head_learns_at_a_rate_of_its_own() -> None:
+def test_the_text_only_form_is_a_text_encoder_with_a_crf() -> None:
     tagger = model(use_images=False)
-    encoder, head = tagger.parameter_groups(head_learning_rate=0.05)
-    assert (encoder["lr"], head["lr"]) == (3e-5, 0.05)
-    assert {id(p) for p in head["params"]} == {id(p) for p in tagger.head.parameters()}
-    assert len(encoder["params"]) + len(head["params"]) == len(list(tagger.parameters()))
+    twin = CRFTaggerForTokenClassification(CRFTaggerConfig(text_encoder_config=TEXT.to_dict(), dropout=0.0)).eval()
+    twin.load_state_dict(tagger.state_dict())
+    inputs = TestMKGFormer().batch()
+    assert_equal(tagger(**inputs), twin(**without(inputs, "pixel_values", "image_mask")))
