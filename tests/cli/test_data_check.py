@@ -74,5 +74,9 @@ def test_mistakes_are_told_in_a_sentence(tmp_path: Path, capsys: pytest.CaptureF
     assert capsys.readouterr().err.count("needs either CoNLL files or the folder that holds MMNERD") == 2
     assert run(tmp_path / "none.txt") == 1
     assert "none.txt is not a file; check the path." in capsys.readouterr().err
+    (tmp_path / "train.txt").touch()
+    assert run(tmp_path / "train.txt") == 1
+    assert "train.txt is empty (0 bytes); fetch or write it again." in capsys.readouterr().err
+    (tmp_path / "train.txt").unlink()
     assert run("--data_dir", tmp_path) == 1
     assert "holds no files of language 'en'" in capsys.readouterr().err
