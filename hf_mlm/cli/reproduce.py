@@ -38,7 +38,9 @@ def reproduce(
     text_encoder: Annotated[str | None, _option("text_encoder", "Instead of multilingual BERT.")] = None,
     vit: Annotated[str | None, typer.Option(help="Instead of CLIP ViT-B/32.")] = None,
     resnet: Annotated[str | None, typer.Option(help="Instead of ResNet-152.")] = None,
-    word_vectors: Annotated[str | None, _option("word_vectors", "File for systems without BERT, or none.")] = None,
+    word_vectors: Annotated[
+        str | None, _option("word_vectors", "File for systems without BERT, use, or none.")
+    ] = None,
     override: Annotated[list[str] | None, typer.Option(help="Setting of training, such as bf16=true.")] = None,
     dry_run: Annotated[bool, _option("dry_run", "List the runs and what is missing; train nothing.")] = False,
 ) -> None:

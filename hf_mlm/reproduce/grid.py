@@ -39,7 +39,7 @@ def run_grid(job: Job, folder: Path) -> Outcome:
     def model_init(trial: dict[str, float] | None) -> Any:
         weighted = {**arguments.model, **({"alpha": trial["alpha"]} if trial else {})}
         changed = dataclasses.replace(arguments, model=weighted)
-        return build_tagger(changed, dataset["train"], trainer.processing_class)[0]
+        return build_tagger(changed, dataset, trainer.processing_class)[0]
 
     trainer.model_init = model_init
     points = grid_points({"alpha": spec.alphas, "learning_rate": spec.learning_rates})

@@ -108,9 +108,12 @@ def _vectors(specs: Iterable[Spec], setup: Setup) -> Iterator[str]:
     if wanting and setup.word_vectors is None:
         yield (
             f"{', '.join(wanting)} start from pre-trained word vectors in the paper: name their file with "
-            "--word_vectors, or learn them from the training sentences with --word_vectors none."
+            "--word_vectors, take those of an extra with --word_vectors use, or learn them from the training "
+            "sentences with --word_vectors none."
         )
-    elif wanting and has_vectors(setup) and not Path(setup.word_vectors or "").is_file():
+    elif (
+        wanting and has_vectors(setup) and setup.word_vectors != "use" and not Path(setup.word_vectors or "").is_file()
+    ):
         yield f"there is no file of word vectors {setup.word_vectors!r}: name another with --word_vectors."
 
 

@@ -23,8 +23,8 @@ class Setup:
         scale: ``"full"`` for the papers' settings, ``"smoke"`` to see all of it work on generated data.
         data_dir: folder of the paper's dataset.
         encoders: at full scale, folder or name of ``text_encoder``, ``vit`` and ``resnet``.
-        word_vectors: file of pre-trained word vectors for the systems without BERT; None learns them from the
-            training sentences.
+        word_vectors: file of pre-trained word vectors for the systems without BERT, ``"use"`` for the multilingual
+            sub-word vectors that the package knows, or ``"none"`` to learn them from the training sentences.
         overrides: settings of ``TrainingArguments`` that go before all others, such as a batch size.
     """
 
@@ -129,7 +129,7 @@ TINY_IMAGES = {"size": {"height": 32, "width": 32}}
 
 
 def has_vectors(setup: Setup) -> bool:
-    """Whether a file of word vectors is named."""
+    """Whether pre-trained word vectors are named."""
     return setup.word_vectors not in (None, "none")
 
 
@@ -217,7 +217,8 @@ def _tagger(spec: TaggerSpec, setup: Setup) -> dict[str, Any]:
 
 def _model(spec: TaggerSpec, system: System, setup: Setup) -> dict[str, Any]:
     form = system.text_form if spec.text_only else {}
-    return {**system.model, **form, **(system.small if setup.scale == "smoke" else {})}
+    sizes = {} if system.reads_vectors and has_vectors(setup) else system.model  # the vectors tell their size
+    return {**sizes, **form, **(system.small if setup.scale == "smoke" else {})}
 
 
 def _controls(spec: TaggerSpec) -> dict[str, Any]:

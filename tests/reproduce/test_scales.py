@@ -40,6 +40,8 @@ def test_text_forms_and_word_vectors() -> None:
     text = settings_of(TaggerSpec("UMT", "en", text_only=True), FULL, 1, Path("run"))
     assert text["model"]["use_images"] is False and "resnet" not in text
     named = Setup("full", "data", word_vectors="glove.txt")
+    assert settings_of(TaggerSpec("AdaCAN", "en"), FULL, 1, Path("run"))["model"] == {"word_embedding_size": 300}
+    assert settings_of(TaggerSpec("AdaCAN", "en"), named, 1, Path("run"))["model"] == {}  # the file tells its width
     assert settings_of(TaggerSpec("BiLSTM-CRF", "en"), named, 1, Path("run"))["word_vectors"] == "glove.txt"
     assert "word_vectors" not in settings_of(TaggerSpec("BERT", "en"), named, 1, Path("run"))
 
