@@ -76,7 +76,7 @@ def _check_kind(name: str, value: Any, default: Any) -> None:
     kinds: dict[type, Any] = {bool: bool, int: Integral, str: str}
     expected = kinds.get(type(default))
     if expected is not None and value is not None and not isinstance(value, expected):
-        raise ValueError(f"{name}={value!r} has the type {type(value).__name__}, but {name} has to be like {default!r}.")
+        raise ValueError(f"{name}={value!r} is of type {type(value).__name__}, but has to be like {default!r}.")
 
 
 class ShardBuilder(datasets.ArrowBasedBuilder):
