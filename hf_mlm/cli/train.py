@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-TAGGERS = ("two-mner", "crf-tagger")
+TAGGERS = ("two-mner", "crf-tagger", "bilstm-crf", "hbilstm-crf", "adacan", "umt", "umgf", "mkgformer")
 MODELS = ("irle", *TAGGERS)
 
 

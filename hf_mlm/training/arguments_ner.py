@@ -47,6 +47,12 @@ class NERArguments:
     image_processor: dict | str | None = setting(None, "folder or settings; that of the image encoder when omitted")
     tokenizer: str | None = setting(None, "folder; the text encoder's, or one learned on the sentences")
     vocabulary_size: int = setting(16000, "entries of a tokenizer learned on the training sentences")
+    word_vectors: str | None = setting(
+        None, "word-level taggers: file of GloVe, fastText or safetensors, or use for multilingual sub-word vectors"
+    )
+    min_count: int = setting(1, "word-level taggers: how often a word must occur in training to be known")
+    regions: str = setting("whole", "umgf, mkgformer: whole, a grid such as 2x2, or a file of boxes")
+    num_regions: int = setting(4, "umgf, mkgformer: boxes of an image that are taken from a file at most")
     max_length: int | None = setting(None, "sub-tokens of a row; longer sentences become several rows")
     freeze: list[str] | None = setting(None, "parts to leave as they are, such as text_encoder.embeddings")
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from typing import Any, cast
 
 import pyarrow.compute as pc
 import torch
 from datasets import Dataset, DatasetDict
 from huggingface_hub.errors import StrictDataclassError
-from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel
 
 from hf_mlm.models.encoders import load_encoder
 from hf_mlm.models.irle import IRLEConfig, IRLEForRetrievalAndGeo, IRLEProcessor
 from hf_mlm.training.arguments import IRLEArguments
 from hf_mlm.training.cells import cell_map
+from hf_mlm.training.configuring import described
 from hf_mlm.training.settings import refuse_unknown
 
 
@@ -52,8 +52,8 @@ def build_model(
     else:
         image, text = _pretrained(arguments.image_encoder, "vision"), _pretrained(arguments.text_encoder, "text")
         inputs = {
-            "image_encoder_config": image.config if image else _described(arguments.image_encoder),
-            "text_encoder_config": text.config if text else _described(arguments.text_encoder, processor.tokenizer),
+            "image_encoder_config": image.config if image else described(arguments.image_encoder),
+            "text_encoder_config": text.config if text else described(arguments.text_encoder, processor.tokenizer),
         }
     settings = {**inputs, **cell_map(dataset), **asked}
     try:
@@ -78,19 +78,3 @@ def _widths(rows: Dataset) -> dict[str, Any]:
 
 def _pretrained(encoder: dict | str | None, half: str) -> PreTrainedModel | None:
     return load_encoder(encoder, f"{half}_config") if isinstance(encoder, str) else None
-
-
-def _described(encoder: Any, tokenizer: PreTrainedTokenizerBase | None = None) -> Any:
-    """A configuration from a mapping, with the size of the tokenizer's vocabulary if it is of texts."""
-    described = dict(encoder)
-    if "model_type" not in described:
-        raise ValueError(f"the encoder {described} needs a model_type, such as resnet or bert, or name its folder.")
-    kind = described["model_type"]
-    if kind not in CONFIG_MAPPING:
-        near = difflib.get_close_matches(str(kind), list(CONFIG_MAPPING), n=1) or ["bert"]
-        raise ValueError(
-            f"transformers knows no encoder of model_type={kind!r}; name one that it does, as {near[0]!r}."
-        )
-    if tokenizer is not None:
-        described |= {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id}
-    return AutoConfig.for_model(described.pop("model_type"), **described)

@@ -2,38 +2,35 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, cast
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from datasets import Dataset
-from huggingface_hub.errors import StrictDataclassError
+from datasets import Dataset, DatasetDict
 from torch import nn
-from transformers import AutoConfig, AutoTokenizer, PreTrainedModel
+from transformers import PreTrainedModel
 
 from hf_mlm.models.crf_tagger import CRFTaggerConfig, CRFTaggerForTokenClassification
 from hf_mlm.models.encoders import load_encoder
-from hf_mlm.models.tagger_config import TaggerConfig
 from hf_mlm.models.tagger_processor import TaggerProcessor
 from hf_mlm.models.two_mner import TwoMNERConfig, TwoMNERForTokenClassification, TwoMNERProcessor
 from hf_mlm.models.two_mner.configuration_two_mner import BRANCHES
 from hf_mlm.models.two_mner.pretrained_two_mner import load_encoders
 from hf_mlm.training.arguments_ner import ENCODERS, NERArguments
+from hf_mlm.training.building_baselines import IMAGE_TAGGERS, WORD_LEVEL, build_image_tagger, build_word_tagger
+from hf_mlm.training.configuring import configure, described, text_tokenizer
 from hf_mlm.training.preparation import build_image_processor
-from hf_mlm.training.settings import refuse_unknown
-from hf_mlm.training.tokenizer import learn_tokenizer
 
 
 Tagger = tuple[PreTrainedModel, Any]
-Builder = Callable[[NERArguments, Dataset, Any], Tagger]
+Builder = Callable[[NERArguments, DatasetDict, Any], Tagger]
 
 
-def build_tagger(arguments: NERArguments, rows: Dataset, processor: Any = None) -> Tagger:
+def build_tagger(arguments: NERArguments, dataset: DatasetDict, processor: Any = None) -> Tagger:
     """Build the model that ``model_type`` names, and its processor.
 
     Args:
         arguments: model, encoders and their processors.
-        rows: training sentences, whose tags name the labels, and which a new tokenizer learns from.
+        dataset: all splits; the tags of ``train`` name the labels, and a new tokenizer or vocabulary learns from it.
         processor: of an interrupted run, taken over.
 
     Returns:
@@ -42,10 +39,10 @@ def build_tagger(arguments: NERArguments, rows: Dataset, processor: Any = None) 
     Raises:
         ValueError: if there is no such model, or a setting is unknown, missing or wrong.
     """
-    kind = arguments.model_type.replace("-", "_")
+    kind = arguments.model_type
     if kind not in BUILDERS:
         raise ValueError(f"there is no tagger {arguments.model_type!r}; choose one of {', '.join(BUILDERS)}.")
-    model, processor = BUILDERS[kind](arguments, rows, processor)
+    model, processor = BUILDERS[kind](arguments, dataset, processor)
     freeze(model, arguments.freeze or [])
     return model, processor
 
@@ -69,55 +66,9 @@ def freeze(model: nn.Module, parts: Sequence[str]) -> None:
             parameter.requires_grad_(False)
 
 
-def configure(
-    make: Callable[..., TaggerConfig], kind: type[TaggerConfig], arguments: NERArguments, rows: Dataset, **found: Any
-) -> Any:
-    """Make a configuration of what was found and of what ``arguments.model`` asks for.
-
-    Args:
-        make: the class, or one of its presets.
-        kind: the class, whose fields are the settings there are.
-        arguments: ``model``.
-        rows: whose tags name the labels.
-        **found: settings that encoders and data determine.
-
-    Raises:
-        ValueError: if a setting is unknown or wrong.
-    """
-    asked = cast(dict[str, Any], arguments.model)
-    refuse_unknown(asked, {field.name for field in dataclasses.fields(kind)}, "model")
-    names = rows.features["ner_tags"].feature.names
-    try:
-        return make(**{"id2label": dict(enumerate(names)), **found, **asked})
-    except StrictDataclassError as error:
-        raise ValueError(f"model: {error.__cause__ or error}") from error
-
-
-def text_tokenizer(arguments: NERArguments, rows: Dataset) -> Any:
-    """The tokenizer that is named, the text encoder's, or one learned on the sentences, in their case."""
-    folder = arguments.tokenizer or arguments.text_encoder
-    if isinstance(folder, str):
-        return AutoTokenizer.from_pretrained(folder)
-    if folder is None:
-        raise ValueError(
-            f"{arguments.model_type} needs a text_encoder: name the folder of a transformers model, or give a "
-            "configuration such as {model_type: bert, hidden_size: 128}."
-        )
-    return learn_tokenizer(_texts(rows), arguments.vocabulary_size, lowercase=False)
-
-
-def described(settings: Any, tokenizer: Any = None) -> Any:
-    """A configuration from a mapping, with the size of the tokenizer's vocabulary if it is of texts."""
-    settings = dict(settings)
-    if "model_type" not in settings:
-        raise ValueError(f"the encoder {settings} needs a model_type, such as resnet or bert, or name its folder.")
-    if tokenizer is not None:
-        settings |= {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id}
-    return AutoConfig.for_model(settings.pop("model_type"), **settings)
-
-
-def build_crf_tagger(arguments: NERArguments, rows: Dataset, processor: Any = None) -> Tagger:
+def build_crf_tagger(arguments: NERArguments, dataset: DatasetDict, processor: Any = None) -> Tagger:
     """BERT-CRF on any encoder, or BERT with ``head: softmax``."""
+    rows = dataset["train"]
     processor = processor or TaggerProcessor(text_tokenizer(arguments, rows), arguments.max_length)
     encoder = arguments.text_encoder
     loaded = load_encoder(encoder, "text_config") if isinstance(encoder, str) else None
@@ -126,8 +77,9 @@ def build_crf_tagger(arguments: NERArguments, rows: Dataset, processor: Any = No
     return CRFTaggerForTokenClassification(config, loaded), processor
 
 
-def build_two_mner(arguments: NERArguments, rows: Dataset, processor: Any = None) -> Tagger:
+def build_two_mner(arguments: NERArguments, dataset: DatasetDict, processor: Any = None) -> Tagger:
     """2M-NER on the encoders that are named; its image branches are those that have one."""
+    rows = dataset["train"]
     given = {name: getattr(arguments, name) for name in ENCODERS if getattr(arguments, name) is not None}
     processor = processor or _two_mner_processor(arguments, rows, given)
     folders = {name.removesuffix("_encoder"): source for name, source in given.items() if isinstance(source, str)}
@@ -155,8 +107,9 @@ def _two_mner_processor(arguments: NERArguments, rows: Dataset, given: dict[str,
     return TwoMNERProcessor(images, tokenizer, arguments.max_length)
 
 
-def _texts(rows: Dataset) -> Iterator[str]:
-    return (" ".join(words) for words in rows["tokens"])
-
-
-BUILDERS: dict[str, Builder] = {"crf_tagger": build_crf_tagger, "two_mner": build_two_mner}
+BUILDERS: dict[str, Builder] = {
+    "crf_tagger": build_crf_tagger,
+    "two_mner": build_two_mner,
+    **dict.fromkeys(WORD_LEVEL, build_word_tagger),
+    **dict.fromkeys(IMAGE_TAGGERS, build_image_tagger),
+}

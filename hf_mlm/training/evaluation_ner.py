@@ -39,7 +39,7 @@ class EntityMetrics:
     def __init__(self, label_names: Sequence[str], rows: Dataset | None = None):
         self.label_names = list(label_names)
         columns = [] if rows is None else [name for name in GROUPINGS if name in rows.column_names]
-        self.groups = {name: np.array(rows[name][:]) for name in columns} if rows is not None else {}
+        self.groups: dict[str, list[Any]] = {} if rows is None else {name: rows[name][:] for name in columns}
         self.counts = np.zeros((0, 3), np.int64)  # (rows, 3) true positives, predicted, gold
         self._begin()
 
@@ -56,7 +56,8 @@ class EntityMetrics:
         return self._report() if compute_result else {}
 
     def _begin(self) -> None:
-        self.seen, self.batches = 0, []
+        self.seen = 0
+        self.batches: list[np.ndarray] = []
         self.tallies = {name: EntityTally(self.label_names) for name in ("", *self.groups)}
 
     def _report(self) -> dict[str, float]:

@@ -81,7 +81,7 @@ def build_trainer(
         checkpoint: whose processor is taken over.
     """
     saved = AutoProcessor.from_pretrained(checkpoint) if checkpoint else None
-    model, processor = build_tagger(arguments, dataset["train"], saved)
+    model, processor = build_tagger(arguments, dataset, saved)
     validation = encode_sentences(dataset["validation"], processor, ordered=True)
     return TaggerTrainer(
         model,

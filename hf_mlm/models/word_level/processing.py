@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,6 +62,9 @@ class WordLevelProcessor(ProcessorMixin):
         >>> batch["input_ids"].tolist(), batch["character_ids"].shape, batch["labels"].tolist()
         ([[2, 1]], torch.Size([1, 2, 5]), [[3, 0]])
     """
+
+    # A Trainer asks every processor's tokenizer for these.
+    tokenizer = SimpleNamespace(bos_token_id=None, eos_token_id=None, pad_token_id=None)
 
     def __init__(self, vocabulary: WordVocabulary | Mapping[str, Any], max_characters: int = 64, **kwargs: Any):
         super().__init__(**kwargs)
