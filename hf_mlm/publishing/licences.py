@@ -37,9 +37,17 @@ def check_licence(licence: str) -> str:
         ValueError: the Hub knows no licence 'Apache 2'; did you mean 'apache-2.0'? For one ...
     """
     if licence not in LICENCES:
-        near = difflib.get_close_matches(licence.lower().replace(" ", "-"), sorted(LICENCES), n=1, cutoff=0)[0]
+        near = _nearest(licence.lower().replace(" ", "-"))
         raise ValueError(
             f"the Hub knows no licence {licence!r}; did you mean {near!r}? For one that it has no name for, write "
             "'other' (all names: https://huggingface.co/docs/hub/repositories-licenses)."
         )
     return licence
+
+
+def _nearest(name: str) -> str:
+    """The latest of those that begin so, else the most similar."""
+    longer = [licence for licence in LICENCES if licence.startswith(name)]
+    if name and longer:
+        return max(longer, key=lambda licence: (-len(licence), licence))
+    return difflib.get_close_matches(name, sorted(LICENCES), n=1, cutoff=0)[0]
