@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from hf_mlm.training.arguments import IRLEArguments, IRLETrainingArguments
+from hf_mlm.training.arguments_ner import NERArguments, NERTrainingArguments
 from hf_mlm.training.settings import (
     parse_settings,
     read_recipe,
@@ -103,9 +104,19 @@ def test_shipped_recipes_hold_the_settings_of_the_paper(name: str) -> None:
 
 
 def test_every_shipped_recipe_parses() -> None:
-    assert {"irle", "irle-gr", "irle-reference"} <= set(shipped_recipes())
+    for_places = {"demo", "irle", "irle-gr", "irle-reference"}
+    assert for_places < set(shipped_recipes())
     for name in shipped_recipes():
-        parse("--config", name, "--use_cpu")
+        types = [IRLEArguments, IRLETrainingArguments] if name in for_places else [NERArguments, NERTrainingArguments]
+        parse_settings(types, ["--config", name, "--use_cpu"], "test")
+
+
+def test_two_mner_recipe_holds_the_settings_of_table_4() -> None:
+    ours, theirs = parse_settings([NERArguments, NERTrainingArguments], ["--config", "two-mner", "--use_cpu"], "test")
+    assert ours.model == {"alpha": 0.8, "dropout": 0.1, "freeze_resnet": True}
+    assert (theirs.learning_rate, theirs.per_device_train_batch_size) == (5e-5, 16)
+    assert (theirs.lr_scheduler_type, theirs.warmup_steps, theirs.weight_decay) == ("linear", 0, 0)
+    assert (theirs.metric_for_best_model, theirs.load_best_model_at_end) == ("f1", True)
 
 
 def test_saved_settings_are_a_recipe_that_repeats_the_run(recipe: Path, tmp_path: Path) -> None:
