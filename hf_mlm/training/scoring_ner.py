@@ -74,8 +74,8 @@ def score_tagger(
         batch_size: rows of a batch in each process.
 
     Returns:
-        The metrics of `EntityMetrics` and the loss; and ``ids`` of the rows with ``counts`` (rows, 3): true positives,
-        predicted and gold entities, which `paired_bootstrap` takes.
+        The metrics of `EntityMetrics` and the loss; and ``ids`` of the sentences with ``counts`` (sentences, 3): true
+        positives, predicted and gold entities, which `paired_bootstrap` takes.
 
     Raises:
         ValueError: if the rows' labels are not the model's.
@@ -95,4 +95,4 @@ def score_tagger(
         )
         found = trainer.evaluate(encoded, metric_key_prefix=PREFIX)
     figures = {name.removeprefix(f"{PREFIX}_"): value for name, value in found.items()}
-    return figures, {"ids": np.array(encoded["id"][:]), "counts": metrics.counts}
+    return figures, {"ids": metrics.ids, "counts": metrics.counts}

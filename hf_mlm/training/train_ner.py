@@ -102,7 +102,7 @@ def score(trainer: TaggerTrainer, rows: Dataset, prefix: str, folder: Path) -> d
         trainer: with the model and its processor.
         rows: words and tags.
         prefix: of the names of the figures.
-        folder: gets ``counts_<prefix>.json``: ``ids`` of the rows, and for each its true positives, predicted and
+        folder: gets ``counts_<prefix>.json``: ``ids`` of the sentences, and for each its true positives, predicted and
             gold entities.
 
     Returns:
@@ -113,6 +113,6 @@ def score(trainer: TaggerTrainer, rows: Dataset, prefix: str, folder: Path) -> d
     trainer.compute_metrics = metrics
     figures = trainer.evaluate(encoded, metric_key_prefix=prefix)
     if trainer.is_world_process_zero():
-        counts: dict[str, Any] = {"ids": encoded["id"][:], "counts": metrics.counts.tolist()}
+        counts: dict[str, Any] = {"ids": metrics.ids.tolist(), "counts": metrics.counts.tolist()}
         write_json(counts, folder / f"counts_{prefix}.json")
     return figures

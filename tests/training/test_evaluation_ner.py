@@ -46,3 +46,18 @@ def test_a_second_evaluation_starts_anew() -> None:
     metrics = EntityMetrics(TAGS)
     right = EvalPrediction(np.array([[1, 2]]), np.array([[1, 2]]))
     assert metrics(right) == metrics(right)
+
+
+def test_parts_of_a_sentence_are_one_sentence_again() -> None:
+    windows = {  # sentence "a" has five words in two rows, its entity across the border; "b" has one row
+        "id": ["a", "b", "a"],
+        "word_ids": [[-1, 2, 3, 4, -1], [-1, 0, -1], [-1, 0, 1, 2, -1]],
+        "labels": [[-100, -100, 2, 0, -100], [-100, 3, -100], [-100, 0, 0, 1, -100]],
+        "language": ["en", "de", "en"],
+    }
+    metrics = EntityMetrics(TAGS, Dataset.from_dict(windows))
+    gold = padded(windows["labels"])
+    first = metrics(EvalPrediction(gold[:2], gold[:2]), compute_result=False)
+    figures = metrics(EvalPrediction(gold[2:], gold[2:]))
+    assert first == {} and figures["entities"] == 2 and figures["f1"] == 1  # apart, there would be three
+    assert dict(zip(metrics.ids.tolist(), metrics.counts.tolist(), strict=True)) == {"a": [1, 1, 1], "b": [1, 1, 1]}
