@@ -18,6 +18,7 @@ COMMANDS = {
     "predict": ("hf_mlm.cli.predict", "Estimate where an image or a text belongs."),
     "push": ("hf_mlm.cli.push", "Put a model or a dataset on the Hub, with a card written from its run."),
     "export": ("hf_mlm.cli.export", "Write a model as ONNX files."),
+    "app": ("hf_mlm.cli.app", "Serve a page that shows places, neighbours and names on a map."),
 }
 
 

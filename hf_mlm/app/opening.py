@@ -1,0 +1,179 @@
+"""The models behind the page, opened once at its start."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from datasets import Dataset
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+from hf_mlm.models.irle import IRLEConfig
+from hf_mlm.pipelines import gallery_files
+from hf_mlm.pipelines.cross_modal_retrieval import CrossModalRetrievalPipeline
+from hf_mlm.pipelines.gallery import Gallery
+from hf_mlm.pipelines.geo_estimation import GeoEstimationPipeline
+from hf_mlm.pipelines.multimodal_ner import MultimodalNERPipeline
+from hf_mlm.registration import MODELS
+from hf_mlm.training.saved import load_rows, load_saved, trained_on
+from hf_mlm.training.scoring_ner import load_tagger
+
+
+SAME = "same"
+FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.yaml", f"{gallery_files.FOLDER}/*")  # of a model on the Hub
+
+
+class GalleryRows(NamedTuple):
+    """Rows to search, which also have the pictures and texts to show.
+
+    Args:
+        dataset: configuration of ``mlm``; ``"same"`` for the one that the model was trained on.
+        split: such as ``"test"``.
+        options: ``data_dir`` and further settings of the dataset.
+    """
+
+    dataset: str
+    split: str
+    options: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class OpenModels:
+    """What the page can do; what no model does is None.
+
+    Attributes:
+        names: of the models, as they were given.
+        locate: estimates places.
+        retrieve: finds entities of a gallery.
+        rows: of the gallery, with images and summaries; None where the gallery was read from a folder.
+        tag: finds entities in texts.
+    """
+
+    names: Sequence[str] = ()
+    locate: GeoEstimationPipeline | None = None
+    retrieve: CrossModalRetrievalPipeline | None = None
+    rows: Dataset | None = field(default=None, repr=False)
+    tag: MultimodalNERPipeline | None = None
+
+    @property
+    def reads_images(self) -> bool:
+        """Whether an image makes any difference."""
+        return bool(self.locate or self.retrieve or (self.tag and hasattr(self.tag.processor, "encode_images")))
+
+    @property
+    def reads_classes(self) -> bool:
+        """Whether a text may come with classes."""
+        pipeline = self.locate or self.retrieve
+        return pipeline is not None and bool(pipeline.model.config.use_classes)
+
+
+def open_models(names: Sequence[str], gallery: str | os.PathLike[str] | GalleryRows | None = None) -> OpenModels:
+    """Open an IR+LE, a tagger or one of each.
+
+    Args:
+        names: folders of trainings, or ids on the Hub.
+        gallery: the folder of a `Gallery`, or rows to encode now; when omitted, the gallery beside the IR+LE if there
+            is one.
+
+    Raises:
+        FileNotFoundError: if there is no such model or gallery.
+        ValueError: if a model is of another type, there are two of a kind, one of them is damaged or reads precomputed
+            features, or the gallery is of another model.
+    """
+    folders: dict[bool, tuple[str, Path]] = {}
+    for name in names:
+        folder = local_folder(name)
+        is_irle = model_type(folder, name) == IRLEConfig.model_type
+        if is_irle in folders:
+            kind = "IR+LE" if is_irle else "tagger"
+            raise ValueError(f"{folders[is_irle][0]} and {name} are two models of one kind: give one {kind} at most.")
+        folders[is_irle] = name, folder
+    if not folders:
+        raise ValueError("there is no model: name the folder of a training or an id on the Hub.")
+    if gallery is not None and True not in folders:
+        raise ValueError("a gallery is searched by an IR+LE, and none is given: leave out the gallery, or name one.")
+    opened = _open_irle(*folders[True], gallery) if True in folders else {}
+    if False in folders:
+        model, processor = load_tagger(folders[False][1])
+        opened["tag"] = MultimodalNERPipeline(model, processor=processor, task="multimodal-ner")
+    return OpenModels(names=tuple(names), **opened)
+
+
+def local_folder(name: str) -> Path:
+    """The folder of a model; one on the Hub is downloaded.
+
+    Args:
+        name: a folder, or an id on the Hub.
+
+    Raises:
+        FileNotFoundError: if it is neither.
+    """
+    if os.path.isdir(name):
+        return Path(name)
+    try:
+        return Path(snapshot_download(name, allow_patterns=list(FILES)))
+    except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise FileNotFoundError(
+            f"{name!r} is neither a folder nor a model that the Hub gives out: check the name and the connection, and "
+            "log in with hf auth login if it is private."
+        ) from error
+
+
+def model_type(folder: Path, name: str) -> str:
+    """The type of a model in a folder, if it is one of the package's.
+
+    Args:
+        folder: with ``config.json``.
+        name: of the model in an error.
+
+    Raises:
+        FileNotFoundError: if there is no configuration.
+        ValueError: if it is damaged, or of another type.
+    """
+    path = folder / "config.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"{name} has no config.json: name the output_dir of a training.")
+    try:
+        kind = json.loads(path.read_text(encoding="utf-8"))["model_type"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"the config.json of {name} is not the configuration of a model ({error!r}).") from error
+    if kind not in MODELS:
+        raise ValueError(f"{name} is a model of type {kind!r}; the page runs {', '.join(MODELS)}.")
+    return kind
+
+
+def _open_irle(name: str, folder: Path, gallery: str | os.PathLike[str] | GalleryRows | None) -> dict[str, Any]:
+    """The pipelines of the model's tasks, and the rows of its gallery."""
+    model, processor = load_saved(folder)
+    if processor is None:
+        raise ValueError(f"{name} reads precomputed features, and the page takes images and texts.")
+    opened: dict[str, Any] = {}
+    if "geo" in model.config.tasks:
+        opened["locate"] = GeoEstimationPipeline(model, processor=processor, task="geo-estimation")
+    if gallery is not None and "retrieval" not in model.config.tasks:
+        raise ValueError(f"{name} was not trained for retrieval: leave out the gallery.")
+    if isinstance(gallery, GalleryRows):
+        opened["rows"] = rows = _rows(model, folder, gallery)
+        found = Gallery.encode(model, rows, processor)
+    elif gallery is not None or ("retrieval" in model.config.tasks and (folder / gallery_files.FOLDER).is_dir()):
+        found = Gallery.load(folder / gallery_files.FOLDER if gallery is None else gallery)
+    else:
+        return opened
+    return opened | {
+        "retrieve": CrossModalRetrievalPipeline(
+            model, processor=processor, gallery=found, task="cross-modal-retrieval"
+        )
+    }
+
+
+def _rows(model: Any, folder: Path, gallery: GalleryRows) -> Dataset:
+    dataset, options = gallery.dataset, gallery.options
+    if dataset == SAME:
+        dataset, before = trained_on(folder)
+        options = {**before, **options}
+    return load_rows(model, dataset, gallery.split, **options)
