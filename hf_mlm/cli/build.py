@@ -9,8 +9,11 @@ from typing import Annotated
 import typer
 import yaml
 
+from hf_mlm.cli.build_mmnerd import app as mmnerd_app
+
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(mmnerd_app, name="mmnerd")
 
 
 @app.callback()
@@ -64,7 +67,7 @@ def mlm(
         ExecutorSettings(executor, workers, _options(executor_options)),
     )
     for name, manifest in manifests.items():
-        sys.stdout.write(_line(name, manifest.rows, manifest.dropped, manifest.noted))
+        sys.stdout.write(stage_line(name, manifest.rows, manifest.dropped, manifest.noted))
     if "dataset" in manifests:
         sys.stdout.write(f'Complete: load_dataset("mlm", "irle", data_dir="{target / "dataset"}")\n')
     else:
@@ -78,7 +81,7 @@ def _options(path: Path | None) -> dict[str, object]:
     return content
 
 
-def _line(name: str, rows: int, dropped: dict[str, int], noted: dict[str, int]) -> str:
+def stage_line(name: str, rows: int, dropped: dict[str, int], noted: dict[str, int]) -> str:
     """What a stage has done: rows, then what went and what was noticed."""
     lines = [f"{name}: {rows:,} rows"]
     lines += [f"  dropped {count:,}: {reason}" for reason, count in dropped.items()]

@@ -1,0 +1,162 @@
+"""``hf-mlm build mmnerd``: from captions to a dataset, with people in between."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+
+if TYPE_CHECKING:
+    from hf_mlm.construction.mmnerd.edition import NEREdition
+
+app = typer.Typer(no_args_is_help=True, help="Build MMNERD: draft, tasks, agree, dataset, audit; round trains people.")
+
+Target = Annotated[Path, typer.Argument(help="Folder of the build.")]
+EditionFile = Annotated[Path, typer.Option(help="YAML file of sources, annotators and translation.")]
+ToolName = Annotated[str, typer.Option(help="argilla, label-studio or prodigy.")]
+People = Annotated[list[str], typer.Option("--annotator", help="Name of a person; repeatable.")]
+AnswerFiles = Annotated[list[str], typer.Argument(help="NAME=FILE for each annotator.")]
+
+
+@app.command()
+def draft(
+    target: Target,
+    edition: EditionFile,
+    tasks: Annotated[int, typer.Option(help="Parts of the work.")] = 4,
+    workers: Annotated[int, typer.Option(help="Parts at a time.")] = 1,
+    executor: Annotated[str, typer.Option(help="local, slurm or ray.")] = "local",
+) -> None:
+    """Read sources, have entities proposed, translate; run again to go on."""
+    from hf_mlm.cli.build import stage_line
+    from hf_mlm.construction.executors import ExecutorSettings
+    from hf_mlm.construction.mmnerd.draft import build_draft
+
+    manifests = build_draft(target, _edition(edition), tasks, ExecutorSettings(executor, workers))
+    for name, manifest in manifests.items():
+        sys.stdout.write(stage_line(name, manifest.rows, manifest.dropped, manifest.noted))
+
+
+@app.command()
+def tasks(target: Target, edition: EditionFile, annotator: People, tool: ToolName = "argilla") -> None:
+    """Give every sentence of the draft to two people: a file of tasks for each."""
+    from hf_mlm.construction.mmnerd.annotation import give_out
+
+    for name, count in give_out(target, annotator, tool, _edition(edition).seed).items():
+        sys.stdout.write(f"{name}: {count:,} sentences in {target / 'tasks'}\n")
+
+
+@app.command()
+def agree(
+    target: Target,
+    answers: AnswerFiles,
+    tool: ToolName = "argilla",
+    inspector: Annotated[Path | None, typer.Option(help="What the inspector has answered.")] = None,
+) -> None:
+    """Take answers in: agreement, decisions, what is left to the inspector."""
+    from hf_mlm.construction.mmnerd.annotation import take_in
+
+    result = take_in(target, _files(answers), tool, inspector)
+    if result.overall:
+        found = result.overall
+        sys.stdout.write(
+            f"kappa {found.kappa:.4f} of {found.words:,} words, {found.kappa_entities:.4f} without O, span F1 "
+            f"{found.span_f1:.4f} over {found.sentences:,} sentences\n"
+        )
+    sys.stdout.write(f"{len(result.finished):,} sentences decided, {result.open:,} open\n")
+
+
+@app.command("round")
+def training_round(
+    target: Target,
+    number: Annotated[int, typer.Argument(help="Of the round, from 1.")],
+    answers: Annotated[list[str] | None, typer.Argument(help="NAME=FILE for each annotator, once answered.")] = None,
+    annotator: Annotated[list[str] | None, typer.Option(help="Who gets tasks; repeatable.")] = None,
+    size: Annotated[int, typer.Option(help="Sentences of a round.")] = 50,
+    reference: Annotated[Path | None, typer.Option(help="The same sentences, answered by whoever knows.")] = None,
+    tool: ToolName = "argilla",
+) -> None:
+    """Train people: give out a round's tasks, or score its answers against a reference."""
+    from hf_mlm.construction.mmnerd.annotation import give_out_round, take_in_round
+
+    if annotator and not answers:
+        sys.stdout.write(f"{give_out_round(target, number, size, annotator, tool)} sentences each\n")
+        return
+    if not answers or reference is None:
+        raise ValueError("hf-mlm build mmnerd round needs --annotator to give tasks out, or answers and --reference.")
+    for score in take_in_round(target, number, reference, _files(answers), tool):
+        sys.stdout.write(f"{score.annotator}: accuracy {score.accuracy:.3f}, kappa {score.kappa:.3f}\n")
+
+
+@app.command()
+def dataset(
+    target: Target,
+    edition: EditionFile,
+    proposals: Annotated[bool, typer.Option("--proposals", help="Take the machine's entities.")] = False,
+    image_dir: Annotated[Path | None, typer.Option("--image_dir", "--image-dir", help="Folder of images.")] = None,
+    published: Annotated[Path | None, typer.Option(help="Division to repeat: image id, tab, split.")] = None,
+) -> None:
+    """Divide the finished sentences and write CoNLL, spans, report and statistics."""
+    from hf_mlm.construction.mmnerd.annotation import AGREEMENT, GOLD
+    from hf_mlm.construction.mmnerd.dataset import read_published, write_dataset
+    from hf_mlm.construction.mmnerd.draft import read_draft
+    from hf_mlm.construction.mmnerd.records import read_records
+
+    chosen = _edition(edition)
+    if not proposals and not (target / GOLD).is_file():
+        raise FileNotFoundError(f"{target} has no decided sentences; run agree first, or pass --proposals.")
+    records = read_draft(target) if proposals else list(read_records(target / GOLD))
+    agreed = None if proposals else json.loads((target / AGREEMENT).read_text(encoding="utf-8"))
+    written = write_dataset(
+        target / "dataset",
+        records,
+        chosen.ratios,
+        chosen.seed,
+        chosen.min_entities,
+        read_published(published) if published else None,
+        image_dir,
+        {"annotated_by": "machine" if proposals else "people", "agreement": agreed},
+    )
+    sizes = ", ".join(f"{count:,} {split}" for split, count in written.sizes.items())
+    name = "all" if len(written.languages) == 4 else written.languages[0]
+    sys.stdout.write(f'{sizes}: load_dataset("mmnerd", "{name}", data_dir="{written.folder}")\n')
+
+
+@app.command()
+def audit(
+    target: Target,
+    size: Annotated[int, typer.Option(help="Sentences to judge.")] = 300,
+    seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
+    verdicts: Annotated[Path | None, typer.Option(help="The sheet, once judged.")] = None,
+) -> None:
+    """Draw a sheet of entities to be judged, or count its verdicts."""
+    from hf_mlm.construction.mmnerd.annotation import GOLD
+    from hf_mlm.construction.mmnerd.audit import read_audit, write_audit
+    from hf_mlm.construction.mmnerd.records import read_records
+
+    if verdicts is None:
+        write_audit(target / "audit.tsv", list(read_records(target / GOLD)), size, seed)
+        sys.stdout.write(f"Judge each entity in {target / 'audit.tsv'}, then pass it as --verdicts.\n")
+        return
+    found = read_audit(verdicts)
+    low, high = found.interval
+    sys.stdout.write(
+        f"{found.right:,} of {found.entities:,} entities right ({found.right / found.entities:.1%}, 95 % interval "
+        f"{low:.1%} to {high:.1%}) in {found.sentences:,} sentences\n"
+    )
+
+
+def _edition(path: Path) -> NEREdition:
+    from hf_mlm.construction.mmnerd.edition import load_ner_edition
+
+    return load_ner_edition(path)
+
+
+def _files(words: list[str]) -> dict[str, Path]:
+    for word in words:
+        if "=" not in word:
+            raise ValueError(f"{word!r} must be NAME=FILE, such as anna=anna.jsonl.")
+    return {name: Path(path) for name, _, path in (word.partition("=") for word in words)}

@@ -1,0 +1,122 @@
+"""Two annotators and an inspector: who sees which sentence, what becomes of their answers, and the log of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+from hf_mlm.construction.mmnerd.agreement import Pair
+from hf_mlm.construction.mmnerd.exchange import Answers
+from hf_mlm.construction.mmnerd.records import Record, Span
+
+
+AGREED, INSPECTED, OPEN = "agreed", "inspected", "open"
+
+
+def assign(ids: Sequence[str], annotators: Sequence[str], seed: int = 0) -> dict[str, tuple[str, str]]:
+    """Choose two people for each sentence, so that everybody works with everybody, and about as much.
+
+    Args:
+        ids: of the sentences.
+        annotators: two or more people.
+        seed: another seed, other assignments.
+
+    Returns:
+        id -> the two, in the order of ``ids``.
+
+    Raises:
+        ValueError: if there are not two people, or one is named twice.
+    """
+    if len(set(annotators)) != len(annotators) or len(annotators) < 2:
+        raise ValueError(f"annotators={list(annotators)}: every sentence needs two people, none named twice.")
+    pairs = list(combinations(annotators, 2))
+    order = sorted(ids, key=lambda identity: hashlib.blake2b(f"{seed}:{identity}".encode(), digest_size=8).digest())
+    chosen = {identity: pairs[number % len(pairs)] for number, identity in enumerate(order)}
+    return {identity: chosen[identity] for identity in ids}
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What became of a sentence.
+
+    Attributes:
+        id: of the sentence.
+        how: ``"agreed"`` (both annotators gave the same), ``"inspected"`` or ``"open"``.
+        answers: annotator -> entities.
+        final: entities; None while it is open.
+        overruled: whether the inspector differs from both.
+    """
+
+    id: str
+    how: str
+    answers: dict[str, tuple[Span, ...]]
+    final: tuple[Span, ...] | None
+    overruled: bool = False
+
+    def to_row(self) -> dict[str, Any]:
+        """A line of the log."""
+        answers = {name: [span._asdict() for span in spans] for name, spans in self.answers.items()}
+        final = None if self.final is None else [span._asdict() for span in self.final]
+        return vars(self) | {"answers": answers, "final": final}
+
+
+def adjudicate(
+    records: Mapping[str, Record],
+    assignment: Mapping[str, tuple[str, str]],
+    answers: Mapping[str, Answers],
+    inspector: Answers | None = None,
+) -> list[Decision]:
+    """Decide about each sentence: the inspector's answer counts, and where there is none, that of two who agree.
+
+    Args:
+        records: sentences by id.
+        assignment: id -> the two annotators.
+        answers: annotator -> what they have given.
+        inspector: what the inspector has given.
+
+    Returns:
+        a decision for each assigned sentence; it is open while an annotator has not answered, or both differ and the
+        inspector has not answered.
+
+    Raises:
+        ValueError: if an annotator has answered a sentence that is another's.
+    """
+    _check_own(assignment, answers)
+    decisions = []
+    for identity, people in assignment.items():
+        given = {name: answers[name].spans[identity] for name in people if identity in _spans(answers, name)}
+        ruled = inspector.spans.get(identity) if inspector else None
+        if ruled is not None:
+            overruled = all(set(ruled) != set(spans) for spans in given.values())
+            decisions.append(Decision(identity, INSPECTED, given, ruled, overruled))
+        elif len(given) == 2 and len({frozenset(spans) for spans in given.values()}) == 1:
+            decisions.append(Decision(identity, AGREED, given, next(iter(given.values()))))
+        else:
+            decisions.append(Decision(identity, OPEN, given, None))
+    unknown = {decision.id for decision in decisions} - set(records)
+    if unknown:
+        raise ValueError(f"{len(unknown)} assigned sentences are not of this build, such as {min(unknown)}.")
+    return decisions
+
+
+def answered_pairs(records: Mapping[str, Record], decisions: Sequence[Decision]) -> list[Pair]:
+    """Sentences that both annotators have answered, to measure agreement by."""
+    both = [decision for decision in decisions if len(decision.answers) == 2]
+    return [Pair(records[decision.id], *decision.answers.values()) for decision in both]
+
+
+def _spans(answers: Mapping[str, Answers], name: str) -> dict[str, tuple[Span, ...]]:
+    return answers[name].spans if name in answers else {}
+
+
+def _check_own(assignment: Mapping[str, tuple[str, str]], answers: Mapping[str, Answers]) -> None:
+    for name, given in answers.items():
+        foreign = [identity for identity in given.spans if name not in assignment.get(identity, ())]
+        if foreign:
+            raise ValueError(
+                f"{name} has answered {len(foreign)} sentences that were not assigned to them, such as {foreign[0]}; "
+                "see that names and files belong together."
+            )

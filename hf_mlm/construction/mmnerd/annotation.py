@@ -1,0 +1,161 @@
+"""The part of a build that people do: tasks given out, answers taken in, decisions, finished sentences."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from hf_mlm.construction.manifest import write_text
+from hf_mlm.construction.mmnerd.adjudication import OPEN, Decision, adjudicate, answered_pairs, assign
+from hf_mlm.construction.mmnerd.agreement import Agreement, agreement
+from hf_mlm.construction.mmnerd.draft import read_draft
+from hf_mlm.construction.mmnerd.exchange import read_answers, write_tasks
+from hf_mlm.construction.mmnerd.records import Record, read_records, write_records
+from hf_mlm.construction.mmnerd.rounds import RoundScore, round_sample, score_round
+
+
+ASSIGNMENT, LOG, GOLD, AGREEMENT, ROUNDS = (
+    "assignment.json",
+    "adjudication.jsonl",
+    "gold.jsonl",
+    "agreement.json",
+    "rounds.json",
+)
+
+
+@dataclass(frozen=True)
+class Adjudication:
+    """Where a build's annotation stands.
+
+    Attributes:
+        overall: agreement of all annotators, None while no sentence has two answers.
+        decisions: one a sentence.
+        finished: sentences that are decided.
+    """
+
+    overall: Agreement | None
+    decisions: list[Decision]
+    finished: list[Record]
+
+    @property
+    def open(self) -> int:
+        """How many sentences are not decided."""
+        return len(self.decisions) - len(self.finished)
+
+
+def give_out(target: Path, annotators: Sequence[str], tool: str, seed: int = 0) -> dict[str, int]:
+    """Write a file of tasks for each annotator, and who got what.
+
+    Args:
+        target: folder of a build whose draft is finished.
+        annotators: two or more names; also names of files.
+        tool: of `TOOLS`.
+        seed: of the assignment.
+
+    Returns:
+        annotator -> number of sentences.
+
+    Raises:
+        ValueError: if tasks were given out already to others, so that nobody's work is lost.
+    """
+    records = read_draft(target)
+    assignment = assign([record.id for record in records], annotators, seed)
+    path = target / ASSIGNMENT
+    if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != {k: list(v) for k, v in assignment.items()}:
+        raise ValueError(f"{path} gives the sentences to others; repeat their names, or remove it to start anew.")
+    write_text(path, json.dumps(assignment, indent=1, ensure_ascii=False))
+    counts = {}
+    for name in annotators:
+        own = [record for record in records if name in assignment[record.id]]
+        write_tasks(_tasks(target, name, tool), own, tool)
+        counts[name] = len(own)
+    return counts
+
+
+def take_in(target: Path, files: Mapping[str, Path], tool: str, inspector: Path | None = None) -> Adjudication:
+    """Read answers, measure agreement, decide, and write the log, the finished sentences and the inspector's tasks.
+
+    Args:
+        target: folder of a build whose tasks were given out.
+        files: annotator -> what the tool has exported.
+        tool: of `TOOLS`.
+        inspector: the same of the inspector.
+
+    Raises:
+        FileNotFoundError: if no tasks were given out, or a file is missing.
+        ValueError: as `read_answers` and `adjudicate`.
+    """
+    records = {record.id: record for record in read_draft(target)}
+    if not (target / ASSIGNMENT).is_file():
+        raise FileNotFoundError(f"{target} has given out no tasks; run `hf-mlm build mmnerd tasks` first.")
+    assignment = json.loads((target / ASSIGNMENT).read_text(encoding="utf-8"))
+    answers = {name: read_answers(path, records, tool) for name, path in files.items()}
+    ruled = read_answers(inspector, records, tool) if inspector else None
+    decisions = adjudicate(records, assignment, answers, ruled)
+    finished = [records[one.id].with_spans(one.final) for one in decisions if one.final is not None]
+    pairs = answered_pairs(records, decisions)
+    overall = agreement(pairs) if pairs else None
+    write_text(target / LOG, "".join(json.dumps(one.to_row(), ensure_ascii=False) + "\n" for one in decisions))
+    write_text(target / AGREEMENT, json.dumps(_figures(overall), indent=1))
+    write_records(target / GOLD, finished)
+    to_inspect = [_first_answer(records, one) for one in decisions if one.how == OPEN and len(one.answers) == 2]
+    write_tasks(_tasks(target, "inspector", tool), to_inspect, tool, "first annotator")
+    return Adjudication(overall, decisions, finished)
+
+
+def give_out_round(target: Path, number: int, size: int, annotators: Sequence[str], tool: str, seed: int = 0) -> int:
+    """Write the tasks of a training round, the same for everybody; gives the number of sentences.
+
+    Raises:
+        ValueError: as `round_sample`.
+    """
+    sample = round_sample(read_draft(target), number, size, seed)
+    for name in annotators:
+        write_tasks(_tasks(target, f"round-{number}-{name}", tool), sample, tool)
+    return len(sample)
+
+
+def take_in_round(
+    target: Path, number: int, reference: Path, files: Mapping[str, Path], tool: str
+) -> list[RoundScore]:
+    """Score a training round and keep the scores beside those of other rounds.
+
+    Args:
+        target: folder of the build.
+        number: of the round.
+        reference: sentences with the entities that are right: an export of the tool by whoever knows, or JSONL of
+            finished sentences.
+        files: annotator -> what the tool has exported.
+        tool: of `TOOLS`.
+    """
+    records = {record.id: record for record in read_draft(target)}
+    if reference.name == GOLD:
+        known = {record.id: record.spans for record in read_records(reference)}
+    else:
+        known = read_answers(reference, records, tool).spans
+    answers = {name: read_answers(path, records, tool) for name, path in files.items()}
+    scores = score_round(number, records, known, answers)
+    path = target / ROUNDS
+    earlier = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    kept = [score for score in earlier if score["round"] != number or score["annotator"] not in files]
+    rows = kept + [asdict(score) | {"accuracy": score.accuracy} for score in scores]
+    write_text(path, json.dumps(sorted(rows, key=lambda row: (row["round"], row["annotator"])), indent=1))
+    return scores
+
+
+def _tasks(target: Path, name: str, tool: str) -> Path:
+    """File of somebody's tasks; Label Studio imports a list, the others a line each."""
+    folder = target / "tasks"
+    folder.mkdir(exist_ok=True)
+    return folder / f"{name}.{'json' if tool == 'label-studio' else 'jsonl'}"
+
+
+def _figures(overall: Agreement | None) -> dict[str, float | None] | None:
+    """Figures as JSON knows them; NaN becomes null."""
+    return overall and {name: None if value != value else value for name, value in asdict(overall).items()}
+
+
+def _first_answer(records: Mapping[str, Record], decision: Decision) -> Record:
+    return records[decision.id].with_spans(next(iter(decision.answers.values())))

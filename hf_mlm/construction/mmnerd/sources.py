@@ -1,0 +1,195 @@
+"""Where sentences come from: tables of images and captions, and CoNLL files with entities already."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import heapq
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import IO
+from urllib.parse import unquote, urlsplit
+
+from hf_mlm.construction.mmnerd.records import Record, spans_of
+from hf_mlm.construction.mmnerd.words import apply_policy, clean, words_of
+from hf_mlm.data.formats.conll import Sentence, read_conll
+from hf_mlm.data.formats.iob2 import TYPES, entities
+from hf_mlm.data.formats.label_rules import LabelRules
+from hf_mlm.data.formats.mmnerd_layout import LANGUAGES
+
+
+KINDS = ("captions", "conll")
+Count = Callable[[str], None]
+_GZIP_MAGIC = b"\x1f\x8b"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file of sentences.
+
+    Attributes:
+        kind: ``"captions"``, a table of images and captions that gets its entities proposed, or ``"conll"``, whose
+            sentences bring theirs.
+        path: the file, plain or gzipped.
+        language: of its sentences.
+        name: of the source; files of the same name are parts of it.
+        licence: a note on what may be done with texts and images.
+        sample: how many sentences to draw; all when None.
+        image_column: of a table, from 0: a file name or an address.
+        text_column: of a table.
+        require_types: entity types of which a CoNLL sentence has to have one; MMNERD took tweets with a person.
+        translate_to: languages to translate the sentences to.
+
+    Raises:
+        ValueError: if a value makes no sense; the sentence names it.
+    """
+
+    kind: str
+    path: str
+    language: str
+    name: str
+    licence: str = ""
+    sample: int | None = None
+    image_column: int = 0
+    text_column: int = 1
+    require_types: tuple[str, ...] = ()
+    translate_to: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        for name in ("require_types", "translate_to"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        if self.kind not in KINDS:
+            raise ValueError(f"source {self.name!r}: kind={self.kind!r}; choose one of {', '.join(KINDS)}.")
+        for language in (self.language, *self.translate_to):
+            if language not in LANGUAGES:
+                raise ValueError(f"source {self.name!r}: {language!r} is none of {', '.join(LANGUAGES)}.")
+        if self.language in self.translate_to or not set(self.require_types) <= set(TYPES):
+            raise ValueError(
+                f"source {self.name!r}: translate_to must not hold its own language {self.language!r}, and "
+                f"require_types are of {', '.join(TYPES)}."
+            )
+        if not self.name or "/" in self.name or min(self.image_column, self.text_column) < 0:
+            raise ValueError(f"source {self.name!r} needs a name without '/' and columns from 0.")
+
+    def records(self, seed: int, policy: str, drop: Count, note: Count) -> list[Record]:
+        """Read the file and draw the sample.
+
+        Args:
+            seed: of the sample; the lowest hashes of seed and id are drawn, whatever the order of the file.
+            policy: of `apply_policy`, for captions.
+            drop: called with the reason for each sentence that is left out.
+            note: called with what was noticed of others.
+
+        Returns:
+            in the order of the file; ids are ``<source>/<language>/<image>``, with ``#2`` … for more of an image.
+
+        Raises:
+            FileNotFoundError: if the file is missing.
+            ValueError: if it is no CoNLL file, a damaged archive, or holds no sentence at all.
+        """
+        found = self._captions(policy, drop, note) if self.kind == "captions" else self._sentences(drop)
+        if self.sample is None:
+            records = list(found)
+        else:
+            ranked = ((_position(record.id, seed), number, record) for number, record in enumerate(found))
+            drawn = heapq.nsmallest(self.sample, ranked)
+            records = [record for _, _, record in sorted(drawn, key=lambda item: item[1])]
+        if not records:
+            raise ValueError(f"{self.path} gave no sentence of source {self.name!r}; check its kind and columns.")
+        return records
+
+    def _captions(self, policy: str, drop: Count, note: Count) -> Iterator[Record]:
+        seen: dict[str, set[str]] = {}
+        width = max(self.image_column, self.text_column) + 1
+        for number, line in enumerate(_lines(Path(self.path)), 1):
+            columns = _columns(line)
+            if columns is None or len(columns) < width:
+                drop("line is not UTF-8" if columns is None else "line without image and caption")
+                continue
+            image_id = image_id_of(columns[self.image_column], number)
+            text, odd = clean(columns[self.text_column])
+            allowed = apply_policy(text, policy)
+            if not image_id or not words_of(text):
+                drop("line without image and caption")
+            elif allowed is None:
+                drop("name replaced by a placeholder")
+            elif allowed in seen.setdefault(image_id, set()):
+                drop("caption repeated")
+            else:
+                seen[image_id].add(allowed)
+                if odd:
+                    note("caption with odd characters, which were taken out")
+                yield self._record(allowed, image_id, len(seen[image_id]), words_of(allowed))
+
+    def _sentences(self, drop: Count) -> Iterator[Record]:
+        counts: dict[str | None, int] = {}
+        for sentence in read_conll(self.path):
+            tags = LabelRules().apply(sentence, self.path)
+            if self.require_types and not {item.type for item in entities(tags)} & set(self.require_types):
+                drop(f"sentence without {' or '.join(self.require_types)}")
+                continue
+            counts[sentence.image_id] = counts.get(sentence.image_id, 0) + 1
+            yield self._of_sentence(sentence, tags, counts[sentence.image_id])
+
+    def _of_sentence(self, sentence: Sentence, tags: list[str], number: int) -> Record:
+        ends: list[int] = []
+        for token in sentence.tokens:
+            ends.append((ends[-1] + 1 if ends else 0) + len(token))
+        words = tuple((end - len(token), end) for token, end in zip(sentence.tokens, ends, strict=True))
+        return self._record(" ".join(sentence.tokens), sentence.image_id, number, words, tags)
+
+    def _record(
+        self,
+        text: str,
+        image_id: str | None,
+        number: int,
+        words: tuple[tuple[int, int], ...],
+        tags: Iterable[str] = (),
+    ) -> Record:
+        own = f"{self.name}/{self.language}/{image_id or ''}" + (f"#{number}" if number > 1 or not image_id else "")
+        spans = spans_of(words, list(tags))
+        return Record(own, text, words, spans, self.language, image_id, image_id or own, self.name, self.licence)
+
+
+def image_id_of(reference: str, line: int) -> str:
+    """Id of an image: a file's name without its ending, after the line's number in eight digits where it is a URL.
+
+    So captions of Conceptual 12M get ids of the form that MMNERD's have.
+
+    Example:
+        >>> image_id_of("photos/17_06_4705.jpg", 3), image_id_of("https://example.org/a%20b.png?w=3", 12)
+        ('17_06_4705', '00000012---a b')
+    """
+    parts = urlsplit(reference.strip())
+    is_url = bool(parts.scheme and parts.netloc)
+    stem = " ".join(PurePosixPath(unquote(parts.path) if is_url else reference.strip()).stem.split())
+    return f"{line:08d}---{stem}" if is_url else stem
+
+
+def _columns(line: bytes) -> list[str] | None:
+    try:
+        return line.decode("utf-8").rstrip("\r\n").split("\t")
+    except UnicodeDecodeError:
+        return None
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is not a file; check the path of the source.")
+    try:
+        with _open(path) as opened:
+            yield from opened
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(f"{path} is a damaged gzip archive ({error}); fetch it again.") from error
+
+
+def _open(path: Path) -> IO[bytes]:
+    with path.open("rb") as opened:
+        packed = opened.read(2) == _GZIP_MAGIC
+    return gzip.open(path) if packed else path.open("rb")
+
+
+def _position(identity: str, seed: int) -> bytes:
+    return hashlib.blake2b(f"{seed}:{identity}".encode(), digest_size=8).digest()
