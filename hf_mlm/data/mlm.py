@@ -77,7 +77,7 @@ class MLM(ShardBuilder):
             description=self.config.description,
             homepage="https://zenodo.org/records/3885753",
             license="CC-BY-4.0",
-            citation=_CITATION,
+            citation=CITATION,
         )
 
     def _open(self, dl_manager: Any) -> tuple[Features, Splits]:
@@ -152,7 +152,7 @@ def vector_features(spec: FeatureSpec, dtype: str = "float32") -> Features:
     return Features({name: vectors.get(name) or others[name] for name in spec.schema(dtype).names})
 
 
-_CITATION = """\
+CITATION = """\
 @inproceedings{armitage2020mlm,
   title = {{MLM}: A Benchmark Dataset for Multitask Learning with Multiple Languages and Modalities},
   author = {Armitage, Jason and Kacupaj, Endri and Tahmasebzadeh, Golsa and Swati and Maleshkova, Maria and

@@ -104,7 +104,7 @@ class MMNERD(ShardBuilder):
             license=ATTRIBUTION
             if self.config.name == "demo"
             else "none stated; the authors give the data for research",
-            citation=_CITATION,
+            citation=CITATION,
         )
 
     def _open(self, dl_manager: Any) -> tuple[Features, Splits]:
@@ -155,7 +155,7 @@ _NO_DATA = (
     'load_dataset("mmnerd", "{name}", data_dir="…/MMNERD"), or load_dataset("mmnerd", "demo"), which needs none.'
 )
 
-_CITATION = """\
+CITATION = """\
 @misc{wang2024mmner,
   title = {{2M-NER}: Contrastive Learning for Multilingual and Multimodal {NER} with Language and Modal Fusion},
   author = {Wang, Dongsheng and Feng, Xiaoqin and Liu, Zeming and Wang, Chuan},

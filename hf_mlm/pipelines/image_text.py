@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from PIL import Image
 from torch.utils.data import DataLoader
-from transformers import image_utils
 from transformers.pipelines.base import Pipeline
-from transformers.pipelines.pt_utils import PipelineDataset, PipelineIterator
 
-from hf_mlm.models.images import to_rgb
+from hf_mlm.pipelines.addresses import open_image
+from hf_mlm.pipelines.numbering import prepared
 
 
 MODALITIES = ("image", "text")
@@ -132,9 +131,8 @@ class ImageTextPipeline(Pipeline):
         postprocess_params: dict[str, Any],
     ) -> Iterator[Any]:
         """Encode the images of a batch together and its texts together, and give the answer to each query."""
-        kind = PipelineDataset if isinstance(inputs, Sized) else PipelineIterator
-        prepared = kind(inputs, self.preprocess, preprocess_params)
-        for batch in DataLoader(prepared, batch_size, num_workers=num_workers, collate_fn=list):
+        queries = prepared(inputs, self.preprocess, preprocess_params)
+        for batch in DataLoader(queries, batch_size, num_workers=num_workers, collate_fn=list):
             outputs = self.forward(self._collate(batch), **forward_params)
             yield from self.postprocess((batch, outputs), **postprocess_params)
 
@@ -166,25 +164,6 @@ class ImageTextPipeline(Pipeline):
     def _refuse_top_k(self, top_k: Any) -> None:
         if top_k is not None and not (isinstance(top_k, int) and top_k >= 1):
             raise ValueError(f"top_k={top_k!r} must be a whole number of at least 1.")
-
-
-def open_image(image: Any, timeout: float | None = None) -> Image.Image:
-    """Open an image as `to_rgb` does, or fetch it as transformers does where it is an address.
-
-    Args:
-        image: in any form that `to_rgb` takes, or a string that begins with http:// or https://.
-        timeout: seconds to wait for an address.
-
-    Raises:
-        ValueError: if it is no image.
-        OSError: if it is not there, or what the address gives is no image.
-    """
-    if not (isinstance(image, str) and image.startswith(("http://", "https://"))):
-        return to_rgb(image)
-    try:
-        return to_rgb(image_utils.load_image(image, timeout))
-    except (image_utils.httpx.HTTPError, OSError) as error:  # of the client that transformers fetches with
-        raise OSError(f"{image} gives no image ({error}): check the address, or pass a file.") from error
 
 
 def _describe(inputs: Any) -> str:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
+from PIL import Image
 from torch.utils.data import DataLoader
 from transformers.pipelines.base import Pipeline
-from transformers.pipelines.pt_utils import PipelineDataset, PipelineIterator
 
 from hf_mlm.data.formats.iob2 import entities
 from hf_mlm.models.layers.word_pooling import word_starts
 from hf_mlm.models.word_encoding import Window
 from hf_mlm.models.word_splitting import split_words
+from hf_mlm.pipelines.addresses import open_image
+from hf_mlm.pipelines.numbering import prepared
 
 
 class Prepared(NamedTuple):
@@ -23,45 +25,72 @@ class Prepared(NamedTuple):
         text: as it came.
         spans: first character of each word and the one after its last.
         windows: the words, as sub-tokens.
-        image: in any form, or None.
+        image: upright RGB, or None.
     """
 
     text: str
     spans: list[tuple[int, int]]
     windows: list[Window]
-    image: Any
+    image: Image.Image | None
 
 
 class MultimodalNERPipeline(Pipeline):
     """Find the entities in texts.
 
-    ``pipe(inputs, batch_size=8)`` takes a text, ``{"text": …, "image": …}`` with any image that
-    `hf_mlm.models.images.to_rgb` opens, or a list or generator of either; of a dataset pass ``iter(dataset)``. Texts
-    are split into words by `split_words`, and however long they are, no word is left out. Models without images leave
-    them aside. It serves `TwoMNERForTokenClassification`, `CRFTaggerForTokenClassification`, and any tagger that reads
-    ``word_ids`` and ends in a `TaggingHead`.
+    ``pipe(inputs, batch_size=8)`` takes a text, ``{"text": …, "image": …}`` with any image that `open_image` opens,
+    addresses among them, or a list or generator of either; of a dataset pass ``iter(dataset)``. Setting of each call:
+    ``timeout`` in seconds for images at an address. Texts are split into words by `split_words`, and however long they
+    are, no word is left out. Models without images leave them aside, unopened. It serves
+    `TwoMNERForTokenClassification`, `CRFTaggerForTokenClassification`, and any tagger that reads ``word_ids`` and ends
+    in a `TaggingHead`.
 
     Returns, for each text, a list of entities in the form of transformers' token classification:
         ``entity_group`` (the type), ``score`` (mean over its words of the CRF's marginal probability of the decoded
         label), ``word`` (as it stands in the text), ``start`` and ``end`` (``text[start:end]`` is the entity).
     """
 
-    _load_processor = True
+    _load_processor = None  # so that a model without one gets the sentence below
     _load_image_processor = False
     _load_feature_extractor = False
     _load_tokenizer = False
+
+    def __init__(self, model: Any, *args: Any, **kwargs: Any):
+        super().__init__(model, *args, **kwargs)
+        if not hasattr(self.model, "head"):
+            raise ValueError(
+                f"multimodal-ner runs on the taggers of hf_mlm, and this one is a {self.model.config.model_type!r}: "
+                "ask it by pipeline('token-classification')."
+            )
+        if not hasattr(self.processor, "windows"):
+            raise ValueError(
+                "multimodal-ner found no processor beside the model: write one there with "
+                "TaggerProcessor(tokenizer).save_pretrained(folder), of a model with images "
+                "TwoMNERProcessor(image_processor, tokenizer), or pass processor=."
+            )
+        self.model.eval()
 
     def __call__(self, inputs: Any, **kwargs: Any) -> Any:
         """Find the entities in one text, or in each of several; see the class."""
         return [] if isinstance(inputs, list) and not inputs else super().__call__(inputs, **kwargs)
 
-    def _sanitize_parameters(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    def _sanitize_parameters(
+        self, timeout: float | None = None, **kwargs: Any
+    ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
         if kwargs:
             raise ValueError(f"multimodal-ner has no setting {', '.join(kwargs)}.")
-        return {}, {}, {}
+        return {} if timeout is None else {"timeout": timeout}, {}, {}
 
-    def preprocess(self, inputs: Any) -> Prepared:
-        """Split a text into words, and those into windows."""
+    def preprocess(self, inputs: Any, timeout: float | None = None) -> Prepared:
+        """Split a text into words, and those into windows, and open its image.
+
+        Args:
+            inputs: see the class.
+            timeout: seconds to wait for an image at an address; no end when None.
+
+        Raises:
+            ValueError: if it is no text, or the image cannot be read.
+            OSError: if the image is not there.
+        """
         text, image = (inputs.get("text"), inputs.get("image")) if isinstance(inputs, Mapping) else (inputs, None)
         if not isinstance(text, str):
             raise ValueError(
@@ -69,7 +98,12 @@ class MultimodalNERPipeline(Pipeline):
                 f"{type(inputs).__name__}; of a dataset pass iter(dataset)."
             )
         words, spans = split_words(text)
-        return Prepared(text, spans, self.processor.windows([words]), image)
+        picture = None if image is None or not self._reads_images else open_image(image, timeout)
+        return Prepared(text, spans, self.processor.windows([words]), picture)
+
+    @property
+    def _reads_images(self) -> bool:
+        return hasattr(self.processor, "encode_images")
 
     def get_iterator(
         self,
@@ -81,9 +115,8 @@ class MultimodalNERPipeline(Pipeline):
         postprocess_params: dict[str, Any],
     ) -> Iterator[list[dict[str, Any]]]:
         """Batch texts, of which each may have several windows, and give the entities of each."""
-        kind = PipelineDataset if isinstance(inputs, Sized) else PipelineIterator
-        prepared = kind(inputs, self.preprocess, preprocess_params)
-        for batch in DataLoader(prepared, batch_size, num_workers=num_workers, collate_fn=list):
+        texts = prepared(inputs, self.preprocess, preprocess_params)
+        for batch in DataLoader(texts, batch_size, num_workers=num_workers, collate_fn=list):
             outputs = self.forward(self._collate(batch))
             rows = iter(zip(outputs["labels"].tolist(), outputs["scores"].tolist(), strict=True))
             for item in batch:
@@ -96,7 +129,7 @@ class MultimodalNERPipeline(Pipeline):
     def _collate(self, batch: Sequence[Prepared]) -> dict[str, torch.Tensor]:
         rows = [row for item in batch for row in self.processor.rows(item.windows)]
         data = self.processor.pad(rows)
-        if hasattr(self.processor, "encode_images"):
+        if self._reads_images:
             data |= self.processor.encode_images([item.image for item in batch for _ in item.windows])
         return {name: torch.from_numpy(values) for name, values in data.items()}
 

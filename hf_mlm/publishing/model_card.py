@@ -11,8 +11,8 @@ from typing import Any
 import yaml
 from huggingface_hub import ModelCard, ModelCardData
 
-from hf_mlm.data.mlm import _CITATION as MLM_CITATION
-from hf_mlm.data.mmnerd import _CITATION as MMNERD_CITATION
+from hf_mlm.data.mlm import CITATION as MLM_CITATION
+from hf_mlm.data.mmnerd import CITATION as MMNERD_CITATION
 from hf_mlm.publishing.figures import eval_results, figure_table, figures_of, markdown_table
 from hf_mlm.publishing.licences import check_licence
 from hf_mlm.publishing.run_facts import IRLE, RunFacts

@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
-from transformers import pipeline
+from transformers import BertConfig, BertForTokenClassification, pipeline
 
 from hf_mlm.data.formats.iob2 import entities
 from hf_mlm.models.crf_tagger import CRFTaggerForTokenClassification
@@ -15,10 +14,7 @@ from hf_mlm.models.tagger_processor import TaggerProcessor
 from hf_mlm.models.two_mner import TwoMNERForTokenClassification
 from tests.models.crf_tagger.tiny import config as text_config
 from tests.models.two_mner.tiny import config, processor, wordpiece
-
-
-def picture(seed: int = 0) -> Image.Image:
-    return Image.fromarray(np.random.default_rng(seed).integers(0, 255, (40, 50, 3), np.uint8))
+from tests.pipelines.tiny import encoded, picture
 
 
 def decided(model: Any) -> Any:
@@ -97,13 +93,66 @@ def test_an_image_makes_a_difference(pipe: Any) -> None:
     assert [e["score"] for e in with_image] != [e["score"] for e in without]
 
 
+def test_an_image_is_the_same_in_every_form(pipe: Any, address: str, tmp_path: Path) -> None:
+    picture().save(path := tmp_path / "picture.png")
+    expected = pipe({"text": TEXT, "image": picture()})
+    forms = [path, str(path), path.read_bytes(), {"bytes": path.read_bytes(), "path": None}, np.asarray(picture())]
+    forms.append(f"{address}/picture.png")
+    inputs = [{"text": TEXT, "image": form} for form in forms]
+    assert_same(pipe(inputs, batch_size=4, timeout=5), [expected] * len(forms))
+
+
+def test_unusual_images_are_read_by_their_first_frame_and_as_rgb(pipe: Any) -> None:
+    frames = [picture(1).quantize(), picture(2).quantize()]
+    animated = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    cmyk = picture().convert("CMYK")
+    unusual = [animated, frames[0], cmyk, encoded(cmyk, "TIFF")]
+    plain = [*[frames[0].convert("RGB")] * 2, *[cmyk.convert("RGB")] * 2]
+    found, expected = ([pipe({"text": TEXT, "image": image}) for image in images] for images in (unusual, plain))
+    assert_same(found, expected)
+    assert found[0] != found[2]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "sentence"),
+    [
+        (b"no image", ValueError, "cannot be read as an image"),
+        (encoded(picture())[:200], ValueError, "cannot be read as an image"),
+        (3, ValueError, "image is a int, which is no image"),
+        ("absent.png", FileNotFoundError, r"there is no image at absent\.png"),
+        ("http://127.0.0.1:1/picture.png", OSError, "gives no image .*: check the address"),
+    ],
+)
+def test_a_broken_image_is_named_by_its_place(pipe: Any, wrong: Any, error: Any, sentence: str) -> None:
+    one, several = {"text": "paris", "image": wrong}, ["paris", "france", {"text": "paris", "image": wrong}]
+    with pytest.raises(error, match=rf"^(?!input \d).*{sentence}"):
+        pipe(one)
+    for inputs in (several, (item for item in several)):
+        with pytest.raises(error, match=rf"^input 2 \(counted from 0\): .*{sentence}"):
+            list(pipe(inputs, batch_size=2))
+
+
+def test_a_model_in_training_mode_answers_without_dropout(folder: Path, pipe: Any) -> None:
+    model = TwoMNERForTokenClassification.from_pretrained(folder).train()
+    assert_same([pipeline("multimodal-ner", model=model, processor=pipe.processor)(TEXT)], [pipe(TEXT)])
+
+
+def test_models_that_cannot_serve_get_a_sentence(folder: Path, tmp_path: Path) -> None:
+    TwoMNERForTokenClassification.from_pretrained(folder).save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=r"found no processor beside the model: write one .* or pass processor="):
+        pipeline("multimodal-ner", model=str(tmp_path))
+    bert = BertForTokenClassification(BertConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=2))
+    with pytest.raises(ValueError, match=r"taggers of hf_mlm, and this one is a 'bert': .*'token-classification'"):
+        pipeline("multimodal-ner", model=bert, config=bert.config)
+
+
 def test_a_text_model_needs_no_image_and_leaves_it_aside(tmp_path: Path) -> None:
     torch.manual_seed(0)
     for head in ("crf", "softmax"):
         decided(CRFTaggerForTokenClassification(text_config(head=head))).save_pretrained(tmp_path)
         TaggerProcessor(wordpiece(tmp_path), max_length=16).save_pretrained(tmp_path)
         pipe = pipeline("multimodal-ner", model=str(tmp_path))
-        assert pipe({"text": TEXT, "image": picture()}) == pipe(TEXT) != []
+        assert pipe({"text": TEXT, "image": b"never opened"}) == pipe(TEXT) != []
 
 
 def test_the_plain_pipeline_opens_the_models_too(folder: Path) -> None:
