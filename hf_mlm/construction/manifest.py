@@ -102,10 +102,10 @@ class StageManifest:
         return hashlib.sha256(self._text().encode()).hexdigest()
 
     @classmethod
-    def of_task(cls, stage: str, files: list[OutputFile], ledger: Ledger) -> StageManifest:
-        """What one task has done."""
+    def of_task(cls, stage: str, files: list[OutputFile], ledger: Ledger, package: str | None = None) -> StageManifest:
+        """What one task has done; ``package`` as in `code_version`."""
         kept = {name: dict(sorted(part.items())) for name, part in vars(ledger).items()}
-        return cls(stage, code_version(), files, **kept)
+        return cls(stage, code_version(package), files, **kept)
 
     @classmethod
     def merged(cls, parts: Iterable[StageManifest]) -> StageManifest:
@@ -155,12 +155,18 @@ class StageManifest:
 
 
 @cache
-def code_version() -> str:
-    """Version of the package and a short hash of the sources of `hf_mlm.construction`, `geo` and `data.splits`."""
+def code_version(package: str | None = None) -> str:
+    """Version of hf_mlm and a short hash of the sources that decide about the output of a construction.
+
+    Args:
+        package: of `hf_mlm.construction`, such as ``"mlm"``: a change to the others then changes nothing. All of them
+            when omitted. What the packages share, `geo` and `data.splits` always count.
+    """
     root = Path(__file__).parent.parent
-    sources = [*(root / "construction").rglob("*.py"), *(root / "geo").glob("*.py"), root / "data" / "splits.py"]
+    construction = root / "construction"
+    shared, own = construction.glob("*.py"), (construction / (package or ".")).rglob("*.py")
     digest = hashlib.sha256()
-    for path in sorted(sources):
+    for path in sorted({*shared, *own, *(root / "geo").glob("*.py"), root / "data" / "splits.py"}):
         digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return f"{hf_mlm.__version__}+{digest.hexdigest()[:12]}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -19,6 +20,7 @@ from hf_mlm.data.disk import full_disk_in_words
 
 
 ROWS_PER_GROUP = 1024
+_PACKAGE = re.compile(r"hf_mlm\.construction\.(\w+)\.")
 
 Row: TypeAlias = dict[str, Any]
 
@@ -110,13 +112,14 @@ class WriteStage(Block):
     Args:
         folder: of the stage.
         schema: of the rows.
+        package: whose code makes them, see `code_version`.
     """
 
     name = "write stage"
 
-    def __init__(self, folder: Path, schema: pa.Schema) -> None:
+    def __init__(self, folder: Path, schema: pa.Schema, package: str | None = None) -> None:
         super().__init__()
-        self.folder, self.schema = folder, schema
+        self.folder, self.schema, self.package = folder, schema, package
 
     def run(self, data: Iterable[Document] | None, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
         """Write everything; gives nothing.
@@ -129,7 +132,8 @@ class WriteStage(Block):
         with full_disk_in_words(self.folder, "and run the same command again: finished tasks are kept"):
             self.folder.mkdir(parents=True, exist_ok=True)
             file = write_rows(self.folder / f"{rank:05d}.parquet", rows, self.schema)
-            StageManifest.of_task(self.folder.name, [file], self.ledger).save(self.folder / f"{rank:05d}.json")
+            manifest = StageManifest.of_task(self.folder.name, [file], self.ledger, self.package)
+            manifest.save(self.folder / f"{rank:05d}.json")
         self.stat_update("rows", value=file.rows)
         return iter(())
 
@@ -182,9 +186,15 @@ class Stage:
         """Name of the stage."""
         return self.folder.name
 
+    @property
+    def package(self) -> str | None:
+        """The package of `hf_mlm.construction` that the blocks are from; None where they are from elsewhere."""
+        found = (_PACKAGE.match(type(block).__module__) for block in self.blocks)
+        return next((match[1] for match in found if match), None)
+
     def writer(self) -> Block:
         """The block that ends the chain."""
-        return WriteStage(self.folder, self.schema)
+        return WriteStage(self.folder, self.schema, self.package)
 
     def seal(self) -> Block:
         """The block that runs once after all tasks."""

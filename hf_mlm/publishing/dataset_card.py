@@ -42,15 +42,36 @@ def dataset_card(
         hashes: SHA-256 of each data file, by its path in the repository.
         before: the card that is there.
     """
+    data = card_data(infos, before)
+    known = DatasetInfosDict.from_dataset_card_data(data)
+    for name, value in _metadata(dataset, known).items():
+        data[name] = value
+    return DatasetCard(f"---\n{data}\n---\n\n{_body(dataset, repo_id, known, hashes)}")
+
+
+def card_data(infos: Mapping[str, Any], before: DatasetCard | None = None) -> DatasetCardData:
+    """The YAML by which ``load_dataset`` opens the configs of a folder.
+
+    Args:
+        infos: ``datasets.DatasetInfo`` of each config.
+        before: a card whose configs are kept.
+    """
     kept = {name: before.data.get(name) for name in ("configs", "dataset_info")} if before else {}
     data = DatasetCardData(**{name: value for name, value in kept.items() if value})
     configs = {name: {"data_files": data_files(name, info.splits)} for name, info in infos.items()}
     MetadataConfigs(configs).to_dataset_card_data(data)
     DatasetInfosDict(infos).to_dataset_card_data(data)
-    known = DatasetInfosDict.from_dataset_card_data(data)
-    for name, value in _metadata(dataset, known).items():
-        data[name] = value
-    return DatasetCard(f"---\n{data}\n---\n\n{_body(dataset, repo_id, known, hashes)}")
+    return data
+
+
+def size_category(rows: int) -> str:
+    """The Hub's name of a dataset's size.
+
+    Example:
+        >>> size_category(23_640)
+        '10K<n<100K'
+    """
+    return next((name for bound, name in SIZES if rows < bound), "1M<n<10M")
 
 
 def data_files(config: str, splits: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -75,7 +96,7 @@ def _metadata(dataset: str, infos: Mapping[str, Any]) -> dict[str, Any]:
         "language": LANGUAGES[dataset],
         "pretty_name": dataset.upper(),
         "task_categories": TASKS[dataset],
-        "size_categories": [next((name for bound, name in SIZES if rows < bound), "1M<n<10M")],
+        "size_categories": [size_category(rows)],
         "tags": ["hf-mlm", *(["geospatial"] if dataset == "mlm" else [])],
     }
 

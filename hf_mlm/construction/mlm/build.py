@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from hf_mlm.construction.claim import claim
 from hf_mlm.construction.executors import ExecutorSettings, run_stages
 from hf_mlm.construction.http import HttpSettings
-from hf_mlm.construction.manifest import MANIFEST, StageManifest, code_version, write_text
+from hf_mlm.construction.manifest import MANIFEST, StageManifest, code_version
 from hf_mlm.construction.mlm.dataset import DatasetStage, JoinStages
 from hf_mlm.construction.mlm.edition import Edition
 from hf_mlm.construction.mlm.images import COMMONS, IMAGE_SCHEMA, FetchImages, ImageRules
@@ -81,7 +81,7 @@ def build_mlm(
     that were recorded. So nothing is lost and nothing is there twice.
 
     Args:
-        target: folder of the build; the data set is in its folder ``dataset``.
+        target: folder of the build; its folder ``dataset`` is what can be published, card and Croissant included.
         source: of entities.
         wikimedia: of summaries and images.
         edition: what decides about the data; MLM's own values when omitted.
@@ -98,28 +98,16 @@ def build_mlm(
     if tasks < 1:
         raise ValueError(f"tasks={tasks}: the work has to have at least one part.")
     edition, target = edition or Edition(), Path(target).expanduser().absolute()
-    record = {"format": _FORMAT, "code": code_version(), "tasks": tasks, "edition": edition.to_json()}
+    record = {"format": _FORMAT, "code": code_version("mlm"), "tasks": tasks, "edition": edition.to_json()}
     services = {"wikipedia": wikimedia.wikipedia, "commons": wikimedia.commons}
     with full_disk_in_words(target, "and run the same command again: finished tasks are kept"):
         target.mkdir(parents=True, exist_ok=True)
-        _claim(target / RECORD, record | {"source": source.describe(), "services": services})
+        claim(target / RECORD, record | {"source": source.describe(), "services": services})
         stages = mlm_stages(target, source, wikimedia, edition, tasks)
         run_stages(stages, target / "logs", executor or ExecutorSettings())
-    return {stage.name: StageManifest.load(stage.folder / MANIFEST) for stage in stages if stage.is_sealed()}
+        done = {stage.name: StageManifest.load(stage.folder / MANIFEST) for stage in stages if stage.is_sealed()}
+        if len(done) == len(stages):
+            from hf_mlm.construction.fair.mlm import describe_folder  # late: it takes seconds to import
 
-
-def _claim(path: Path, record: dict[str, Any]) -> None:
-    """Write what the folder is for, or see that it is for the same."""
-    if not path.is_file():
-        write_text(path, json.dumps(record, indent=1, ensure_ascii=False))
-        return
-    try:
-        earlier = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        earlier = {}
-    differing = [name for name, value in record.items() if earlier.get(name) != value]
-    if differing:
-        raise ValueError(
-            f"{path.parent} holds a build with another {', '.join(differing)} (see {path.name}); give an empty "
-            "folder, or the settings that it was begun with."
-        )
+            describe_folder(target / "dataset", json.loads((target / RECORD).read_text(encoding="utf-8")), done)
+    return done

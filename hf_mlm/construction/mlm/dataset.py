@@ -22,9 +22,12 @@ from hf_mlm.geo.partition import GeoCellPartition
 
 
 ROWS_PER_GROUP = 128  # images make rows large
-LICENCES = "image_licences"
+LICENCES, ARTICLES = "image_licences", "summary_sources"  # tables that say whom to credit
 _CREDITS = ("name", "mime", "author", "licence", "licence_url", "credit", "page", "sha1")
-_LICENCE_SCHEMA = pa.schema({"entity_id": pa.string(), **dict.fromkeys(_CREDITS, pa.string())})
+_LICENCE_SCHEMA = pa.schema({"entity_id": pa.string(), "image": pa.string(), **dict.fromkeys(_CREDITS, pa.string())})
+_ARTICLE_SCHEMA = pa.schema(
+    {"entity_id": pa.string(), "language": pa.string(), "article": pa.string(), "revision": pa.int64()}
+)
 
 
 class JoinStages(Block):
@@ -55,7 +58,7 @@ class JoinStages(Block):
                 continue
             decision = chosen.pop(place["id"], None)
             if decision is not None:
-                yield to_document(self._row(place, images["images"], summary["summaries"], labels) | _fate(decision))
+                yield to_document(self._row(place, images["images"], summary, labels) | _fate(decision))
             summary = next(summaries, None)
 
     def _rows(self, stage: str, rank: int = 0, world_size: int = 1, whole: bool = False) -> Iterator[Row]:
@@ -63,14 +66,24 @@ class JoinStages(Block):
         reader.ledger = self.ledger
         return reader.rows(rank, world_size)
 
-    def _row(self, place: Row, images: list[Row], summaries: Row, labels: Mapping[str, str]) -> Row:
+    def _row(self, place: Row, images: list[Row], summary: Row, labels: Mapping[str, str]) -> Row:
         label = first_label(place["labels"], self.languages) or first_label(place["sitelinks"], self.languages)
         unlabelled = [item for item in place["classes"] if item not in labels]
         if unlabelled:
             self.note("class without a label", len(unlabelled))
         named = {name: place[name] for name in ("id", "latitude", "longitude")}
         classes = [labels[item] for item in place["classes"] if item in labels]
-        return named | {"label": label, "summaries": summaries, "images": images, "classes": classes}
+        texts = {"summaries": summary["summaries"], "articles": _articles(place, summary)}
+        return named | texts | {"label": label, "images": images, "classes": classes}
+
+
+def _articles(place: Row, summary: Row) -> list[Row]:
+    """Where each summary was taken from, which its licence wants to be said."""
+    return [
+        {"language": language, "article": place["sitelinks"][language], "revision": summary["revisions"][language]}
+        for language, text in summary["summaries"].items()
+        if text
+    ]
 
 
 def _fate(decision: Row) -> Row:
@@ -79,7 +92,7 @@ def _fate(decision: Row) -> Row:
 
 
 class WriteDataset(Block):
-    """Writes the rows of a task into a file for each config and split, and the licences of their images.
+    """Writes the rows of a task into a file for each config and split, and whom to credit for images and summaries.
 
     Args:
         folders: of the build.
@@ -100,14 +113,15 @@ class WriteDataset(Block):
         """
         self.ledger.clear()
         folder = self.folders["dataset"]
-        schemas = config_schemas(self.folders, self.languages) | {LICENCES: _LICENCE_SCHEMA}
+        credits = {LICENCES: _LICENCE_SCHEMA, ARTICLES: _ARTICLE_SCHEMA}
+        schemas = config_schemas(self.folders, self.languages) | credits
         with full_disk_in_words(folder, "and run the same command again: finished tasks are kept"):
             with ExitStack() as stack:
                 files = _Files(folder, f"{rank:05d}-of-{world_size:05d}", schemas, stack)
                 for document in data or ():
                     files.add(document.metadata)
                 written = files.finish()
-            manifest = StageManifest.of_task("dataset", written, self.ledger)
+            manifest = StageManifest.of_task("dataset", written, self.ledger, "mlm")
             manifest.save(folder / f"{rank:05d}.json")
         return iter(())
 
@@ -128,9 +142,11 @@ class _Files:
         self._put("mlm", f"mlm/{split}", published)
         for config, cell in cells.items():
             self._put(config, f"{config}/{split}", published | {"geo_cell": cell})
-        for image in row["images"]:
+        for article in row["articles"]:
+            self._put(ARTICLES, f"{ARTICLES}/{ARTICLES}", article | {"entity_id": row["id"]})
+        for image, kept in zip(row["images"], published["images"], strict=True):
             credit = {key: image[key] for key in _CREDITS}
-            self._put(LICENCES, f"{LICENCES}/{LICENCES}", credit | {"entity_id": row["id"]})
+            self._put(LICENCES, f"{LICENCES}/{LICENCES}", credit | {"entity_id": row["id"], "image": kept["path"]})
 
     def finish(self) -> list[OutputFile]:
         """Write what waits, close the files and give them their names."""
@@ -215,7 +231,7 @@ class SealDataset(SealStage):
         configs: dict[str, dict[str, list[str]]] = {}
         for file in files:
             path = PurePosixPath(file.name)
-            if path.parent.name != LICENCES:
+            if path.parent.name not in (LICENCES, ARTICLES):
                 split = path.name.partition("-")[0]
                 configs.setdefault(path.parent.name, {}).setdefault(split, []).append(file.name)
         sizes = {file.name: file.bytes for file in files}
