@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint docs clean
 
 demo: .venv/demo.stamp
 	$(BIN)/hf-mlm demo
@@ -16,6 +16,9 @@ lint: .venv/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: .venv/docs.stamp
+	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -32,5 +35,9 @@ lint: .venv/dev.stamp
 	$(INSTALL) -e ".[dev]"
 	@touch $@
 
+.venv/docs.stamp: pyproject.toml constraints.txt | .venv/bin/python
+	$(INSTALL) -e ".[docs]"
+	@touch $@
+
 clean:
-	rm -rf .venv build dist *.egg-info
+	rm -rf .venv build dist docs/_build *.egg-info
