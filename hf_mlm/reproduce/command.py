@@ -15,7 +15,7 @@ from hf_mlm.reproduce.page import render
 from hf_mlm.reproduce.processes import processes
 from hf_mlm.reproduce.published import validation_curves
 from hf_mlm.reproduce.requirements import missing
-from hf_mlm.reproduce.runs import Job, Outcome, Runner, finished, plan, work
+from hf_mlm.reproduce.runs import Job, Outcome, Runner, finished, outdated, plan, work
 from hf_mlm.reproduce.scales import PLACES, SEEDS, Setup
 from hf_mlm.reproduce.tables import by_spec, fill, to_csv, to_markdown
 
@@ -105,8 +105,10 @@ def reproduce(asked: Request, runners: Mapping[str, Runner], notice: Notice = la
     jobs = jobs_of(asked)
     folder = asked.output / "runs"
     done: list[tuple[Job, Outcome]] = []
-    waiting = sum(finished(job, folder) is None for job in jobs)
-    notice(f"{len(jobs)} runs, {len(jobs) - waiting} of them finished already.")
+    waiting = [job for job in jobs if finished(job, folder) is None]
+    notice(f"{len(jobs)} runs, {len(jobs) - len(waiting)} of them finished already.")
+    if old := sum(outdated(job, folder) for job in waiting):
+        notice(f"{old} of them were finished by another version or other code; they are kept, and done anew.")
     try:
         for place, (job, outcome) in enumerate(work(jobs, folder, runners), 1):
             done.append((job, outcome))
@@ -146,7 +148,7 @@ def facts(asked: Request) -> list[str]:
     smoke = asked.setup.scale == "smoke"
     words = ["hf-mlm", "reproduce", asked.table.paper, "--table", asked.table.number, "--scale", asked.setup.scale]
     return [
-        "smoke scale: tiny models on generated data, which shows that all works and nothing else"
+        "smoke scale: tiny models on a little generated data show that all works; their figures compare with nothing"
         if smoke
         else "full scale: the paper's settings",
         f"seeds {', '.join(map(str, asked.seeds))}",
@@ -166,5 +168,10 @@ def outline(asked: Request) -> list[str]:
         names = [f"{spec.name}, seed {seed}" for seed in asked.seeds for spec in asked.table.specs]
         return [*names, "", "Missing:", *(f"  {line}" for line in lacking)]
     jobs = jobs_of(asked)
-    state = {job.name: "finished" if finished(job, asked.output / "runs") else "to do" for job in jobs}
-    return [f"{state[job.name]:<9}{job.spec.name}, seed {job.seed}" for job in jobs]
+    return [f"{_state(job, asked.output / 'runs'):<9}{job.spec.name}, seed {job.seed}" for job in jobs]
+
+
+def _state(job: Job, folder: Path) -> str:
+    if finished(job, folder):
+        return "finished"
+    return "outdated" if outdated(job, folder) else "to do"

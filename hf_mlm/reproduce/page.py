@@ -9,7 +9,7 @@ from hf_mlm.reporting.html import Markup, element, page
 from hf_mlm.reporting.tables import figure_table
 from hf_mlm.reproduce.catalog import Table
 from hf_mlm.reproduce.plot import Dot, dot_plot
-from hf_mlm.reproduce.tables import FOOTNOTE, Entry, arrange, heading, number, texts_of
+from hf_mlm.reproduce.tables import FOOTNOTE, Entry, arrange, heading, named, number, texts_of
 
 
 COLUMNS = ("", "ours", "published", "difference to the compared row")
@@ -27,19 +27,16 @@ def render(
         curves: the authors' validation curves, drawn where there are any.
     """
     grid, columns = arrange(entries)
-    sections = [
-        (column, [_row(cells[column], table) for cells in grid.values() if column in cells]) for column in columns
-    ]
-    plots = [
-        dot_plot(column, [_dot(row, cells[column]) for row, cells in grid.items() if column in cells])
-        for column in columns
-    ]
+    parts = [(named(name, table), {row: grid[row][name] for row in grid if name in grid[row]}) for name in columns]
+    sections = [(name, [_row(entry, table) for entry in cells.values()]) for name, cells in parts]
+    plots = [dot_plot(name, [_dot(row, entry) for row, entry in cells.items()]) for name, cells in parts]
     return page(
         heading(table),
         element(
             "header",
             element("h1", heading(table)),
             element("p", " · ".join(facts), class_="facts"),
+            element("p", table.note),
             _scale_note(table),
         ),
         element("section", figure_table(table.title, COLUMNS, sections), element("p", FOOTNOTE)),

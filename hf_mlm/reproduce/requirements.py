@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from hf_mlm.reproduce.experiments import GridSpec, Spec, TaggerSpec
+from hf_mlm.reproduce.files import missing_files
 from hf_mlm.reproduce.scales import ENCODERS, SYSTEMS, Setup, encoders_of, has_vectors, sees
 
 
@@ -29,14 +30,19 @@ def missing(paper: str, specs: Sequence[Spec], setup: Setup) -> list[str]:
     """
     if setup.scale == "smoke":
         return [*_packages(DEMO_PACKAGES, "demo"), *_models(specs)]
-    specs = [TaggerSpec("2M-NER", spec.dataset) if isinstance(spec, GridSpec) else spec for spec in specs]
-    wanted = dict.fromkeys(name for spec in specs if isinstance(spec, TaggerSpec) for name in encoders_of(spec))
+    wanted = dict.fromkeys(name for spec in _taggers(specs) for name in encoders_of(spec))
     return [
         *_data(paper, specs, setup),
         *(sentence for name in wanted if (sentence := _weights(name, setup))),
         *_models(specs),
         *_vectors(specs, setup),
     ]
+
+
+def _taggers(specs: Iterable[Spec]) -> list[TaggerSpec]:
+    """The taggers that are trained, a search's among them."""
+    named = [TaggerSpec("2M-NER", spec.dataset) if isinstance(spec, GridSpec) else spec for spec in specs]
+    return [spec for spec in named if isinstance(spec, TaggerSpec)]
 
 
 def _data(paper: str, specs: Sequence[Spec], setup: Setup) -> Iterator[str]:
@@ -46,26 +52,11 @@ def _data(paper: str, specs: Sequence[Spec], setup: Setup) -> Iterator[str]:
             "--scale smoke, which needs none."
         )
         return
-    for dataset in dict.fromkeys(spec.dataset for spec in specs):
-        problem = _problem(paper, dataset, setup.data_dir)
-        if problem:
-            yield problem
-    if any(isinstance(spec, TaggerSpec) and sees(spec) for spec in specs):
+    yield from missing_files(paper, specs, setup.data_dir)
+    if any(sees(spec) for spec in _taggers(specs)):
         yield from _images(setup.data_dir)
     if paper == "mlm" and any(Path(setup.data_dir).expanduser().rglob("*.h5")):
         yield from _packages({"h5py": "h5py"}, "hdf5")
-
-
-def _problem(paper: str, dataset: str, data_dir: str) -> str | None:
-    from hf_mlm.data.mlm import MLMConfig
-    from hf_mlm.data.mmnerd import MMNERDConfig
-
-    config = MLMConfig if paper == "mlm" else MMNERDConfig
-    try:
-        config(name=dataset, data_dir=data_dir).find()
-    except (ValueError, OSError) as error:
-        return f"{dataset}: {error}"
-    return None
 
 
 def _images(data_dir: str) -> Iterator[str]:
@@ -97,13 +88,13 @@ def _weights(name: str, setup: Setup) -> str | None:
 def _models(specs: Iterable[Spec]) -> Iterator[str]:
     from hf_mlm.training.building_ner import BUILDERS
 
-    for model in dict.fromkeys(spec.model for spec in specs if isinstance(spec, TaggerSpec)):
+    for model in dict.fromkeys(spec.model for spec in _taggers(specs)):
         if SYSTEMS[model].model_type not in BUILDERS:
             yield f"this version of the package does not build {model}: leave it out with --only another."
 
 
 def _vectors(specs: Iterable[Spec], setup: Setup) -> Iterator[str]:
-    models = dict.fromkeys(spec.model for spec in specs if isinstance(spec, TaggerSpec))
+    models = dict.fromkeys(spec.model for spec in _taggers(specs))
     wanting = [model for model in models if SYSTEMS[model].reads_vectors]
     if wanting and setup.word_vectors is None:
         yield (

@@ -1,7 +1,8 @@
-"""Runs that are never done twice and never lost: each has a folder that its spec, seed and data name.
+"""Runs that are never done twice and never lost: each has a folder that its spec, seed, data and code name.
 
 A finished run is a folder with ``result.json``, which is written last and whole. A run that was interrupted goes on
-from its last checkpoint when the same command is given again.
+from its last checkpoint when the same command is given again. Another version or edited code makes other runs, and
+leaves those of before where they are.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import hf_mlm
 from hf_mlm.data.disk import full_disk_in_words
+from hf_mlm.reproduce.code import code_fingerprint
 from hf_mlm.reproduce.experiments import Spec, as_dict
 from hf_mlm.reproduce.processes import processes
 from hf_mlm.reproduce.scales import Setup
@@ -58,17 +61,20 @@ class Job:
     fingerprint: str
 
     @property
-    def key(self) -> str:
-        """16 hexadecimal digits that another spec, seed, scale, weights, data or version of the package change."""
+    def stem(self) -> str:
+        """Beginning of the folder's name: what is asked, readable, and a hash of it with scale, weights and data."""
+        readable = re.sub(r"[^a-z0-9.]+", "-", self.spec.name.lower()).strip("-")
         setup = {name: value for name, value in asdict(self.setup).items() if name != "data_dir" and value}
-        content = [as_dict(self.spec), self.seed, setup, self.fingerprint, hf_mlm.__version__]
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+        return f"{readable}-seed{self.seed}-{_hash(as_dict(self.spec), self.seed, setup, self.fingerprint)}"
 
     @property
     def name(self) -> str:
-        """Name of its folder, readable and unique."""
-        readable = re.sub(r"[^a-z0-9.]+", "-", self.spec.name.lower()).strip("-")
-        return f"{readable}-seed{self.seed}-{self.key}"
+        """Name of its folder, which another spec, seed, scale, weights, data, version or code changes."""
+        return f"{self.stem}-{_hash(hf_mlm.__version__, code_fingerprint())}"
+
+
+def _hash(*content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 
 Runner = Callable[[Job, Path], Outcome]
@@ -111,6 +117,17 @@ def finished(job: Job, folder: Path) -> Outcome | None:
         raise ValueError(f"{path} is damaged ({error!r}): remove it, and the run is done again.") from error
 
 
+def outdated(job: Job, folder: Path) -> bool:
+    """Whether a run is not finished, and was by another version or other code, whose figures no longer count.
+
+    Args:
+        job: the run.
+        folder: of all runs.
+    """
+    finished_ones = {path.parent.name for path in folder.glob(f"{job.stem}-*/{RESULT}")}
+    return bool(finished_ones) and job.name not in finished_ones
+
+
 def work(jobs: Sequence[Job], folder: Path, runners: Mapping[str, Runner]) -> Iterator[tuple[Job, Outcome]]:
     """Do the runs that are not finished, and hand out all outcomes in the order of the jobs.
 
@@ -145,4 +162,5 @@ def _save(job: Job, outcome: Outcome, place: Path) -> None:
 
     if processes().is_main_process:
         about = {"spec": as_dict(job.spec), "seed": job.seed, "setup": asdict(job.setup), "data": job.fingerprint}
-        write_json({**about, "version": hf_mlm.__version__, **asdict(outcome)}, place / RESULT)
+        made = {"version": hf_mlm.__version__, "code": code_fingerprint()}
+        write_json({**about, **made, **asdict(outcome)}, place / RESULT)

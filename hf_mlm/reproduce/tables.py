@@ -15,11 +15,12 @@ from hf_mlm.reproduce.runs import Job, Outcome
 from hf_mlm.reproduce.statistics import Summary, compare, f1_interval, summarize
 
 
-UNCHECKED, ABSENT, NOT_RUN, UNTOLD = "unchecked", "none", "not run", "not told"
+UNCHECKED, ABSENT, NOT_RUN, UNTOLD = "not checked", "none", "not run", "not told"
 FOOTNOTE = (
-    f"“{UNCHECKED}”: the paper has a figure that has not been checked against it, so it is not repeated here. "
+    f"Published figures are those that our study of the papers noted. “{UNCHECKED}”: the paper has a figure here that "
+    "was not noted, and none is guessed. "
     f"“{ABSENT}”: the paper has no such figure. “{NOT_RUN}”: no run of ours has finished. "
-    f"“{UNTOLD}”: the run has finished and its data do not tell this figure."
+    f"“{UNTOLD}”: the run has finished and its data do not tell this figure. ↓: lower is better."
 )
 COLUMNS = ("row", "column", "published", "source", "ours", "sd", "seeds", "low", "high")
 DIFFERENCES = ("difference", "difference_low", "difference_high", "p_value")
@@ -95,9 +96,10 @@ def to_markdown(table: Table, entries: Iterable[Entry], facts: Sequence[str] = (
         facts: how it came about, a few words each.
     """
     grid, columns = arrange(entries)
-    heads = [f"{column}, {side}" for column in columns for side in ("published", "ours")]
-    about = [" · ".join(facts), ""] if facts else []
-    lines = [f"### {heading(table)}", "", *about, _line(["", *heads]), _line(["---", *["---:"] * len(heads)])]
+    heads = [f"{named(column, table)}, {side}" for column in columns for side in ("published", "ours")]
+    paragraphs = [f"### {heading(table)}", *([" · ".join(facts)] if facts else []), table.note]
+    lines = [line for paragraph in paragraphs for line in (paragraph, "")]
+    lines += [_line(["", *heads]), _line(["---", *["---:"] * len(heads)])]
     for row, cells in grid.items():
         pairs = [text for column in columns for text in texts_of(cells.get(column), table)]
         lines.append(_line([row, *pairs]))
@@ -124,11 +126,22 @@ def heading(table: Table) -> str:
 
     Example:
         >>> from hf_mlm.reproduce.catalog import find_table
-        >>> heading(find_table("mlm", "3"))
-        'MLM, Table 3: Cross-modal retrieval'
+        >>> heading(find_table("mlm", "3")), heading(find_table("2m-ner", "grid"))
+        ('MLM, Table 3: Cross-modal retrieval', '2M-NER, grid: Validation F1 by α and learning rate, in percent')
     """
     number = f"Table {table.number}" if table.number.isdigit() else table.number
-    return f"{table.paper.upper()}, {number}: {table.title}"
+    return f"{table.paper.upper()}, {number}: {table.title}{', in percent' if table.percent else ''}"
+
+
+def named(column: str, table: Table) -> str:
+    """What a column is called, with an arrow where lower is better.
+
+    Example:
+        >>> from hf_mlm.reproduce.catalog import find_table
+        >>> named("medR", find_table("mlm", "3")), named("R@1", find_table("mlm", "3"))
+        ('medR ↓', 'R@1')
+    """
+    return f"{column} ↓" if column in table.lower_is_better else column
 
 
 def arrange(entries: Iterable[Entry]) -> tuple[dict[str, dict[str, Entry]], list[str]]:

@@ -45,6 +45,13 @@ def test_the_compared_row_is_there() -> None:
         assert table.compared_with is None or table.compared_with in {cell.row for cell in table.cells}
 
 
+def test_every_table_says_how_its_paper_was_read() -> None:
+    assert all(table.note.endswith(".") for table in TABLES.values())
+    assert "one fifth" in find_table("2m-ner", "8").note and "once a sentence" in find_table("2m-ner", "2").note
+    for table in TABLES.values():
+        assert set(table.lower_is_better) <= {cell.column for cell in table.cells}
+
+
 def test_only_keeps_a_system() -> None:
     assert {spec.model for spec in find_table("2m-ner", "5").only("BERT").specs if isinstance(spec, TaggerSpec)} == {
         "BERT"

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from hf_mlm.reproduce import command
+from hf_mlm.reproduce import command, runs
 from hf_mlm.reproduce.catalog import find_table
 from hf_mlm.reproduce.command import check, jobs_of, outline, reproduce, request
 from hf_mlm.reproduce.scales import Setup
@@ -33,7 +33,7 @@ def test_the_table_of_an_interrupted_command_has_what_is_finished(tmp_path: Path
     asked = request("2m-ner", "5", Setup("smoke"), tmp_path, only="BERT")
     with pytest.raises(KeyboardInterrupt):
         reproduce(asked, StubRunner(asked.table, fails_at=3).kinds)
-    row = (tmp_path / "2m-ner-5-smoke.md").read_text().splitlines()[6]
+    row = (tmp_path / "2m-ner-5-smoke.md").read_text().splitlines()[8]
     assert row.count("51.00") == 2 and row.count("not run") == 3
 
 
@@ -43,6 +43,18 @@ def test_a_longer_list_of_seeds_takes_over_the_shorter_ones_runs(tmp_path: Path)
     runner = StubRunner(table)
     reproduce(request("mlm", "4", Setup("smoke"), tmp_path, [1, 2]), runner.kinds)
     assert {seed for _, seed in runner.asked} == {2} and len(runner.asked) == 4
+
+
+def test_runs_of_other_code_are_done_anew_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, notices = request("mlm", "4", Setup("smoke"), tmp_path), list[str]()
+    reproduce(asked, StubRunner(asked.table).kinds)
+    monkeypatch.setattr(runs, "code_fingerprint", lambda: "edited")
+    runner = StubRunner(asked.table)
+    reproduce(asked, runner.kinds, notices.append)
+    assert len(runner.asked) == 4 and notices[:2] == [
+        "4 runs, 0 of them finished already.",
+        "4 of them were finished by another version or other code; they are kept, and done anew.",
+    ]
 
 
 def test_tables_share_runs(tmp_path: Path) -> None:
@@ -76,6 +88,9 @@ def test_the_outline_tells_what_is_finished(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(KeyboardInterrupt):
         reproduce(asked, StubRunner(asked.table, fails_at=2).kinds)
     assert [line[:8].strip() for line in outline(asked)] == ["finished", "to do", "to do", "to do"]
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "code_fingerprint", lambda: "edited")
+        assert [line[:8].strip() for line in outline(asked)] == ["outdated", "to do", "to do", "to do"]
     monkeypatch.setattr(command, "missing", lambda *_: ["no data."])
     assert outline(asked)[-2:] == ["Missing:", "  no data."]
 
@@ -84,6 +99,6 @@ def test_data_of_full_scale_are_fingerprinted(tmp_path: Path) -> None:
     (tmp_path / "train.h5").write_text("x")
     jobs = jobs_of(request("mlm", "3", Setup("full", str(tmp_path)), tmp_path / "out"))
     (tmp_path / "train.h5").write_text("y")
-    assert {job.key for job in jobs}.isdisjoint(
-        job.key for job in jobs_of(request("mlm", "3", Setup("full", str(tmp_path)), tmp_path / "out"))
+    assert {job.name for job in jobs}.isdisjoint(
+        job.name for job in jobs_of(request("mlm", "3", Setup("full", str(tmp_path)), tmp_path / "out"))
     )

@@ -55,6 +55,8 @@ def test_every_figure_stands_in_a_cell_that_is_reproduced() -> None:
 def test_a_figure_that_is_unknown_is_none_and_one_that_does_not_exist_is_no_figure() -> None:
     unknown = published("2m-ner", "5", "BERT", "en")
     assert unknown is not None and unknown.value is None and unknown.source.endswith("Table 5")
+    sources = [published("2m-ner", "9", row, "en") for row in ("2M-NER", "2M-NER − ViT")]
+    assert [figure and figure.source[-7:] for figure in sources] == ["Table 5", "Table 9"]
     assert published("2m-ner", "controls", "blank images", "en") is None
 
 

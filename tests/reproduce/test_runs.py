@@ -1,4 +1,5 @@
 import json
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -6,9 +7,10 @@ from pathlib import Path
 import pytest
 
 import hf_mlm
+from hf_mlm.reproduce import runs
 from hf_mlm.reproduce.catalog import find_table
 from hf_mlm.reproduce.experiments import CountSpec, TaggerSpec
-from hf_mlm.reproduce.runs import RESULT, Job, Outcome, finished, plan, work
+from hf_mlm.reproduce.runs import RESULT, Job, Outcome, finished, outdated, plan, work
 from hf_mlm.reproduce.scales import Setup
 from tests.reproduce.stub import StubRunner
 
@@ -17,7 +19,7 @@ TABLE = find_table("2m-ner", "9")
 JOB = Job(TaggerSpec("BERT", "en"), 1, Setup("full", "here"), "abc")
 
 
-def test_each_thing_that_decides_a_result_changes_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_thing_that_decides_a_result_changes_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
     others = [
         replace(JOB, seed=2),
         replace(JOB, spec=TaggerSpec("BERT", "fr")),
@@ -26,22 +28,33 @@ def test_each_thing_that_decides_a_result_changes_the_key(monkeypatch: pytest.Mo
         replace(JOB, setup=Setup("full", "here", {"text_encoder": "x"})),
         replace(JOB, setup=Setup("full", "here", overrides={"bf16": True})),
     ]
-    assert len({JOB.key, *(job.key for job in others)}) == 7
-    before = JOB.key
-    monkeypatch.setattr(hf_mlm, "__version__", "99")
-    assert JOB.key != before
+    assert len({JOB.name, *(job.name for job in others)}) == len({JOB.stem, *(job.stem for job in others)}) == 7
+    name, stem = JOB.name, JOB.stem
+    for owner, attribute, value in ((hf_mlm, "__version__", "99"), (runs, "code_fingerprint", lambda: "edited")):
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, attribute, value)
+            assert JOB.name != name and JOB.stem == stem
 
 
 def test_data_that_moved_are_the_same_data() -> None:
-    assert replace(JOB, setup=Setup("full", "elsewhere")).key == JOB.key
+    assert replace(JOB, setup=Setup("full", "elsewhere")).name == JOB.name
 
 
-def test_the_key_is_the_same_in_every_process() -> None:
-    assert (
-        Job(CountSpec("mlm", "irle"), 0, Setup("full"), "x").key
-        == Job(CountSpec("mlm", "irle"), 0, Setup("full"), "x").key
-    )
-    assert JOB.name.startswith("bert-en-seed1-") and len(JOB.key) == 16
+def test_the_name_can_be_read_and_is_the_same_in_every_process() -> None:
+    one, other = (Job(CountSpec("mlm", "irle"), 0, Setup("full"), "x") for _ in range(2))
+    assert one.name == other.name and re.fullmatch(r"bert-en-seed1-[0-9a-f]{12}-[0-9a-f]{12}", JOB.name)
+
+
+def test_runs_of_other_code_are_told_apart_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    longer = replace(JOB, spec=TaggerSpec("BERT", "en", text_only=True))
+    runner = {"tagger": lambda job, folder: Outcome({"test_f1": 0.5})}
+    list(work([JOB], tmp_path, runner))
+    assert not outdated(JOB, tmp_path) and not outdated(longer, tmp_path)
+    monkeypatch.setattr(runs, "code_fingerprint", lambda: "edited")
+    assert finished(JOB, tmp_path) is None and outdated(JOB, tmp_path) and not outdated(longer, tmp_path)
+    list(work([JOB], tmp_path, runner))
+    assert finished(JOB, tmp_path) is not None and not outdated(JOB, tmp_path)
+    assert len(list(tmp_path.glob("*/result.json"))) == 2
 
 
 def test_plan_goes_seed_by_seed_and_counts_once() -> None:
@@ -68,6 +81,7 @@ def test_a_result_tells_all_that_led_to_it(tmp_path: Path) -> None:
     told = json.loads((tmp_path / JOB.name / RESULT).read_text())
     assert told["spec"] == {"kind": "tagger", "model": "BERT", "dataset": "en"}
     assert (told["seed"], told["data"], told["version"]) == (1, "abc", hf_mlm.__version__)
+    assert told["code"] == runs.code_fingerprint()
     assert finished(JOB, tmp_path) == Outcome({"test_f1": 0.5}, [[1, 2, 3]], 2.0)
 
 
