@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from hf_mlm.cli.data_check import check
+from hf_mlm.cli.data_features import features
 
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -46,6 +47,7 @@ def download(
 
 
 app.command()(check)
+app.command()(features)
 
 
 def main(argv: list[str]) -> None:

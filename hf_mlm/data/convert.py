@@ -53,10 +53,29 @@ def convert(
     folder = Path(target).expanduser().absolute()
     layout = _hdf5_layout(source, config, folder)
     plan = open_features(layout, dtype, seed, rows_per_shard)
+    return write_shards(plan, f"{layout.stamp()}|seed {seed}", folder, dtype)
+
+
+def write_shards(plan: FeatureSource, source: str, folder: Path, dtype: str = "float32") -> Path:
+    """Write feature rows shard by shard, each verified; what an earlier run has finished is checked and kept.
+
+    Args:
+        plan: the rows.
+        source: what the rows are made of; another source, another folder.
+        folder: to write, absolute.
+        dtype: of the vectors.
+
+    Returns:
+        path of the manifest.
+
+    Raises:
+        ValueError: if ``folder`` holds rows of something else, or a value is too large for float16.
+        OSError: if the disk is full; nothing half-written is left, finished shards are.
+    """
     with full_disk_in_words(folder, "and run the same command again: finished shards are kept"):
         folder.mkdir(parents=True, exist_ok=True)
-        manifest = _open_manifest(folder / MANIFEST, f"{layout.stamp()}|seed {seed}", plan, dtype)
-        with tqdm(total=sum(map(sum, manifest.planned.values())), desc=f"Converting to {folder}", unit=" rows") as bar:
+        manifest = _open_manifest(folder / MANIFEST, source, plan, dtype)
+        with tqdm(total=sum(map(sum, manifest.planned.values())), desc=f"Writing {folder}", unit=" rows") as bar:
             for split, shards in plan.splits.items():
                 for number, shard in enumerate(shards):
                     _convert_shard(shard, split, number, folder, manifest)

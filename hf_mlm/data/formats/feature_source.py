@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Protocol
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from hf_mlm.data.formats.checks import check_unique
 from hf_mlm.data.formats.feature_table import FeatureSpec, common_spec
 from hf_mlm.data.formats.hdf5 import FeatureFiles, FeatureReader, HDF5Shard
 from hf_mlm.data.formats.layout import Layout
-from hf_mlm.data.formats.parquet import ParquetShard, parquet_shards
+from hf_mlm.data.formats.parquet import parquet_shards
 from hf_mlm.data.splits import SPLITS, hash_split
 
 
 ROWS_PER_SHARD = 4096
 
 
-FeatureShard: TypeAlias = HDF5Shard | ParquetShard
+class FeatureShard(Protocol):
+    """Some feature rows, read in a go."""
+
+    def __len__(self) -> int: ...
+
+    def tables(self) -> Iterator[pa.Table]:
+        """The rows, some hundred at a time, with the columns of the source's spec."""
+        ...
 
 
 @dataclass(frozen=True)

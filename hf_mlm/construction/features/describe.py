@@ -1,0 +1,147 @@
+"""Describes the raw rows of a folder: vectors in Parquet that `load_dataset("mlm", …)` opens as feature rows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from datasets import Dataset, load_dataset
+
+import hf_mlm
+from hf_mlm.construction.features.images import open_describer
+from hf_mlm.construction.features.shards import COLUMNS, DescribedShard, Describers, told_summaries
+from hf_mlm.construction.features.texts import TextDescriber, TextRecipe
+from hf_mlm.construction.manifest import write_text
+from hf_mlm.data.convert import write_shards
+from hf_mlm.data.formats.feature_source import FeatureShard, FeatureSource
+from hf_mlm.data.formats.feature_table import FeatureSpec, arrow_type
+from hf_mlm.data.formats.layout import find_layout
+
+
+logger = logging.getLogger(__name__)
+
+RECORD = "descriptors.json"
+ROWS_PER_SHARD = 512  # what a kill -9 can cost
+
+
+def describe(
+    data_dir: Path,
+    output: Path,
+    image_encoders: Sequence[str],
+    text_encoder: str,
+    config: str = "irle",
+    recipe: TextRecipe | None = None,
+    dtype: str = "float32",
+    batch_size: int = 32,
+    device: str | None = None,
+    rows_per_shard: int = ROWS_PER_SHARD,
+    **options: Any,
+) -> Path:
+    """Make vectors of the images, summaries and classes of raw rows.
+
+    Vectors do not depend on ``batch_size``, but for the order in which a processor adds the same numbers up: less than
+    1e-5 of a vector's length in float32. A run that was interrupted, be it by ``kill -9``, goes on with the shard that
+    it was at. Entities without an image or without a summary are left out, as the authors left them out, and counted.
+
+    Args:
+        data_dir: folder of raw rows, JSON or what `hf-mlm build mlm` writes.
+        output: folder to write.
+        image_encoders: folders, repositories of the Hub, or files of ResNet checkpoints; their vectors are joined.
+        text_encoder: folder or repository of the Hub.
+        config: ``"irle"`` or ``"irle-gr"``.
+        recipe: how texts become vectors; the paper's when omitted.
+        dtype: ``"float32"`` or ``"float16"``, type of the vectors.
+        batch_size: images, or segments of text, at a time.
+        device: where the encoders run; an accelerator, if there is one, when omitted.
+        rows_per_shard: the most rows in a file.
+        **options: of `load_dataset`, such as ``min_entities``.
+
+    Returns:
+        ``output``, to be a ``data_dir``; ``descriptors.json`` in it tells encoders, revisions and preprocessing.
+
+    Raises:
+        FileNotFoundError: if there are no raw rows.
+        ValueError: if a setting is wrong, an image is broken, or ``output`` holds descriptors of something else.
+        OSError: if an encoder cannot be opened, or the disk is full.
+    """
+    arrow_type(dtype)
+    if not image_encoders or batch_size < 1 or rows_per_shard < 1:
+        raise ValueError("give at least one image encoder, and batches and shards of at least 1.")
+    source = _stamp(data_dir, config, output) | {"options": options}
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    describers = Describers(
+        [open_describer(name, device) for name in image_encoders],
+        TextDescriber(text_encoder, recipe, device),
+        batch_size,
+    )
+    hf_mlm.register()
+    splits = load_dataset("mlm", config, data_dir=str(data_dir), **options)
+    kept = {name: _complete(rows) for name, rows in splits.items()}
+    record = {
+        "images": [describer.record for describer in describers.images],
+        "texts": describers.texts.record,
+        "rows": {name: len(rows) for name, rows in kept.items()},
+        "left_out": {name: len(splits[name]) - len(rows) for name, rows in kept.items()},
+        "cells": next(iter(kept.values())).features["geo_cell"].names,
+        "source": source,
+        "versions": {
+            "hf_mlm": hf_mlm.__version__,
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+        },
+    }
+    text = json.dumps(record, indent=1, ensure_ascii=False, default=str)
+    plan = _plan(kept, describers, dtype, rows_per_shard)
+    folder = Path(output).expanduser().absolute()
+    write_shards(plan, f"descriptors {hashlib.sha256(text.encode()).hexdigest()}", folder, dtype)
+    write_text(folder / RECORD, text)
+    return folder
+
+
+def _stamp(data_dir: Path, config: str, output: Path) -> dict[str, Any]:
+    if config not in ("irle", "irle-gr"):
+        raise ValueError(f"config={config!r}: descriptors are made for irle and irle-gr, whose rows have cells.")
+    layout = find_layout(data_dir, config)
+    if not (layout.raw or layout.built):
+        raise FileNotFoundError(f"{layout.folder} holds features already; give a folder of raw rows.")
+    if layout.folder == Path(output).expanduser().absolute():
+        raise ValueError(f"{output} cannot be both source and target; give another folder to write.")
+    return {"config": config, "files": layout.stamp()}
+
+
+def _complete(rows: Dataset) -> Dataset:
+    """The rows with an image and a summary."""
+    told = rows.select_columns(["images", "summaries"]).with_format("arrow")
+    positions = []
+    for first in range(0, len(rows), 256):
+        part = told[first : first + 256]
+        lengths = part["images"].combine_chunks().value_lengths().to_pylist()
+        summaries = part.select(["summaries"]).to_pylist()
+        positions += [
+            first + number
+            for number, (length, row) in enumerate(zip(lengths, summaries, strict=True))
+            if length and told_summaries(row)
+        ]
+    if len(positions) < len(rows):
+        logger.warning("%s entities without an image or a summary are left out.", len(rows) - len(positions))
+    return rows.select(positions).select_columns(list(COLUMNS))
+
+
+def _plan(splits: dict[str, Dataset], describers: Describers, dtype: str, rows_per_shard: int) -> FeatureSource:
+    cells = next(iter(splits.values())).features["geo_cell"].num_classes
+    spec = FeatureSpec(describers.image_size, describers.texts.size, describers.texts.size, cells, has_positions=True)
+    shards: dict[str, Sequence[FeatureShard]] = {
+        name: [
+            DescribedShard(rows, start, min(start + rows_per_shard, len(rows)), describers, spec, dtype)
+            for start in range(0, len(rows), rows_per_shard)
+        ]
+        for name, rows in splits.items()
+        if len(rows)
+    }
+    return FeatureSource(spec, shards)

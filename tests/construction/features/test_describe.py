@@ -1,0 +1,93 @@
+"""From raw rows to feature rows that `load_dataset` opens, interrupted and not."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from datasets import load_dataset
+
+import hf_mlm  # noqa: F401, registers mlm
+from hf_mlm.cli import main
+from hf_mlm.construction.features.describe import describe
+from hf_mlm.construction.features.images import open_describer
+from hf_mlm.construction.features.shards import DescribedShard
+from hf_mlm.construction.features.texts import TextDescriber, TextRecipe
+from hf_mlm.models.images import to_rgb
+from tests.construction.features.tiny import save_image_encoder, save_places, save_text_encoder
+
+
+CELLS = {"min_entities": 1, "max_entities": 30}
+
+
+@pytest.fixture(scope="module")
+def encoders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("encoders")
+    save_places(folder / "places.pth.tar")
+    images = [str(save_image_encoder(folder)), str(folder / "places.pth.tar")]
+    return {"image_encoders": images, "text_encoder": str(save_text_encoder(folder))}
+
+
+def test_rows(raw_folder: Path, encoders: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "features"
+    words = ["--data_dir", str(raw_folder), "--image_encoders", *encoders["image_encoders"], "--option"]
+    words += ["min_entities=1", "--option", "max_entities=30", "--text_encoder", encoders["text_encoder"]]
+    main_words = ["data", "features", *words, "--output", str(out), "--batch_size", "7"]
+    with pytest.raises(SystemExit) as ended:
+        main(main_words)
+    assert ended.value.code == 0 and "Verified and complete" in capsys.readouterr().out
+    raw = load_dataset("mlm", "irle", data_dir=str(raw_folder), **CELLS)
+    rows = load_dataset("mlm", "irle", data_dir=str(out))
+    assert {name: len(split) for name, split in rows.items()} == {name: len(split) for name, split in raw.items()}
+    record = json.loads((out / "descriptors.json").read_text())
+    assert record["cells"] == raw["train"].features["geo_cell"].names and len(record["images"]) == 2
+    describers = [open_describer(name) for name in encoders["image_encoders"]]
+    texts = TextDescriber(encoders["text_encoder"])
+    for theirs, ours in zip(raw["test"], rows["test"], strict=True):
+        assert ours["entity_id"] == theirs["entity_id"] and ours["geo_cell"] == theirs["geo_cell"]
+        assert ours["latitude"] == theirs["latitude"] and ours["summary_languages"] == ["en", "de", "fr"]
+        image = np.concatenate([describer([to_rgb(theirs["images"][0])])[0] for describer in describers])
+        np.testing.assert_allclose(ours["image_features"], [image], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(ours["summary_features"], texts(list(theirs["summaries"].values())), atol=1e-5)
+        np.testing.assert_allclose(ours["class_features"], texts(theirs["classes"]), atol=1e-5)
+
+
+def test_interrupted(
+    raw_folder: Path, encoders: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = {"data_dir": raw_folder, "output": tmp_path / "out", "rows_per_shard": 16, **encoders, **CELLS}
+    tables, made = DescribedShard.tables, []
+
+    def until_the_second(shard: DescribedShard) -> Any:
+        if len(made) == 1:
+            raise KeyboardInterrupt
+        made.append(shard.start)
+        return tables(shard)
+
+    monkeypatch.setattr(DescribedShard, "tables", until_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        describe(**arguments)
+    assert not list((tmp_path / "out").glob("*.tmp"))
+    with pytest.raises(ValueError, match="not finished"):
+        load_dataset("mlm", "irle", data_dir=str(tmp_path / "out"))
+    monkeypatch.setattr(DescribedShard, "tables", lambda shard: made.append(shard.start) or tables(shard))
+    describe(**arguments)
+    written = sorted((tmp_path / "out").glob("*.parquet"))
+    assert len(made) == len(written)  # none twice
+    describe(**arguments | {"batch_size": 3})  # all are there, and decide nothing anew
+    assert len(made) == len(written)
+    with pytest.raises(ValueError, match="with other settings"):
+        describe(**arguments | {"recipe": TextRecipe(segments="first")})
+
+
+def test_mistakes(raw_folder: Path, irle_folder: Path, encoders: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="config='mlm'"):
+        describe(raw_folder, tmp_path / "out", config="mlm", **encoders)
+    with pytest.raises(FileNotFoundError, match="holds features already"):
+        describe(irle_folder, tmp_path / "out", **encoders)
+    with pytest.raises(ValueError, match="both source and target"):
+        describe(raw_folder, raw_folder, **encoders)
+    with pytest.raises(ValueError, match="at least one image encoder"):
+        describe(raw_folder, tmp_path / "out", [], encoders["text_encoder"])
+    assert not (tmp_path / "out").exists()
