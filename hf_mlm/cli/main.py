@@ -14,6 +14,7 @@ COMMANDS = {
     "build": ("hf_mlm.cli.build", "Make the datasets anew, from their public sources."),
     "train": ("hf_mlm.cli.train", "Train a model from a YAML file or flags."),
     "evaluate": ("hf_mlm.cli.evaluate", "Score a saved model on a dataset."),
+    "compare": ("hf_mlm.cli.compare", "Tell by paired bootstrap whether two taggers differ."),
     "reproduce": ("hf_mlm.cli.reproduce", "Train what a table of the papers needs; print theirs and ours."),
     "predict": ("hf_mlm.cli.predict", "Estimate where an image or a text belongs."),
     "push": ("hf_mlm.cli.push", "Put a model or a dataset on the Hub, with a card written from its run."),
