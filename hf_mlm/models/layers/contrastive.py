@@ -48,8 +48,12 @@ def siglip_loss(
 
 def own_columns(logits: torch.Tensor) -> torch.Tensor:
     """Column of each row's partner in (batch, batch of all processes): int64 (batch,)."""
-    rank = distributed.get_rank() if _is_distributed() else 0
-    return torch.arange(len(logits), device=logits.device) + rank * len(logits)
+    return torch.arange(len(logits), device=logits.device) + first_own_column(logits)
+
+
+def first_own_column(logits: torch.Tensor) -> int:
+    """Where the columns of this process's rows begin in (batch, batch of all processes)."""
+    return distributed.get_rank() * len(logits) if _is_distributed() else 0
 
 
 def gather_with_gradient(rows: torch.Tensor) -> torch.Tensor:

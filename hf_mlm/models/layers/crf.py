@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from hf_mlm.models.layers import crf_numpy
 from hf_mlm.models.layers.crf_constraints import iob2_allowed
 from hf_mlm.models.layers.crf_likelihood import compiled_kernels, log_likelihood, tag_marginals
 from hf_mlm.models.layers.crf_viterbi import viterbi, viterbi_scan
@@ -137,14 +138,16 @@ class LinearChainCRF(nn.Module):
         if mask.numel() == 0:
             return tags
         scores = self._decoding_scores(emissions.dtype)
-        kernels = compiled_kernels() if emissions.device.type == "cpu" else None
+        on_cpu = emissions.device.type == "cpu"
+        kernels = compiled_kernels() if on_cpu else None
         if kernels is not None:
             kernels.viterbi(emissions.detach(), mask, *scores, tags)
             return tags
+        search = crf_numpy.viterbi if on_cpu else viterbi
         order = _left_alignment(mask)
         if order is None:
-            return viterbi(emissions, mask, *scores).where(mask, tags)
-        path = viterbi(_reorder(emissions, order), mask.gather(1, order), *scores)
+            return search(emissions, mask, *scores).where(mask, tags)
+        path = search(_reorder(emissions, order), mask.gather(1, order), *scores)
         return torch.empty_like(path).scatter_(1, order, path).where(mask, tags)
 
     def _scores(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

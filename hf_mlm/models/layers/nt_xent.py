@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import torch
-from torch.nn import functional
+from typing import Any
 
-from hf_mlm.models.layers.contrastive import gather_with_gradient, own_columns
+import torch
+from torch.autograd.function import once_differentiable
+
+from hf_mlm.models.layers.contrastive import first_own_column, gather_with_gradient
 
 
 def nt_xent(
@@ -18,7 +20,8 @@ def nt_xent(
 
     A text's negatives are the other texts as well as the other images. Memory is that of the (2N, 2N) cosines. With
     several processes each one scores its own views against the views of all, and its mean is such that the mean over
-    processes, which is what data-parallel training takes, is the loss of one process with the whole batch.
+    processes, which is what data-parallel training takes, is the loss of one process with the whole batch. Gradients
+    are analytic, and of first order only.
 
     Args:
         text_embeds: (N, size) of any length; half precision is computed in float32.
@@ -46,21 +49,99 @@ def _nt_xent(
 ) -> torch.Tensor:
     precision = torch.promote_types(text_embeds.dtype, torch.float32)
     views = torch.cat((text_embeds.to(precision), image_embeds.to(precision)))  # (2N, size)
-    present = None if mask is None else mask.repeat(2)  # (2N,)
-    if present is not None:
-        views = views.masked_fill(~present.unsqueeze(1), 0)
-    views = views / torch.linalg.vector_norm(views, dim=1, keepdim=True).clamp(min=1e-12)
-    logits = views @ gather_with_gradient(views).T / temperature  # (2N, 2N of all processes)
-    itself = own_columns(logits)
-    partner = itself.roll(len(text_embeds))
-    lowest = torch.finfo(precision).min
-    logits.scatter_(1, itself.unsqueeze(1), lowest)
-    if present is None:
-        return functional.cross_entropy(logits, partner)
+    if mask is None:
+        return _PartnerEntropy.apply(views, _elsewhere(views), temperature, 1 / len(views), None)
+    present = mask.repeat(2)  # (2N,)
     anyone = gather_with_gradient(present.to(precision)) > 0  # (2N of all processes,)
-    logits.masked_fill_(~anyone, lowest)
-    total = functional.cross_entropy(logits, partner.masked_fill(~present, -100), reduction="sum")
-    return total * (len(anyone) // len(present)) / anyone.sum().clamp(min=1)
+    share = (len(anyone) // len(present)) / anyone.sum().clamp(min=1)
+    views = views.masked_fill(~present.unsqueeze(1), 0)
+    return _PartnerEntropy.apply(views, _elsewhere(views), temperature, share, (present, anyone))
+
+
+def _elsewhere(views: torch.Tensor) -> torch.Tensor | None:
+    """The views of all processes, None where there is but one."""
+    everyone = gather_with_gradient(views)
+    return None if everyone is views else everyone
+
+
+class _PartnerEntropy(torch.autograd.Function):
+    """``share`` times the sum over present views of -log softmax(cosines / temperature) at their partners.
+
+    With P the softmax less 1 at the partners, the gradient is ``share`` P for the logits and ``share`` P / temperature
+    for the cosines. Lengths are divided out of products, not of views: all but the products is (2N, 2N) arithmetic.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        views: torch.Tensor,
+        everyone: torch.Tensor | None,
+        temperature: float | torch.Tensor,
+        share: float | torch.Tensor,
+        present: tuple[torch.Tensor, torch.Tensor] | None,
+    ) -> torch.Tensor:
+        columns = views if everyone is None else everyone  # (2N of all processes, size)
+        scales = torch.linalg.vector_norm(columns, dim=1).clamp_(min=1e-12).reciprocal_()
+        logits = torch.mm(views, columns.T).mul_(scales).mul_(_own(scales, views).unsqueeze(1)).div_(temperature)
+        lowest = torch.finfo(logits.dtype).min
+        _own(logits, views).diagonal().fill_(lowest)
+        if present is not None:
+            logits.masked_fill_(~present[1], lowest)
+        log_probabilities = logits.log_softmax(dim=1)  # (2N, 2N of all processes)
+        losses = torch.cat(_partners(log_probabilities))  # (2N,), negative
+        if present is not None:
+            losses.masked_fill_(~present[0], 0)
+        ctx.present, ctx.temperature, ctx.share = present, temperature, share
+        ctx.save_for_backward(views, everyone, scales, logits, log_probabilities)
+        return losses.sum() * -share
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        views, everyone, scales, logits, log_probabilities = ctx.saved_tensors
+        errors = log_probabilities.exp()  # (2N, 2N of all processes), of the logits
+        for partners in _partners(errors):
+            partners.sub_(1)
+        if ctx.present is not None:
+            errors.masked_fill_(~ctx.present[0].unsqueeze(1), 0)
+        errors.mul_(gradient * ctx.share)
+        of_temperature = -(errors * logits).sum() / ctx.temperature if ctx.needs_input_grad[2] else None
+        own = _own(scales, views)
+        if everyone is None:
+            errors = errors + errors.T
+            return (
+                _of_rows(errors, logits, (views, scales), (views, scales), ctx.temperature),
+                None,
+                of_temperature,
+                None,
+                None,
+            )
+        of_views = _of_rows(errors, logits, (views, own), (everyone, scales), ctx.temperature)
+        of_everyone = _of_rows(errors.T, logits.T, (everyone, scales), (views, own), ctx.temperature)
+        return of_views, of_everyone, of_temperature, None, None
+
+
+Scaled = tuple[torch.Tensor, torch.Tensor]  # rows (n, size), and what makes them unit length (n,)
+
+
+def _of_rows(
+    errors: torch.Tensor, logits: torch.Tensor, rows: Scaled, columns: Scaled, temperature: float | torch.Tensor
+) -> torch.Tensor:
+    """Gradient for rows of that for their logits with columns, (rows, columns); along a row itself there is none."""
+    along = (errors * logits).sum(dim=1) * rows[1].square()
+    weights = (errors * columns[1]).mul_(rows[1].unsqueeze(1)).div_(temperature)
+    return torch.addcmul(weights @ columns[0], rows[0], along.unsqueeze(1), value=-1)
+
+
+def _own(values: torch.Tensor, views: torch.Tensor) -> torch.Tensor:
+    """The part of the last dimension, which is all processes' views, that is this one's."""
+    return values.narrow(-1, first_own_column(views), len(views))
+
+
+def _partners(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Views of the entries at the texts' images and at the images' texts: each (N,)."""
+    own, n = _own(values, values), len(values) // 2
+    return own.diagonal(n), own.diagonal(-n)
 
 
 def _check(
