@@ -17,7 +17,7 @@ from hf_mlm.reporting.maps import Window, background
 from hf_mlm.world.imagery import blue_marble
 
 
-DOT, CROSS = 5.0, 11.0  # drawing units
+DOT, CROSS = 5, 11  # drawing units
 GRID_STEP = 10  # degrees between lines of a map without imagery
 
 
@@ -98,8 +98,8 @@ def _dots(window: Window, latitude: float, longitude: float) -> list[Markup]:
 
 def _cross(window: Window, latitude: float, longitude: float) -> Markup:
     x, y = window.project(latitude, longitude)
-    lines = f"M{x - CROSS:.1f} {y:.1f}h{2 * CROSS:.1f}M{x:.1f} {y - CROSS:.1f}v{2 * CROSS:.1f}"
-    return element("path", class_="estimate", d=lines)
+    lines = element("path", class_="estimate", d=f"M{-CROSS} 0h{2 * CROSS}M0 {-CROSS}v{2 * CROSS}")
+    return element("g", lines, transform=f"translate({x:.1f} {y:.1f})")
 
 
 def _path(window: Window, rings: Iterable[NDArray[np.float64]], closed: bool = False) -> str:

@@ -34,9 +34,9 @@ def place(estimate: Mapping[str, Any], neighbours: Sequence[Mapping[str, Any]]) 
         "section",
         heading,
         element("p", element("b", position), " ", element("span", said), class_="place"),
-        element("figure", world),
-        element("div", near, _cells(estimate["cells"]), class_="near" if near else "near alone"),
+        element("figure", world, class_="world"),
         _legend(any(entity.get("latitude") is not None for entity in neighbours)),
+        element("div", near, _cells(estimate["cells"]), class_="near" if near else "near alone"),
     )
 
 

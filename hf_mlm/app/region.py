@@ -40,7 +40,7 @@ class Region(Window):
             radius_km: of the circle.
 
         Example:
-            >>> Region.around(0, 175, 500).west.round(2), Region.around(0, 175, 9000)
+            >>> round(float(Region.around(0, 175, 500).west), 2), Region.around(0, 175, 9000)
             (164.81, None)
         """
         half = max(MARGIN * radius_km / KM_PER_DEGREE, LEAST)
