@@ -125,7 +125,7 @@ def squeeze(image: Image.Image) -> NDArray[np.float32]:
     square = image.resize((RESIZED, RESIZED), Image.Resampling.BILINEAR)
     middle = square.crop((edge, edge, edge + CROPPED, edge + CROPPED))
     pixels = np.asarray(middle, dtype=np.float32) / 255  # (height, width, 3)
-    standardised = (pixels - np.float32(IMAGE_MEAN)) / np.float32(IMAGE_STD)
+    standardised = (pixels - np.array(IMAGE_MEAN, np.float32)) / np.array(IMAGE_STD, np.float32)
     return np.ascontiguousarray(standardised.transpose(2, 0, 1))
 
 

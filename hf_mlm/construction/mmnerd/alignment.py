@@ -81,5 +81,5 @@ class EncoderAligner:
 def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Vectors of length 1; zeros stay zeros."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit: NDArray[np.float32] = vectors / np.where(lengths > 0, lengths, 1)
+    unit: NDArray[np.float32] = (vectors / np.where(lengths > 0, lengths, 1)).astype(np.float32)
     return unit

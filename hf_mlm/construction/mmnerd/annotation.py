@@ -154,7 +154,9 @@ def _tasks(target: Path, name: str, tool: str) -> Path:
 
 def _figures(overall: Agreement | None) -> dict[str, float | None] | None:
     """Figures as JSON knows them; NaN becomes null."""
-    return overall and {name: None if value != value else value for name, value in asdict(overall).items()}
+    if overall is None:
+        return None
+    return {name: None if value != value else value for name, value in asdict(overall).items()}
 
 
 def _first_answer(records: Mapping[str, Record], decision: Decision) -> Record:

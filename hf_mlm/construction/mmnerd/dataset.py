@@ -90,7 +90,7 @@ def write_dataset(
         images = None if image_dir is None else _list_images(folder / IMAGES, records, image_dir)
         short = sum(len(record.spans) < min_entities for record in records)
         sizes = {split: splits.count(split) for split in SPLITS}
-        told = {"code": code_version(), "sizes": sizes, "below_min_entities": short, **(facts or {})}
+        told = {"code": code_version("mmnerd"), "sizes": sizes, "below_min_entities": short, **(facts or {})}
         report = told | {"audit": audit(checked, images).to_dict()}
         write_text(folder / REPORT, json.dumps(report, indent=1, ensure_ascii=False))
         write_text(folder / TABLE, json.dumps(table2(checked), indent=1, ensure_ascii=False))

@@ -69,7 +69,7 @@ def build_draft(
     if tasks < 1:
         raise ValueError(f"tasks={tasks}: the work has to have at least one part.")
     target = Path(target).expanduser().absolute()
-    record = {"format": _FORMAT, "code": code_version(), "tasks": tasks, "edition": edition.to_json()}
+    record = {"format": _FORMAT, "code": code_version("mmnerd"), "tasks": tasks, "edition": edition.to_json()}
     with full_disk_in_words(target, "and run the same command again: finished tasks are kept"):
         target.mkdir(parents=True, exist_ok=True)
         claim(target / RECORD, record)

@@ -8,8 +8,8 @@ import heapq
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from io import BufferedReader
 from pathlib import Path, PurePosixPath
-from typing import IO
 from urllib.parse import unquote, urlsplit
 
 from hf_mlm.construction.mmnerd.records import Record, spans_of
@@ -185,7 +185,7 @@ def _lines(path: Path) -> Iterator[bytes]:
         raise ValueError(f"{path} is a damaged gzip archive ({error}); fetch it again.") from error
 
 
-def _open(path: Path) -> IO[bytes]:
+def _open(path: Path) -> gzip.GzipFile | BufferedReader:
     with path.open("rb") as opened:
         packed = opened.read(2) == _GZIP_MAGIC
     return gzip.open(path) if packed else path.open("rb")

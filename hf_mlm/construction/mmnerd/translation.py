@@ -102,7 +102,8 @@ class Translator:
                 do_sample=False,
                 **forced,
             )
-        ended = (output[:, 1:] == self.model.generation_config.eos_token_id).any(dim=1).tolist()  # (texts,)
+        within = output[:, 1 : self.settings.max_new_tokens]  # some models force an end at the very last place
+        ended = (within == self.model.generation_config.eos_token_id).any(dim=1).tolist()  # (texts,)
         decoded = self.tokenizer.batch_decode(output, skip_special_tokens=True)
         return [text.strip() or None if whole else None for text, whole in zip(decoded, ended, strict=True)]
 
