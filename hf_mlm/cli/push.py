@@ -16,6 +16,15 @@ Private = Annotated[bool, typer.Option("--private", help="Only the namespace may
 Licence = Annotated[
     str | None, typer.Option("--licence", "--license", help="Of the weights, as the Hub names it: apache-2.0, other …")
 ]
+Gallery = Annotated[
+    bool | None,
+    typer.Option(
+        "--with_gallery/--without_gallery",
+        "--with-gallery/--without-gallery",
+        help="Make public all rows and columns of the gallery beside the model, or none. "
+        "By default it goes along if it has ids, labels, coordinates and cells alone.",
+    ),
+]
 Twins = Annotated[list[str] | None, typer.Option("--twin", help="Run to compare with in the card: NAME=FOLDER.")]
 
 
@@ -31,11 +40,12 @@ def model(
     private: Private = False,
     licence: Licence = None,
     twin: Twins = None,
+    gallery: Gallery = None,
 ) -> None:
     """Upload weights as safetensors, the processor and a card; run again to go on after an interruption."""
     from hf_mlm.publishing.models import push_model
 
-    sys.stdout.write(f"{push_model(folder, repo, private, licence, named_folders(twin or []))}\n")
+    sys.stdout.write(f"{push_model(folder, repo, private, licence, named_folders(twin or []), gallery)}\n")
 
 
 @app.command()
@@ -69,11 +79,12 @@ def card(
     output: Annotated[Path, typer.Option(help="Markdown to write; its pictures go beside it.")],
     licence: Licence = None,
     twin: Twins = None,
+    gallery: Gallery = None,
 ) -> None:
     """Write the card that would be pushed with a model, and push nothing."""
     from hf_mlm.publishing.models import write_card
 
-    write_card(folder, output, repo, licence, named_folders(twin or []))
+    write_card(folder, output, repo, licence, named_folders(twin or []), gallery)
     sys.stdout.write(f"The card: {output}\n")
 
 

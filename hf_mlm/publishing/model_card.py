@@ -9,6 +9,7 @@ from string import Template
 from typing import Any
 
 import yaml
+from datasets import Dataset
 from huggingface_hub import ModelCard, ModelCardData
 
 from hf_mlm.data.mlm import CITATION as MLM_CITATION
@@ -43,6 +44,7 @@ def model_card(
     licence: str | None = None,
     twins: Mapping[str, RunFacts] | None = None,
     pictures: Mapping[str, str] | None = None,
+    gallery: Dataset | None = None,
 ) -> ModelCard:
     """Write a card from what a run left; what it did not record, the card says is not known.
 
@@ -52,6 +54,7 @@ def model_card(
         licence: of the weights, by the Hub's name for it; see `chosen_licence` when omitted.
         twins: other runs to compare with, by name.
         pictures: captions by file name.
+        gallery: entities of the gallery that goes with it.
 
     Raises:
         ValueError: as `chosen_licence`.
@@ -62,10 +65,10 @@ def model_card(
         name=repo_id.split("/")[-1],
         home=HOME,
         description=KINDS.get(facts.model_type, f"A tagger of the kind `{facts.model_type}`: entities in a sentence."),
-        snippet=snippet(facts, repo_id),
+        snippet=snippet(facts, repo_id, gallery is not None),
         figures=_figures(facts, twins or {}, pictures or {}),
         training=_training(facts),
-        data=_data(facts),
+        data=_data(facts) + _gallery(gallery),
         cells=f"{facts.config.get('num_geo_cells', 'no')} cells",
         limits=_limits(facts),
         licence=licence,
@@ -113,8 +116,14 @@ def card_data(facts: RunFacts, repo_id: str, licence: str) -> ModelCardData:
     )
 
 
-def snippet(facts: RunFacts, repo_id: str) -> str:
-    """Python that opens the model, and asks it something if it takes images and texts as they are."""
+def snippet(facts: RunFacts, repo_id: str, gallery: bool = False) -> str:
+    """Python that opens the model, and asks it something if it takes images and texts as they are.
+
+    Args:
+        facts: of the run.
+        repo_id: where the model will be.
+        gallery: whether there is one beside it.
+    """
     auto = "AutoModel" if facts.model_type == IRLE else "AutoModelForTokenClassification"
     names = f"{auto}, AutoProcessor" if facts.reads_raw_input else auto
     lines = [
@@ -125,21 +134,24 @@ def snippet(facts: RunFacts, repo_id: str) -> str:
     ]
     if facts.reads_raw_input:
         lines.append(f'processor = AutoProcessor.from_pretrained("{repo_id}")')
+    asked = _questions(facts, repo_id, gallery)
+    return "\n".join([*lines, "", "from transformers import pipeline", "", *asked] if asked else lines)
+
+
+def _questions(facts: RunFacts, repo_id: str, gallery: bool) -> list[str]:
+    """Calls of the pipelines that run on a model."""
     if facts.model_type != IRLE:
-        lines += [
-            "",
-            "from transformers import pipeline",
-            "",
-            f'tag = pipeline("multimodal-ner", model="{repo_id}")',
-            'print(tag({"text": "Turtles near Sydney", "image": "photo.jpg"}))',
-        ]
-    elif facts.reads_raw_input:
-        lines += [
-            "",
-            'outputs = model.encode_images(**processor(images="photo.jpg"))',
-            "print(model.predict_coordinates(outputs.geo_logits))  # latitude, longitude, radius in km",
-        ]
-    return "\n".join(lines)
+        text_and_image = '{"text": "Turtles near Sydney", "image": "photo.jpg"}'
+        return [f'tag = pipeline("multimodal-ner", model="{repo_id}")', f"print(tag({text_and_image}))"]
+    if not facts.reads_raw_input:
+        return []
+    lines = []
+    if "geo" in facts.config.get("tasks", ("geo",)):
+        lines += [f'locate = pipeline("geo-estimation", model="{repo_id}")', 'print(locate({"image": "photo.jpg"}))']
+    if gallery:
+        lines.append(f'retrieve = pipeline("cross-modal-retrieval", model="{repo_id}")')
+        lines.append('print(retrieve({"image": "photo.jpg"}))')
+    return lines
 
 
 def _figures(facts: RunFacts, twins: Mapping[str, RunFacts], pictures: Mapping[str, str]) -> str:
@@ -184,6 +196,13 @@ def _data(facts: RunFacts) -> str:
         return f"{known}Fingerprints of the rows were not recorded."
     rows = [[split, f"{found['rows']:,}", f"`{found['sha256']}`"] for split, found in splits.items()]
     return f"{named}, images left out of the hashes:\n\n{markdown_table(['split', 'rows', 'SHA-256'], rows)}"
+
+
+def _gallery(entities: Dataset | None) -> str:
+    if entities is None:
+        return ""
+    columns = ", ".join(f"`{name}`" for name in entities.column_names)
+    return f"\n\nThe gallery that goes with the model holds embeddings of {len(entities):,} entities, with {columns}."
 
 
 def _limits(facts: RunFacts) -> str:

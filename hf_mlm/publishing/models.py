@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import yaml
 from huggingface_hub import HfApi, ModelCard
 
+from hf_mlm.publishing.galleries import stage_gallery
 from hf_mlm.publishing.hub import check_repo_id, hub_errors_in_words, open_repository
 from hf_mlm.publishing.model_card import LIBRARY, UNKNOWN_LICENCE, model_card
 from hf_mlm.publishing.pictures import write_pictures
@@ -41,6 +43,7 @@ def push_model(
     private: bool = False,
     licence: str | None = None,
     twins: Mapping[str, str | Path] | None = None,
+    gallery: bool | None = None,
 ) -> str:
     """Upload a trained model with its card; the same call again goes on where a broken connection stopped it.
 
@@ -50,6 +53,7 @@ def push_model(
         private: whether only its namespace may read it.
         licence: of the weights, by the Hub's name for it; `chosen_licence` when omitted.
         twins: folders of other runs that the card compares it with, by name.
+        gallery: whether to upload the gallery in the folder, as `stage_gallery` reads it.
 
     Returns:
         Its address.
@@ -62,9 +66,10 @@ def push_model(
     """
     check_repo_id(repo_id)
     with tempfile.TemporaryDirectory(prefix="hf_mlm_push_") as scratch:
-        stage_model(folder, Path(scratch), repo_id, licence, twins)
+        stage_model(folder, Path(scratch), repo_id, licence, twins, gallery)
         api = HfApi(library_name=LIBRARY)
-        with hub_errors_in_words(repo_id):
+        with hub_errors_in_words(repo_id), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*about to commit a data file")  # the gallery's, which belongs there
             open_repository(api, repo_id, "model", private)
             api.upload_folder(repo_id=repo_id, folder_path=scratch, commit_message="Push the model with its card")
     return f"{api.endpoint}/{repo_id}"
@@ -76,6 +81,7 @@ def stage_model(
     repo_id: str,
     licence: str | None = None,
     twins: Mapping[str, str | Path] | None = None,
+    gallery: bool | None = None,
 ) -> ModelCard:
     """Put together what `push_model` uploads.
 
@@ -85,6 +91,7 @@ def stage_model(
         repo_id: where the model will be.
         licence: of the weights.
         twins: folders of other runs, by name.
+        gallery: whether to take the gallery in the folder.
 
     Returns:
         The card, which is also in ``target``.
@@ -99,7 +106,8 @@ def stage_model(
     _copy_model(folder, target)
     _write_facts(facts, target)
     captions = write_pictures(folder, facts.config, target)
-    card = model_card(facts, repo_id, licence, compared, captions)
+    staged = stage_gallery(folder, target, gallery)
+    card = model_card(facts, repo_id, licence, compared, captions, staged.entities if staged else None)
     card.save(target / "README.md")
     refuse_private(target, [folder, target])
     return card
@@ -111,6 +119,7 @@ def write_card(
     repo_id: str,
     licence: str | None = None,
     twins: Mapping[str, str | Path] | None = None,
+    gallery: bool | None = None,
 ) -> None:
     """Write the card that `push_model` would upload, with its pictures, and upload nothing.
 
@@ -120,6 +129,7 @@ def write_card(
         repo_id: where the model will be.
         licence: of the weights.
         twins: folders of other runs, by name.
+        gallery: whether the gallery in the folder would go with it.
 
     Raises:
         FileNotFoundError: if the folder holds no model.
@@ -128,7 +138,7 @@ def write_card(
     check_repo_id(repo_id)
     pictures = output.with_suffix("")
     with tempfile.TemporaryDirectory(prefix="hf_mlm_card_") as scratch:
-        card = stage_model(folder, Path(scratch), repo_id, licence, twins)
+        card = stage_model(folder, Path(scratch), repo_id, licence, twins, gallery)
         drawn = sorted(Path(scratch).glob("*.png"))
         (pictures if drawn else output.parent).mkdir(parents=True, exist_ok=True)
         for picture in drawn:
@@ -158,11 +168,20 @@ def complete_plain_push(working_dir: str | Path, repo_id: str, source: str | Non
     written = ModelCard.load(readme).data.get("library_name") if readme.is_file() else "transformers"
     if written == "transformers":  # the card that transformers makes up
         run = Path(source) if source and (Path(source) / "config.json").is_file() else working_dir
-        facts = RunFacts.read(run)
-        licence = UNKNOWN_LICENCE if facts.dataset == "mmnerd" and facts.dataset_config != "demo" else None
+        facts, licence = RunFacts.read(run), licence_of_plain_push(run)
         pictures = write_pictures(run, facts.config, working_dir)
         model_card(facts, repo_id, licence, pictures=pictures).save(readme)
     refuse_private(working_dir, [working_dir, *([source] if source and Path(source).is_dir() else [])])
+
+
+def licence_of_plain_push(folder: str | Path) -> str | None:
+    """The licence where nobody is there to be asked: ``"unknown"`` for a model of MMNERD, else what the data allows.
+
+    Args:
+        folder: of the run.
+    """
+    facts = RunFacts.read(folder)
+    return UNKNOWN_LICENCE if facts.dataset == "mmnerd" and facts.dataset_config != "demo" else None
 
 
 def _copy_model(folder: Path, target: Path) -> None:

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from huggingface_hub import get_token
 
 
@@ -88,7 +90,7 @@ def public_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
 def refuse_private(folder: Path, paths: Iterable[str | Path] = ()) -> None:
     """Look through everything that is about to be uploaded, and refuse it all if anything gives the user away.
 
-    Searched are text files and the headers of safetensors; weights hold numbers.
+    Searched are text files, the words in Parquet and the headers of safetensors; weights hold numbers.
 
     Args:
         folder: to be uploaded, all of it.
@@ -109,14 +111,23 @@ def refuse_private(folder: Path, paths: Iterable[str | Path] = ()) -> None:
 
 
 def searchable(file: Path) -> bytes:
-    """The part of a file that could hold words: all of a text file, the header of safetensors, else nothing."""
+    """The part of a file that could hold words: all of a text file, strings of Parquet, the header of safetensors."""
     if file.suffix in _TEXT_FILES:
         return file.read_bytes()
+    if file.suffix == ".parquet":
+        return _words_of(pq.read_table(file))
     if file.suffix != ".safetensors":
         return b""
     with file.open("rb") as stream:
         (length,) = struct.unpack("<Q", stream.read(8))
         return stream.read(length)
+
+
+def _words_of(table: pa.Table) -> bytes:
+    """Strings and notes of a table."""
+    notes = b"\n".join((table.schema.metadata or {}).values())
+    columns = [column for column in table.columns if pa.types.is_string(column.type)]
+    return b"\n".join([notes, *("\n".join(column.drop_null().to_pylist()).encode() for column in columns)])
 
 
 def write_public_json(source: Path, target: Path) -> None:

@@ -67,6 +67,8 @@ def train(arguments: IRLEArguments, training_arguments: IRLETrainingArguments) -
     if trainer.is_world_process_zero():
         write_json(results, Path(training_arguments.output_dir) / "all_results.json")
         write_provenance(trainer, dataset, "mlm", arguments.dataset)
+    if training_arguments.push_to_hub:
+        trainer.push_to_hub()  # once more, now that there are figures for the card
     return Run(trainer, dataset, results)
 
 

@@ -63,6 +63,8 @@ def train(arguments: NERArguments, training_arguments: NERTrainingArguments) -> 
     if trainer.is_world_process_zero():
         write_json(results, Path(training_arguments.output_dir) / "all_results.json")
         write_provenance(trainer, dataset, "mmnerd", arguments.dataset)
+    if training_arguments.push_to_hub:
+        trainer.push_to_hub()  # once more, now that there are figures for the card
     return TaggerRun(trainer, dataset, results)
 
 

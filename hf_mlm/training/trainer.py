@@ -8,14 +8,15 @@ from typing import Any
 
 import torch
 from torch.utils.data import DataLoader
-from transformers import Trainer
+
+from hf_mlm.training.pushing import PublishingTrainer
 
 
 TASK_LOSSES = ("retrieval_loss", "geo_loss")
 
 
-class IRLETrainer(Trainer):
-    """`transformers.Trainer` for `IRLEForRetrievalAndGeo`; takes the same arguments.
+class IRLETrainer(PublishingTrainer):
+    """`transformers.Trainer` for `IRLEForRetrievalAndGeo`; takes the same arguments, and pushes as `hf-mlm push`.
 
     Two things are added. Logs and results show ``retrieval_loss`` and ``geo_loss`` beside ``loss``, unweighted, as
     means over the rows of all processes since the last log, or of the evaluated split (of whose rows several processes

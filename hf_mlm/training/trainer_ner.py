@@ -8,14 +8,14 @@ import torch
 from datasets import Dataset
 from torch import nn
 from torch.utils.data import Sampler, SequentialSampler
-from transformers import Trainer
 
 from hf_mlm.data.length_sampler import LengthBucketSampler
 from hf_mlm.training.arguments_ner import NERTrainingArguments
+from hf_mlm.training.pushing import PublishingTrainer
 
 
-class TaggerTrainer(Trainer):
-    """`transformers.Trainer` for the taggers; takes the same arguments, and `NERTrainingArguments`.
+class TaggerTrainer(PublishingTrainer):
+    """`transformers.Trainer` for the taggers; takes `NERTrainingArguments`, and pushes as `hf-mlm push`.
 
     Two things are added. With ``train_sampling_strategy="group_by_length"`` training batches are those of
     `LengthBucketSampler`, and evaluation keeps the order of the rows, by which metrics know their groups. And
