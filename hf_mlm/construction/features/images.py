@@ -90,7 +90,7 @@ class CheckpointDescriber:
         try:
             model = convert_torchvision_resnet({name.removeprefix("module."): each for name, each in weights.items()})
         except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
+            raise ValueError(f"{path} holds no ResNet with the names of torchvision's ({error}).") from error
         self.model: PreTrainedModel = model.to(device)
         self.size = feature_size(model.config)
         self.record = {

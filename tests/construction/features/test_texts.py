@@ -1,5 +1,8 @@
 """Text vectors: the paper's recipe, spelled out a segment at a time, against the batched one."""
 
+from functools import cache
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -19,9 +22,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(save_text_encoder(tmp_path_factory.mktemp("text")))
 
 
+@cache
+def opened(folder: str) -> tuple[Any, Any]:
+    return AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).eval()
+
+
 def spelled_out(folder: str, segment: str, only_first: bool) -> np.ndarray:
     """Last four layers, the last one first, mean over the tokens of words."""
-    tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).eval()
+    tokenizer, model = opened(folder)
     ids = tokenizer(segment)["input_ids"]
     with torch.no_grad():
         hidden = model(torch.tensor([ids]), output_hidden_states=True).hidden_states

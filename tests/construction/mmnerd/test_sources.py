@@ -1,0 +1,88 @@
+"""Captions and CoNLL files as sentences; what is dropped is counted."""
+
+import gzip
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from hf_mlm.construction.mmnerd.sources import Source
+from hf_mlm.data.formats.conll import Sentence, format_conll, read_conll
+
+
+def read(source: Source, policy: str = "drop", seed: int = 0):
+    dropped, noted = Counter(), Counter()
+    records = source.records(seed, policy, lambda why: dropped.update([why]), lambda what: noted.update([what]))
+    return records, dropped, noted
+
+
+def captions(path: Path, **settings) -> Source:
+    return Source("captions", str(path), "en", "web", **settings)
+
+
+def test_captions(edition_file: Path) -> None:
+    records, dropped, _ = read(captions(edition_file.with_name("captions.tsv")))
+    assert dropped == {
+        "line without image and caption": 2,
+        "line is not UTF-8": 1,
+        "name replaced by a placeholder": 1,
+    }  # the same caption again is on another line, hence of another image by its address
+    assert records[0].image_id == "00000001---0" and records[0].id == "web/en/00000001---0"
+    assert records[-1].text == "Rome" and len(records) == 40 + 10 + 1 + 1
+
+
+def test_placeholders(edition_file: Path) -> None:
+    path = edition_file.with_name("captions.tsv")
+    kept = next(one for one in read(captions(path), "keep")[0] if one.image_id == "b")
+    masked = next(one for one in read(captions(path), "mask")[0] if one.image_id == "b")
+    assert kept.tokens[0] == "<PERSON>" and masked.tokens[0] == "[MASK]"
+
+
+def test_samples_depend_on_seed_and_ids_alone(edition_file: Path, tmp_path: Path) -> None:
+    path = edition_file.with_name("captions.tsv")
+    first, again = (read(captions(path, sample=9))[0] for _ in range(2))
+    assert len(first) == 9 and first == again != read(captions(path, sample=9), seed=1)[0]
+    packed = tmp_path / "captions.tsv.gz"
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    assert read(captions(packed, sample=9))[0] == first
+    packed.write_bytes(packed.read_bytes()[:-30])
+    with pytest.raises(ValueError, match="damaged gzip archive"):
+        read(captions(packed))
+
+
+def test_conll(tmp_path: Path) -> None:
+    sentences = [
+        Sentence(["Ada", "in", "\u200b", "Rome"], ["B-PER", "O", "O", "B-LOC"], "O_1"),
+        Sentence(["Rome", "!"], ["B-LOC", "O"], "O_2"),
+        Sentence(["Ada"], ["B-PER"], "O_1"),
+    ]
+    (tmp_path / "a.txt").write_text(format_conll(sentences))
+    source = Source("conll", str(tmp_path / "a.txt"), "en", "twitter", require_types=("PER",))
+    records, dropped, _ = read(source)
+    assert dropped == {"sentence without PER": 1} and [one.id for one in records] == [
+        "twitter/en/O_1",
+        "twitter/en/O_1#2",
+    ]
+    assert [(one.tokens, one.tags) for one in records] == [(sentences[i].tokens, sentences[i].tags) for i in (0, 2)]
+
+
+@pytest.mark.real
+def test_published_files_come_back_byte_for_byte(shared_data: Path) -> None:
+    path = next(iter(sorted(shared_data.rglob("valid_conll_format.txt"))), None)
+    if path is None:
+        pytest.skip("no file of MMNERD")
+    records, _, _ = read(Source("conll", str(path), "en", "mmnerd"))
+    written = format_conll(Sentence(one.tokens, one.tags, one.image_id) for one in records)
+    assert written.encode() == path.read_bytes() and len(records) == len(read_conll(path))
+
+
+def test_mistakes(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="kind='xml'"):
+        Source("xml", "a", "en", "web")
+    with pytest.raises(ValueError, match="must not hold its own language"):
+        Source("conll", "a", "en", "web", translate_to=("en",))
+    with pytest.raises(FileNotFoundError, match="check the path of the source"):
+        read(captions(tmp_path / "none.tsv"))
+    (tmp_path / "empty.tsv").write_text("")
+    with pytest.raises(ValueError, match="gave no sentence"):
+        read(captions(tmp_path / "empty.tsv"))

@@ -1,0 +1,112 @@
+"""Translation by a tiny random model, its cache, and the alignment of words."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import BartConfig, BartForConditionalGeneration
+
+from hf_mlm.construction.mmnerd.alignment import EncoderAligner, mutual_nearest
+from hf_mlm.construction.mmnerd.draft import build_draft, read_draft
+from hf_mlm.construction.mmnerd.edition import NEREdition
+from hf_mlm.construction.mmnerd.sources import Source
+from hf_mlm.construction.mmnerd.translation import TranslationSettings, Translator
+from hf_mlm.construction.stage import ReadStage
+from hf_mlm.data.formats.conll import Sentence, write_conll
+from tests.construction.features.tiny import save_text_encoder
+from tests.models.two_mner.tiny import SPECIAL, wordpiece
+
+
+TEXTS = ["the river in paris", "france", "a b , the river"]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """A BART that says four words and ends, and a BERT that aligns."""
+    folder = tmp_path_factory.mktemp("translation")
+    tokenizer, ids = wordpiece(folder), dict(zip(SPECIAL, range(len(SPECIAL)), strict=True))
+    sizes = {"d_model": 8, "encoder_ffn_dim": 8, "decoder_ffn_dim": 8, "max_position_embeddings": 64}
+    layers = {"encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 2, "decoder_attention_heads": 2}
+    special = {"pad_token_id": ids["[PAD]"], "bos_token_id": ids["[CLS]"], "eos_token_id": ids["[SEP]"]}
+    torch.manual_seed(0)
+    config = BartConfig(
+        vocab_size=len(tokenizer), **sizes, **layers, **special, decoder_start_token_id=ids["[CLS]"], init_std=1.0
+    )
+    config.forced_eos_token_id = None
+    model = BartForConditionalGeneration(config)
+    model.final_logits_bias[0, : len(SPECIAL)] = -1e3
+    model.final_logits_bias[0, ids["[SEP]"]] = 1e3
+    model.generation_config.min_new_tokens = 4
+    model.generation_config.forced_eos_token_id = None
+    model.save_pretrained(folder / "bart")
+    tokenizer.save_pretrained(folder / "bart")
+    return {"bart": str(folder / "bart"), "bert": str(save_text_encoder(folder))}
+
+
+def settings(saved: dict[str, str], **changes: object) -> TranslationSettings:
+    chosen = {"models": {"*": saved["bart"]}, "aligner": saved["bert"], "aligner_layer": 2}
+    return TranslationSettings(**chosen | changes)
+
+
+def test_texts_are_translated_once(models: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    translate = Translator(settings(models, batch_size=2, beams=1), "fr", tmp_path / "cache")
+    found = translate(TEXTS, "en")
+    for text, translation in zip(TEXTS, found, strict=True):
+        ids = translate.model.generate(
+            translate.tokenizer([text], return_tensors="pt")["input_ids"], num_beams=1, max_new_tokens=20
+        )
+        assert translation == translate.tokenizer.decode(ids[0], skip_special_tokens=True) and translation
+    monkeypatch.setattr(Translator, "_generate", lambda *_: pytest.fail("asked again"))
+    assert Translator(settings(models, beams=1), "fr", tmp_path / "cache")(TEXTS[::-1], "en") == found[::-1]
+
+
+def test_what_cannot_be_had(models: dict[str, str], tmp_path: Path) -> None:
+    cut = Translator(settings(models, max_new_tokens=4, beams=1), "fr", tmp_path / "cache")
+    assert cut(TEXTS, "en") == [None] * 3
+    with pytest.raises(ValueError, match="no model into 'fr' and none for all"):
+        Translator(settings(models, models={"de": models["bart"]}), "fr", tmp_path)
+    with pytest.raises(ValueError, match="what the model calls 'en'"):
+        Translator(settings(models, codes={"fr": "fr_XX"}), "fr", tmp_path)(TEXTS, "en")
+    with pytest.raises(ValueError, match="aligner_layer=9: .* has layers 0 to 4"):
+        EncoderAligner(models["bert"], 9)
+
+
+def test_words_align_with_themselves(models: dict[str, str]) -> None:
+    align = EncoderAligner(models["bert"], 0)  # without context
+    words = ["paris", "in", "the", "river"]
+    assert align(words, words) == {(number, number) for number in range(4)}
+    generator = np.random.default_rng(0)
+    sources, targets = generator.normal(size=(6, 5)), generator.normal(size=(4, 5))
+    cosine = [[np.dot(s, t) / np.linalg.norm(s) / np.linalg.norm(t) for t in targets] for s in sources]
+    expected = {
+        (i, j)
+        for i in range(6)
+        for j in range(4)
+        if cosine[i][j] == max(cosine[i]) and cosine[i][j] == max(row[j] for row in cosine)
+    }
+    assert mutual_nearest(np.float32(sources), np.float32(targets)) == expected
+
+
+def test_translations_keep_the_image(models: dict[str, str], tmp_path: Path) -> None:
+    sentences = [
+        Sentence(["parisian", "in", "france"], ["B-PER", "O", "B-LOC"], "O_1"),
+        Sentence(["the", "river"], ["O", "O"], "O_2"),
+    ]
+    write_conll(tmp_path / "tweets.txt", sentences)
+    source = Source("conll", str(tmp_path / "tweets.txt"), "en", "twitter", translate_to=("fr", "de"))
+    edition = NEREdition((source,), translation=settings(models))
+    manifests = build_draft(tmp_path / "build", edition, tasks=1)
+    records = {record.id: record for record in read_draft(tmp_path / "build")}
+    assert list(records) == [
+        f"twitter/{la}/{image}"
+        for la, image in [("en", "O_1"), ("en", "O_2"), ("de", "O_1"), ("de", "O_2"), ("fr", "O_1"), ("fr", "O_2")]
+    ]
+    assert {record.group_id for record in records.values()} == {"O_1", "O_2"}
+    rows = {row["id"]: row for row in ReadStage(tmp_path / "build" / "translations", whole=True).rows()}
+    row = rows["twitter/de/O_1"]
+    assert len(row["spans"]) + len(row["failures"]) == 2
+    noted = sum(manifests["translations"].noted.values())
+    lines = (tmp_path / "build" / "translation_failures.jsonl").read_text().splitlines()
+    assert noted == sum(len(row["failures"]) for row in rows.values()) and (noted > 0) == bool(lines)
+    assert manifests["translations"].facts["aligner"].endswith("layer 2")
