@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 
 from hf_mlm.data.splits import SPLITS
 from hf_mlm.reproduce.experiments import Spec
@@ -11,8 +11,8 @@ from hf_mlm.reproduce.experiments import Spec
 NEEDED: dict[str, tuple[str, ...]] = {"count": (), "grid": ("train", "validation")}  # of other kinds, all splits
 
 
-def missing_files(paper: str, specs: Sequence[Spec], data_dir: str) -> Iterator[str]:
-    """Say what a folder lacks, one sentence a dataset, with the way out.
+def missing_files(paper: str, specs: Sequence[Spec], data_dir: str) -> list[str]:
+    """Say what a folder lacks, with the way out; datasets that lack the same share a sentence.
 
     Args:
         paper: ``"mlm"`` or ``"2m-ner"``.
@@ -22,18 +22,26 @@ def missing_files(paper: str, specs: Sequence[Spec], data_dir: str) -> Iterator[
     wanted: dict[str, tuple[str, ...]] = {}
     for spec in specs:
         wanted[spec.dataset] = max(wanted.get(spec.dataset, ()), NEEDED.get(spec.kind, SPLITS), key=len)
+    problems: dict[str, list[str]] = {}
     for dataset, splits in wanted.items():
-        try:
-            there = [*splits_in(paper, dataset, data_dir)]
-        except (ValueError, OSError) as error:
-            yield f"{dataset}: {error}"
-            continue
-        absent = [split for split in splits if any(split not in found for found in there)]
-        if absent:
-            yield (
-                f"{dataset}: {data_dir} has no split {' and no split '.join(absent)}, and the table needs "
-                f"{', '.join(splits)}: add the files, or train on what there is by hf-mlm train."
-            )
+        problem = _problem(paper, dataset, data_dir, splits)
+        if problem:
+            problems.setdefault(problem, []).append(dataset)
+    return [f"{', '.join(datasets)}: {problem}" for problem, datasets in problems.items()]
+
+
+def _problem(paper: str, dataset: str, data_dir: str, wanted: Sequence[str]) -> str | None:
+    try:
+        there = splits_in(paper, dataset, data_dir)
+    except (ValueError, OSError) as error:
+        return str(error)
+    absent = [split for split in wanted if any(split not in found for found in there)]
+    if not absent:
+        return None
+    return (
+        f"{data_dir} has no split {' and no split '.join(absent)}, and the table needs {', '.join(wanted)}: add the "
+        "files, or train on what there is by hf-mlm train."
+    )
 
 
 def splits_in(paper: str, dataset: str, data_dir: str) -> list[Collection[str]]:

@@ -9,10 +9,7 @@ from hf_mlm.reporting.html import Markup, element, page
 from hf_mlm.reporting.tables import figure_table
 from hf_mlm.reproduce.catalog import Table
 from hf_mlm.reproduce.plot import Dot, dot_plot
-from hf_mlm.reproduce.tables import FOOTNOTE, Entry, arrange, heading, named, number, texts_of
-
-
-COLUMNS = ("", "ours", "published", "difference to the compared row")
+from hf_mlm.reproduce.tables import FOOTNOTE, Entry, arrange, heading, in_paper, named, number, texts_of
 
 
 def render(
@@ -26,9 +23,10 @@ def render(
         facts: how it came about, a few words each: scale, seeds, version, command.
         curves: the authors' validation curves, drawn where there are any.
     """
-    grid, columns = arrange(entries)
-    parts = [(named(name, table), {row: grid[row][name] for row in grid if name in grid[row]}) for name in columns]
-    sections = [(name, [_row(entry, table) for entry in cells.values()]) for name, cells in parts]
+    grid, names = arrange(entries)
+    parts = [(named(name, table), {row: grid[row][name] for row in grid if name in grid[row]}) for name in names]
+    columns = _columns(entries, table)
+    sections = [(name, [_row(entry, table, columns) for entry in cells.values()]) for name, cells in parts]
     plots = [dot_plot(name, [_dot(row, entry) for row, entry in cells.items()]) for name, cells in parts]
     return page(
         heading(table),
@@ -39,15 +37,22 @@ def render(
             element("p", table.note),
             _scale_note(table),
         ),
-        element("section", figure_table(table.title, COLUMNS, sections), element("p", FOOTNOTE)),
-        element("section", element("h2", "Published and ours"), *(plot for plot in plots if plot is not None)),
+        element("section", figure_table(table.title, columns, sections), element("p", FOOTNOTE)),
+        *([element("section", element("h2", "Side by side"), *drawn)] if (drawn := [*filter(None, plots)]) else []),
         *([_authors_curves(curves)] if curves else []),
     )
 
 
-def _row(entry: Entry, table: Table) -> list[str]:
+def _columns(entries: Sequence[Entry], table: Table) -> list[str]:
+    """Heads of the columns that there is something to say in: not all papers have the table, or a row to compare."""
+    known = ["published"] if in_paper(entries) else []
+    return ["", "ours", *known, *([f"difference to {table.compared_with}"] if table.compared_with else [])]
+
+
+def _row(entry: Entry, table: Table, columns: Sequence[str]) -> list[str]:
     published, ours = texts_of(entry, table)
-    return [entry.cell.row, ours, published, _difference(entry, table)]
+    cells = [entry.cell.row, ours, *([published] if "published" in columns else [])]
+    return [*cells, *([_difference(entry, table)] if table.compared_with else [])]
 
 
 def _difference(entry: Entry, table: Table) -> str:

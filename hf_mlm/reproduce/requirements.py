@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 from hf_mlm.reproduce.experiments import GridSpec, Spec, TaggerSpec
@@ -75,14 +76,30 @@ def _weights(name: str, setup: Setup) -> str | None:
     from transformers import AutoConfig
 
     source = setup.encoders.get(name, ENCODERS[name])
-    if Path(source).suffix == ".pth":
-        return None if Path(source).is_file() else f"there is no file {source}: name another with --{name}."
+    path = Path(source).expanduser()
+    if path.suffix == ".pth":
+        return None if path.is_file() else f"there is no file {source}: name another with --{name}."
+    if not path.is_dir() and (path.is_absolute() or source.startswith((".", "~")) or source.count("/") > 1):
+        return f"there is no folder {source}: name another with --{name}."
     try:
-        AutoConfig.from_pretrained(source)
+        AutoConfig.from_pretrained(source, local_files_only=_offline())
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0].rstrip(".")
         return f"the weights {source!r} cannot be opened ({reason}): name their folder with --{name}."
     return None
+
+
+@cache
+def _offline() -> bool:
+    """Whether the Hub does not answer, asked once instead of five times for every encoder."""
+    from huggingface_hub import constants
+    from huggingface_hub.utils import get_session
+
+    try:
+        get_session().head(constants.ENDPOINT, timeout=10)
+    except Exception:  # of whatever client the Hub's library uses
+        return True
+    return False
 
 
 def _models(specs: Iterable[Spec]) -> Iterator[str]:

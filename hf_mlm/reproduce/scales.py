@@ -229,4 +229,5 @@ def _controls(spec: TaggerSpec) -> dict[str, Any]:
 
 def _small_tagger(spec: TaggerSpec) -> dict[str, Any]:
     images = {"image_processor": TINY_IMAGES} if sees(spec) else {}
-    return {"vocabulary_size": 500, **images, "learning_rate": 5e-3, "warmup_steps": 0, **_ONCE}
+    learning = {"learning_rate": 5e-3, "warmup_steps": 0, **_ONCE, "num_train_epochs": 10}  # enough to find a name
+    return {"vocabulary_size": 500, **images, **learning}

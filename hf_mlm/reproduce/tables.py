@@ -87,8 +87,8 @@ def fill(table: Table, outcomes: Outcomes) -> list[Entry]:
     return entries
 
 
-def to_markdown(table: Table, entries: Iterable[Entry], facts: Sequence[str] = ()) -> str:
-    """Write a table as Markdown, two columns for each of its own: published and ours.
+def to_markdown(table: Table, entries: Sequence[Entry], facts: Sequence[str] = ()) -> str:
+    """Write a table as Markdown, two columns for each of its own, published and ours, if the paper has the table.
 
     Args:
         table: what is shown.
@@ -96,13 +96,14 @@ def to_markdown(table: Table, entries: Iterable[Entry], facts: Sequence[str] = (
         facts: how it came about, a few words each.
     """
     grid, columns = arrange(entries)
-    heads = [f"{named(column, table)}, {side}" for column in columns for side in ("published", "ours")]
+    sides = (", published", ", ours") if in_paper(entries) else ("",)
+    heads = [named(column, table) + side for column in columns for side in sides]
     paragraphs = [f"### {heading(table)}", *([" · ".join(facts)] if facts else []), table.note]
     lines = [line for paragraph in paragraphs for line in (paragraph, "")]
     lines += [_line(["", *heads]), _line(["---", *["---:"] * len(heads)])]
     for row, cells in grid.items():
-        pairs = [text for column in columns for text in texts_of(cells.get(column), table)]
-        lines.append(_line([row, *pairs]))
+        texts = [text for column in columns for text in texts_of(cells.get(column), table)[-len(sides) :]]
+        lines.append(_line([row, *texts]))
     return "\n".join([*lines, "", FOOTNOTE, ""])
 
 
@@ -152,6 +153,11 @@ def arrange(entries: Iterable[Entry]) -> tuple[dict[str, dict[str, Entry]], list
         grid.setdefault(entry.cell.row, {})[entry.cell.column] = entry
         columns[entry.cell.column] = None
     return grid, list(columns)
+
+
+def in_paper(entries: Iterable[Entry]) -> bool:
+    """Whether the paper has the table at all."""
+    return any(entry.source for entry in entries)
 
 
 def texts_of(entry: Entry | None, table: Table) -> tuple[str, str]:

@@ -47,6 +47,16 @@ def test_all_that_is_missing_is_named_at_once() -> None:
         assert sentence.startswith("the weights '") and sentence.endswith(f"name their folder with --{option}.")
 
 
+def test_folders_that_are_not_there_are_called_folders(english: Path, encoders: dict[str, str]) -> None:
+    named = {"text_encoder": str(english / "bert"), "vit": "./clip", "resnet": "weights/resnet152.pth"}
+    found = missing("2m-ner", IMAGES, Setup("full", str(english), {**encoders, **named}))
+    assert found[1:] == [
+        f"there is no folder {english / 'bert'}: name another with --text_encoder.",
+        "there is no folder ./clip: name another with --vit.",
+        "there is no file weights/resnet152.pth: name another with --resnet.",
+    ]
+
+
 def test_languages_and_images_that_are_not_there(english: Path, encoders: dict[str, str]) -> None:
     setup = Setup("full", str(english), encoders)
     (sentence,) = missing("2m-ner", [TaggerSpec("BERT", "fr")], setup)

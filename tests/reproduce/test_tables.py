@@ -76,6 +76,11 @@ def test_facts_and_the_reading_of_the_paper_stand_below_the_heading() -> None:
     assert lines[2] == "smoke scale · seeds 1" and lines[4] == NINE.note
 
 
+def test_a_table_that_the_paper_lacks_shows_ours_alone() -> None:
+    lines = to_markdown(CONTROLS, fill(CONTROLS, outcomes(s1=1.0))).splitlines()
+    assert lines[4] == "|  | en | fr | es | de | all |" and lines[6].startswith("| 2M-NER | 100.00 [100.00, 100.00] |")
+
+
 def test_columns_say_where_lower_is_better() -> None:
     head = to_markdown(THREE, fill(THREE, {})).splitlines()[4]
     assert "medR ↓, published" in head and "R@1, ours" in head
