@@ -38,19 +38,17 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
 
 @pytest.fixture(scope="session")
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
-    """Runs Python or ``hf-mlm`` in a process of its own against a Hub, and returns the JSON that it prints last."""
+    """Runs Python in a process of its own against a Hub, and returns the JSON that it prints last."""
 
-    def run(hub: Hub, code: str | None = None, words: Sequence[Any] = (), token: str | None = WRITER) -> Any:
+    def run(hub: Hub, code: str, words: Sequence[Any] = (), token: str | None = WRITER, python: str = "") -> Any:
         home = str(tmp_path_factory.mktemp("home"))
         environment = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
         environment |= {"HF_ENDPOINT": hub.url, "HF_HOME": home, "HF_HUB_DISABLE_XET": "1", "OMP_NUM_THREADS": "1"}
         environment |= {"HF_TOKEN": token} if token else {}
-        command = ["-c", code, json.dumps(words)] if code else ["-m", "hf_mlm.cli", *words]
-        done = subprocess.run(
-            [sys.executable, *command], env=environment, cwd=home, capture_output=True, text=True, timeout=300
-        )
+        command = [python or sys.executable, "-c", code, json.dumps(words)]
+        done = subprocess.run(command, env=environment, cwd=home, capture_output=True, text=True, timeout=500)
         assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout.splitlines()[-1]) if code else done.stdout
+        return json.loads(done.stdout.splitlines()[-1])
 
     return run
 
@@ -70,4 +68,16 @@ def tagger_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     results = {"eval_f1": 0.5, "test_f1": 0.4, "test_precision": 0.5, "test_recall": 1 / 3, "test_PER_f1": 0.25}
     (folder / "all_results.json").write_text(json.dumps({**results, "epoch": 3.0, "train_runtime": 90.0}))
     (folder / "settings.yaml").write_text("dataset: demo\nseed: 7\noutput_dir: runs/secret\nlearning_rate: 1e-4\n")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def retrieval_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny IR+LE with its processor and a gallery."""
+    from hf_mlm import Gallery, IRLEForRetrievalAndGeo, IRLEProcessor
+    from tests.pipelines.tiny import rows, saved
+
+    folder = saved(tmp_path_factory.mktemp("runs") / "irle")
+    model, processor = IRLEForRetrievalAndGeo.from_pretrained(folder), IRLEProcessor.from_pretrained(folder)
+    Gallery.encode(model, rows(), processor).save(folder / "gallery")
     return folder
