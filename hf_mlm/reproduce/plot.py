@@ -9,7 +9,7 @@ from hf_mlm.reporting.curves import ticks
 from hf_mlm.reporting.html import Markup, element
 
 
-WIDTH, LEFT, RIGHT, TOP, LINE = 460, 222, 16, 10, 24  # narrow, so that a phone does not shrink the names
+WIDTH, RIGHT, TOP, LINE, LETTER = 460, 16, 10, 24, 6.6  # narrow, so that a phone does not shrink the names
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def dot_plot(title: str, dots: Sequence[Dot]) -> Markup | None:
         return None
     marks = ticks(min(every), max(every) if max(every) > min(every) else min(every) + 1, 5)
     bottom = TOP + LINE * len(dots)
-    scale = _Scale(marks[0], marks[-1])
+    scale = _Scale(marks[0], marks[-1], 16 + LETTER * max(len(dot.name) for dot in dots))
     drawing = element(
         "svg",
         *(_tick(scale, mark, bottom) for mark in marks),
@@ -69,9 +69,10 @@ def dot_plot(title: str, dots: Sequence[Dot]) -> Markup | None:
 class _Scale:
     low: float
     high: float
+    left: float
 
     def x(self, value: float) -> str:
-        return f"{LEFT + (value - self.low) / (self.high - self.low) * (WIDTH - LEFT - RIGHT):.1f}"
+        return f"{self.left + (value - self.low) / (self.high - self.low) * (WIDTH - self.left - RIGHT):.1f}"
 
 
 def _tick(scale: _Scale, value: float, bottom: float) -> Markup:
@@ -81,7 +82,9 @@ def _tick(scale: _Scale, value: float, bottom: float) -> Markup:
 
 
 def _row(scale: _Scale, dot: Dot, y: float) -> Markup:
-    parts: list[Markup] = [element("text", dot.name, class_="end", x=LEFT - 12, y=f"{y:.1f}", dy="0.32em")]
+    parts: list[Markup] = [
+        element("text", dot.name, class_="end", x=f"{scale.left - 12:.1f}", y=f"{y:.1f}", dy="0.32em")
+    ]
     if dot.interval is not None:
         low, high = (scale.x(end) for end in dot.interval)
         parts.append(element("polyline", points=f"{low},{y:.1f} {high},{y:.1f}"))

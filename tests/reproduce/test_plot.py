@@ -1,6 +1,6 @@
 import xml.etree.ElementTree as ElementTree
 
-from hf_mlm.reproduce.plot import LEFT, RIGHT, WIDTH, Dot, dot_plot
+from hf_mlm.reproduce.plot import RIGHT, WIDTH, Dot, dot_plot
 
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -12,13 +12,23 @@ def drawing(*dots: Dot) -> ElementTree.Element:
     return ElementTree.fromstring(markup)
 
 
+def names_end(figure: ElementTree.Element) -> float:
+    return max(float(text.get("x", 0)) for text in figure.iter(f"{SVG}text") if text.get("class") == "end")
+
+
+def test_longer_names_have_more_room() -> None:
+    assert names_end(drawing(Dot("irle-gr, image → text, single task", 1, 2))) > names_end(
+        drawing(Dot("fold 1", 1, 2))
+    )
+
+
 def test_figures_lie_on_one_axis_in_their_order() -> None:
     figure = drawing(Dot("a", 10, 30, (20, 40)), Dot("b", 50, None))
     rings = [float(circle.get("cx", 0)) for circle in figure.iter(f"{SVG}circle") if circle.get("fill") == "none"]
     dots = [float(circle.get("cx", 0)) for circle in figure.iter(f"{SVG}circle") if circle.get("fill") is None]
     (line,) = (element.get("points", "") for element in figure.iter(f"{SVG}polyline"))
     low, high = (float(point.split(",")[0]) for point in line.split())
-    assert LEFT <= rings[0] < low < dots[0] < high < rings[1] <= WIDTH - RIGHT
+    assert names_end(figure) < rings[0] < low < dots[0] < high < rings[1] <= WIDTH - RIGHT
     assert abs((low + high) / 2 - dots[0]) < 0.1  # 30 lies in the middle of 20 and 40
 
 
