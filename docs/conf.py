@@ -34,6 +34,8 @@ default_role = "py:obj"
 
 html_theme = "furo"
 html_title = f"hf_mlm {version}"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_show_copyright = False
 html_copy_source = False
 

@@ -107,5 +107,5 @@ def files_of(page: str) -> list[Path]:
 
 def tables_of(page: str) -> list[list[list[str]]]:
     """Rows of cells of each table, without their headers."""
-    tables = re.findall(r"(?:^\|.*\n)+", text_of(page), re.MULTILINE)
-    return [[[cell.strip() for cell in row.strip("|").split(" | ")] for row in table.split("\n")[2:] if row] for table in tables]
+    tables = [table.splitlines()[2:] for table in re.findall(r"(?:^\|.*\n)+", text_of(page), re.MULTILINE)]
+    return [[[cell.strip() for cell in row.strip("|").split(" | ")] for row in table] for table in tables]
