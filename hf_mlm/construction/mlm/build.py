@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from hf_mlm.construction.claim import claim
 from hf_mlm.construction.executors import ExecutorSettings, run_stages
@@ -22,6 +25,8 @@ from hf_mlm.data.disk import full_disk_in_words
 
 RECORD = "build.json"
 _FORMAT = "hf_mlm build of MLM, version 1"
+
+Watch: TypeAlias = Callable[[Sequence[Stage], Path], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,7 @@ def build_mlm(
     edition: Edition | None = None,
     tasks: int = 8,
     executor: ExecutorSettings | None = None,
+    watch: Watch = lambda stages, logs: nullcontext(),
 ) -> dict[str, StageManifest]:
     """Build MLM, or go on with a build that was interrupted, be it by ``kill -9``.
 
@@ -87,6 +93,7 @@ def build_mlm(
         edition: what decides about the data; MLM's own values when omitted.
         tasks: into how many parts the work is divided; the result has that many files a split.
         executor: where to run; here, one task at a time, when omitted.
+        watch: entered with the stages and the folder of logs while the stages run, to show how far they are.
 
     Returns:
         the manifests of the finished stages by name; fewer than all when Slurm has yet to run.
@@ -104,7 +111,9 @@ def build_mlm(
         target.mkdir(parents=True, exist_ok=True)
         claim(target / RECORD, record | {"source": source.describe(), "services": services})
         stages = mlm_stages(target, source, wikimedia, edition, tasks)
-        run_stages(stages, target / "logs", executor or ExecutorSettings())
+        logs = target / "logs"
+        with watch(stages, logs):
+            run_stages(stages, logs, executor or ExecutorSettings())
         done = {stage.name: StageManifest.load(stage.folder / MANIFEST) for stage in stages if stage.is_sealed()}
         if len(done) == len(stages):
             from hf_mlm.construction.fair.mlm import describe_folder  # late: it takes seconds to import

@@ -39,7 +39,7 @@ def test_card_provenance_and_credits(dataset: Path) -> None:
     expected = Counter(licence or "not stated" for licence in licences)
     assert images_by_licence(sorted(dataset.glob("image_licences/*.parquet"))) == expected
     assert expected["not stated"] == 9 and "| not stated | 9 |" in card and "Do not pass on images" in card
-    assert f"| CC BY-SA 4.0 | {expected['CC BY-SA 4.0']} |" in card and "dump of 20260105" in card
+    assert f"| CC BY-SA 4.0 | {expected['CC BY-SA 4.0']} |" in card and "dump of 2026-01-05" in card
     assert "1 off the earth" in card and "languages: [en, de, fr]" in card
     provenance = json.loads((dataset / "provenance.json").read_text())
     assert provenance["build"] == RECORD and provenance["stages"]["places"]["dropped"]["off the earth"] == 1

@@ -1,0 +1,242 @@
+"""The page that a build of MLM ends with: where its places are, in which languages, and what went no further."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hf_mlm.construction.fair.mlm import iso_date
+from hf_mlm.reporting.construction_findings import BuildFindings, Losses, find_in_build
+from hf_mlm.reporting.construction_map import cell_map
+from hf_mlm.reporting.construction_paper import VARIABLE, PublishedCounts, published_counts
+from hf_mlm.reporting.continents import continents, country_names
+from hf_mlm.reporting.html import Markup, element, page, write_page
+from hf_mlm.reporting.maps import background
+from hf_mlm.reporting.tables import bar_table, figure_table
+from hf_mlm.world.imagery import blue_marble
+
+
+COUNTRIES = 25  # of the table
+_LEVELS = {"irle": "all entities with image and summary", "irle-gr": "the geo-representative sample"}
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What only the extra ``demo`` brings; without it the page has less.
+
+    Attributes:
+        earth: a JPEG of the earth.
+        continents: country -> continent.
+        names: country -> its English name.
+    """
+
+    earth: bytes | None
+    continents: Mapping[str, str]
+    names: Mapping[str, str]
+
+
+def render_build(findings: BuildFindings, commands: Sequence[str], published: PublishedCounts | None = None) -> str:
+    """Lay the report out as one self-contained HTML document.
+
+    Args:
+        findings: of the build.
+        commands: what to try next, one shell command each.
+        published: the authors' counts; those in ``HF_MLM_SHARED_DATA``, if any, when omitted.
+    """
+    published = published or published_counts()
+    ground = _ground({*findings.countries, *(published.countries if published else ())})
+    sections = [
+        _header(findings),
+        _figures(findings, published),
+        *_maps(findings, ground),
+        _continents(findings, published, ground),
+        _countries(findings, published, ground),
+        _languages(findings),
+        _losses(findings.losses),
+        _licences(findings),
+        _section("Try next", element("pre", element("code", "\n".join(commands)))),
+    ]
+    return page("A build of MLM", *(section for section in sections if section))
+
+
+def _section(title: str, *content: Markup | str) -> Markup:
+    """A section; plain strings become paragraphs."""
+    blocks = [block if isinstance(block, Markup) else element("p", block) for block in content]
+    return element("section", element("h2", title), *blocks)
+
+
+def _ground(countries: set[str]) -> Ground:
+    codes = sorted(filter(None, countries))
+    try:
+        named, places = country_names(codes), dict(zip(codes, continents(codes), strict=True))
+        return Ground(background(blue_marble()), places, named)
+    except (ImportError, FileNotFoundError):
+        return Ground(None, {}, {})
+
+
+def _header(findings: BuildFindings) -> Markup:
+    source, edition = findings.record["source"], findings.record["edition"]
+    origin = f"Wikidata's dump of {iso_date(source['date'])}" if "dump" in source else source["endpoint"]
+    cells = [f"{len(partition):,} cells in {config}" for config, partition in findings.partitions.items()]
+    facts = [f"languages {', '.join(edition['languages'])}", f"base types {', '.join(edition['base_types'])}"]
+    facts += [f"{edition['hops']} hops", *cells, f"code {findings.record['code']}"]
+    lead = (
+        f"{findings.sizes['mlm']:,} settlements with {findings.summaries:,} summaries and {findings.images:,} images, "
+        f"built from {origin}, Wikipedia and Wikimedia Commons."
+    )
+    return element(
+        "header",
+        element("h1", "A new MLM"),
+        element("p", lead, class_="lead"),
+        element("p", " · ".join(facts), class_="facts"),
+    )
+
+
+def _figures(findings: BuildFindings, published: PublishedCounts | None) -> Markup:
+    entities = findings.sizes["mlm"]
+    counts = {"entities": entities, "summaries": findings.summaries, "images": findings.images}
+    theirs = {
+        name.replace("data points", "entities"): n for name, n in (published.totals if published else {}).items()
+    }
+    rows = [[name, f"{count:,}", *([f"{theirs[name]:,}"] if theirs else [])] for name, count in counts.items()]
+    for name in ("summaries", "images"):
+        ours = [counts[name] / max(1, entities)]
+        shares = ours + ([theirs[name] / theirs["entities"]] if theirs else [])
+        rows.append([f"{name} per entity", *(f"{share:.2f}" for share in shares)])
+    rows += [
+        [f"entities of {config}", f"{findings.sizes[config]:,}", *(["–"] if theirs else [])] for config in _LEVELS
+    ]
+    columns = ["", "this build", *(["MLM v1"] if theirs else [])]
+    note = "" if published else f"Set {VARIABLE} to a folder with the authors' counts to see these beside."
+    return _section("Figures", figure_table("Size", columns, [("", rows)]), *([note] if note else []))
+
+
+def _maps(findings: BuildFindings, ground: Ground) -> list[Markup]:
+    if not findings.partitions:
+        text = "There are no cells: the entities are too few, or too far apart, for the edition's min_entities."
+        return [_section("Entities per cell", text)]
+    drawings = []
+    for config, partition in findings.partitions.items():
+        said = (
+            f"{config}, {_LEVELS[config]}: {int(partition.counts.sum()):,} entities in {len(partition):,} cells of "
+            f"levels {partition.levels.min()} to {partition.levels.max()}."
+        )
+        drawings.append(cell_map(partition, ground.earth, said))
+    text = (
+        "A cell of S2 is divided until it holds no more than max_entities of the edition, so small cells mean many "
+        "places; where nothing is painted, there were too few."
+    )
+    return [_section("Entities per cell", text, *drawings)]
+
+
+def _continents(findings: BuildFindings, published: PublishedCounts | None, ground: Ground) -> Markup | None:
+    if not ground.continents:
+        return _section("Continents", "Install hf-mlm[demo] to see them: GeoNames tells the continent of a country.")
+    ours = _by_continent(findings.countries, ground.continents)
+    theirs = _by_continent(published.countries, ground.continents) if published else {}
+    rows = [
+        (f"{name} ({ours.get(name, 0):,})", [_share(each, name) for each in ([ours, theirs] if theirs else [ours])])
+        for name in sorted({*ours, *theirs}, key=lambda name: -ours.get(name, 0))
+    ]
+    columns = ["Continent (entities)", "this build", *(["MLM v1"] if theirs else [])]
+    return _section("Continents", bar_table("Share of the entities", columns, rows, "%", digits=1), _CONTINENTS)
+
+
+_CONTINENTS = (
+    "Both columns count countries by the same list, GeoNames', so they may differ from the authors' own sums by "
+    "countries that lie on two continents."
+)
+
+
+def _by_continent(countries: Mapping[str, int], known: Mapping[str, str]) -> dict[str, int]:
+    counts: Counter[str] = Counter()
+    for country, count in countries.items():
+        counts[known.get(country, "no country")] += count
+    return dict(counts)
+
+
+def _share(counts: Mapping[str, int], name: str) -> float:
+    """Per cent."""
+    return 100 * counts.get(name, 0) / max(1, sum(counts.values()))
+
+
+def _countries(findings: BuildFindings, published: PublishedCounts | None, ground: Ground) -> Markup:
+    theirs = published.countries if published else {}
+    first = [code for code in findings.countries if code][:COUNTRIES]
+    rows = [_country_row(code, findings.countries, theirs, ground.names) for code in first]
+    shown = sum(findings.countries[code] for code in first)
+    rest = sum(findings.countries.values()) - shown - findings.countries.get("", 0)
+    others = len([code for code in findings.countries if code]) - len(first)
+    columns = ["Country", "this build", "share", *(["MLM v1", "share"] if theirs else [])]
+    caption = f"The {len(first)} countries with most entities"
+    text = f"{others:,} more countries have {rest:,} entities; {findings.countries.get('', 0):,} have no country."
+    return _section("Countries", figure_table(caption, columns, [("", rows)]), text)
+
+
+def _country_row(code: str, ours: Mapping[str, int], theirs: Mapping[str, int], names: Mapping[str, str]) -> list[str]:
+    row = [f"{names.get(code, code)}"]
+    for counts in [ours, theirs] if theirs else [ours]:
+        row += [f"{counts.get(code, 0):,}", f"{_share(counts, code):.1f} %"]
+    return row
+
+
+def _languages(findings: BuildFindings) -> Markup:
+    entities = max(1, findings.sizes["mlm"])
+    rows = [
+        (f"{language} ({texts.count:,})", [100 * texts.count / entities])
+        for language, texts in findings.languages.items()
+    ]
+    lengths = "; ".join(
+        f"{language} {texts.characters / max(1, texts.count):,.0f}" for language, texts in findings.languages.items()
+    )
+    table = bar_table(
+        "Entities with a summary", ["Language (summaries)", "share of the entities"], rows, "%", digits=1
+    )
+    return _section("Languages", table, f"Mean length of a summary in characters: {lengths}.")
+
+
+def _losses(losses: Sequence[Losses]) -> Markup:
+    if not losses:
+        return _section("What went no further", "Nothing was dropped.")
+    tables = [_loss_table(loss) for loss in losses]
+    text = "Every row that came into a stage either went on or was dropped for a reason that was counted."
+    return _section("What went no further", text, *tables)
+
+
+def _loss_table(loss: Losses) -> Markup:
+    total = loss.kept + sum(loss.dropped.values())
+    reasons = sorted(loss.dropped.items(), key=lambda entry: -entry[1])
+    rows = [(f"{name} ({count:,})", [100 * count / total]) for name, count in [("kept", loss.kept), *reasons]]
+    caption = f"{total:,} {loss.unit} came in"
+    heading = element("h3", f"Stage {loss.stage}" + (", images" if loss.unit == "images" else ""))
+    return element("div", heading, bar_table(caption, [f"Fate ({loss.unit})", "share"], rows, "%", digits=1))
+
+
+def _licences(findings: BuildFindings) -> Markup | None:
+    if not findings.images:
+        return None
+    rows = [(licence, [float(count)]) for licence, count in list(findings.licences.items())[:15]]
+    text = "The table image_licences of the dataset has author, licence and page of every image."
+    table = bar_table("Images by licence", ["Licence", "images"], rows, "")
+    return _section("Licences of the images", table, text)
+
+
+def write_report(target: Path) -> Path:
+    """Write ``report.html`` into the folder of a finished build.
+
+    Args:
+        target: folder of the build.
+
+    Returns:
+        The path written.
+
+    Raises:
+        FileNotFoundError: if the build is not finished.
+    """
+    dataset = target / "dataset"
+    commands = [
+        f'python -c \'from datasets import load_dataset; print(load_dataset("{dataset}", "irle"))\'',
+    ]
+    return write_page(target / "report.html", render_build(find_in_build(dataset), commands))
