@@ -51,10 +51,8 @@ def _card(entity: Mapping[str, Any], rows: Dataset | None, estimate: Mapping[str
 
 def _away(entity: Mapping[str, Any], estimate: Mapping[str, Any]) -> list[str]:
     """How far an entity is from the estimated place, if both are known."""
-    places = [mapping.get(name) for mapping in (estimate, entity) for name in PLACE]
-    if None in places:
-        return []
-    return [f"{float(great_circle_distance(*places)):,.0f} km from the estimate"]
+    places: list[Any] = [mapping.get(name) for mapping in (estimate, entity) for name in PLACE]
+    return [] if None in places else [f"{float(great_circle_distance(*places)):,.0f} km from the estimate"]
 
 
 def _summary(summaries: Mapping[str, str | None]) -> Markup | None:
