@@ -18,8 +18,8 @@ from pathlib import Path
 from random import Random
 
 import psutil
-from harness import environment
 
+from hf_mlm.benchmarks.harness import environment
 from hf_mlm.construction.executors import ExecutorSettings, run_stages
 from hf_mlm.construction.manifest import MANIFEST, StageManifest
 from hf_mlm.construction.mlm.edition import Edition

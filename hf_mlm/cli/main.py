@@ -16,6 +16,7 @@ COMMANDS = {
     "evaluate": ("hf_mlm.cli.evaluate", "Score a saved model on a dataset."),
     "compare": ("hf_mlm.cli.compare", "Tell by paired bootstrap whether two taggers differ."),
     "reproduce": ("hf_mlm.cli.reproduce", "Train what a table of the papers needs; print theirs and ours."),
+    "benchmark": ("hf_mlm.cli.benchmark", "Time each hot path against its named peer."),
     "predict": ("hf_mlm.cli.predict", "Estimate where an image or a text belongs."),
     "push": ("hf_mlm.cli.push", "Put a model or a dataset on the Hub, with a card written from its run."),
     "export": ("hf_mlm.cli.export", "Write a model as ONNX files."),

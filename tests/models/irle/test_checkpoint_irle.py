@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from hf_mlm.models.irle import IRLEConfig, IRLEForRetrievalAndGeo
-from tests.models.irle.published import PublishedIRLE, published_loss
+from hf_mlm.benchmarks.published_irle import PublishedIRLE, published_loss
 
 
 SIZES = {"image_feature_size": 12, "summary_feature_size": 10, "class_feature_size": 10, "embedding_size": 6}

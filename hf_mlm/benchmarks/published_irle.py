@@ -11,15 +11,20 @@ class FirstStep(nn.Module):
     """The hidden state of an LSTM's only step."""
 
     def forward(self, result: tuple) -> torch.Tensor:
+        """Take it from what an LSTM returns."""
         return result[0][:, 0]
 
 
 class UnitLength(nn.Module):
+    """Rows divided by their lengths."""
+
     def forward(self, vectors: torch.Tensor) -> torch.Tensor:
+        """Divide (rows, size)."""
         return vectors / vectors.pow(2).sum(dim=1, keepdim=True).sqrt()
 
 
 def branch(*layers: nn.Module) -> nn.ModuleDict:
+    """Layers under the published name."""
     return nn.ModuleDict({"embedding": nn.Sequential(*layers, UnitLength())})
 
 
@@ -39,6 +44,7 @@ class PublishedIRLE(nn.Module):
         self.fc2 = nn.Linear(2 * cells, cells)
 
     def forward(self, images: torch.Tensor, summaries: torch.Tensor, classes: torch.Tensor) -> tuple:
+        """Embed and locate a batch of features."""
         image = self.learn_img["embedding"](images[:, :, None])
         summary = self.learn_sum["embedding"](summaries[:, None])
         names = self.learn_cls["embedding"](classes[:, None])

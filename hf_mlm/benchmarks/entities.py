@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import random
-import sys
 import warnings
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from harness import Report
 from seqeval.metrics import classification_report
 from seqeval.scheme import IOB2
 
+from hf_mlm.benchmarks.harness import Report
 from hf_mlm.metrics.functional.entities import entity_report
 
 
-SENTENCES = int(sys.argv[1]) if len(sys.argv) > 1 else 21_455  # as many as MMNERD's English part, as long on average
+SENTENCES = 21_455  # as many as MMNERD's English part, as long on average
 NAMES = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC", "B-ORG", "I-ORG", "B-MISC", "I-MISC"]
 
 
-def corpus() -> tuple[list[list[str]], list[list[str]]]:
+def corpus(sentences: int) -> tuple[list[list[str]], list[list[str]]]:
     """References with an entity in about every seventh word, and predictions with 5 % of tags drawn anew."""
     generator = random.Random(0)
     references = []
-    for _ in range(SENTENCES):
+    for _ in range(sentences):
         words: list[str] = []
         length = round(generator.lognormvariate(2.7, 0.45))
         while len(words) < length:
@@ -52,31 +52,50 @@ def equal(ours: dict[str, Any], theirs: dict[str, Any]) -> bool:
     return all([row[key] for key in keys] == list(theirs[name].values()) for name, row in rows.items())
 
 
-def main() -> None:
-    warnings.simplefilter("ignore")
-    references, predictions = corpus()
+def run(report: Report, sizes: Sequence[int]) -> None:
+    """Compare the figures of every type, from ids and from strings; then growth, and a copy of the ids as floor."""
+    for size in sizes or [SENTENCES]:
+        compare(report, size)
+    first = (sizes or [SENTENCES])[0]
+    report.grow("sentences, from ids", scoring, [max(1, first // 8) * factor for factor in (1, 2, 4, 8)])
+    gold = as_array(corpus(first)[0])
+    report.floor(f"lenient, from ids, {first:,} sentences", scoring(first), gold.copy, "a copy of the reference ids")
+
+
+def compare(report: Report, size: int) -> None:
+    """Compare all four ways to score so many sentences."""
+    references, predictions = corpus(size)
     gold, found = as_array(references), as_array(predictions)
     words = sum(map(len, references))
-    report = Report(f"Entity scoring, {SENTENCES:,} sentences, {words:,} words", ("numpy", "seqeval"))
-    for mode, options, target in (("lenient", {}, 30), ("strict", {"mode": "strict", "scheme": IOB2}, 15)):
+    modes: tuple[tuple[str, dict[str, Any], int], ...]
+    modes = (("lenient", {}, 30), ("strict", {"mode": "strict", "scheme": IOB2}, 15))
+    for mode, options, target in modes:
 
         def peer(options: dict[str, Any] = options) -> dict[str, Any]:
-            return classification_report(references, predictions, output_dict=True, zero_division=0, **options)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return classification_report(references, predictions, output_dict=True, zero_division=0, **options)
 
         inputs = (("ids", (gold, found, NAMES, mode), 100), ("strings", (references, predictions, None, mode), target))
         for kind, arguments, bar in inputs:
             report.compare(
-                f"{mode}, from {kind}",
+                f"{mode}, from {kind}, {size:,} sentences",
                 lambda arguments=arguments: entity_report(*arguments),
                 peer,
                 peer_name="seqeval classification_report",
                 equal=equal,
                 items=words,
-                repeats=5,
+                most_repeats=5,
                 target=f"≥ {bar}×",
             )
-    report.show()
 
 
-if __name__ == "__main__":
-    main()
+def scoring(size: int) -> Callable[[], object]:
+    """Lenient scoring of so many sentences from ids."""
+    gold, found = map(as_array, corpus(size))
+    return lambda: entity_report(gold, found, NAMES, "lenient")
+
+
+def hot() -> Callable[[], object]:
+    """Scoring as many sentences as a validation split has."""
+    return scoring(2463)

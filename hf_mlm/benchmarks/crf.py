@@ -1,26 +1,27 @@
 """Linear-chain CRF against pytorch-crf: loss with gradient, and decoding; plain torch, and with Numba's kernels.
 
-Run as ``OMP_NUM_THREADS=1 python benchmarks/bench_crf.py``; every timing is of ten calls after one another. The peer
-gives lists of decoded tags, ours a padded tensor; paths are compared by their scores.
+Every timing is of ten calls after one another. The peer gives lists of decoded tags, ours a padded tensor; paths are
+compared by their scores.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from functools import partial
+from typing import Any
 
 import torch
-from harness import Report
 from torchcrf import CRF
 
+from hf_mlm.benchmarks.harness import Report
 from hf_mlm.models.layers import crf as crf_module
 from hf_mlm.models.layers import crf_likelihood
 from hf_mlm.models.layers.crf import LinearChainCRF
 
 
-TAGS, CALLS, REPEATS = 9, 10, 9
+TAGS, CALLS, HIDDEN = 9, 10, 768
 SHAPES = [(16, 32), (16, 64), (16, 128), (128, 64), (32, 512)]  # (batch, length)
 TARGETS = {  # for 16 × 64 and 128 × 64
     ("loss and gradient", "plain"): "≥ 4×",
@@ -67,6 +68,7 @@ def kernels(kind: str) -> Iterator[None]:
 
 
 def repeated(call: Callable[[], object]) -> Callable[[], object]:
+    """Make ten calls of one."""
     return lambda: [call() for _ in range(CALLS)][-1]
 
 
@@ -86,7 +88,8 @@ def same_scores(case: Case, ours: torch.Tensor, theirs: list[list[int]]) -> bool
 
 
 def compare(report: Report, case: Case, job: str, kind: str) -> None:
-    jobs = {
+    """Compare one job on one shape, with or without Numba's kernels."""
+    jobs: dict[str, tuple[Any, Any, Any]] = {
         "loss and gradient": (lambda: case.loss(case.ours), lambda: case.loss(case.peer, reduction="sum"), same_loss),
         "decode": (lambda: case.decode(case.ours), lambda: case.decode(case.peer), partial(same_scores, case)),
     }
@@ -101,19 +104,46 @@ def compare(report: Report, case: Case, job: str, kind: str) -> None:
             equal=equal,
             items=CALLS,
             peer_items=CALLS,
-            repeats=REPEATS,
             target=TARGETS[job, kind] if (batch, length) in ((16, 64), (128, 64)) else "",
         )
 
 
-def main() -> None:
-    report = Report(f"Linear-chain CRF, {TAGS} tags, float32", ("torch", "numba", "pytorch-crf"))
-    for shape in SHAPES:
+def run(report: Report, sizes: Sequence[int]) -> None:
+    """Compare loss and decoding; then growth with batch and length, and the head's own matrix product as floor."""
+    shapes = [(size, 64) for size in sizes] or SHAPES
+    for shape in shapes:
         case = Case(*shape)
         for job, kind in TARGETS:
             compare(report, case, job, kind)
-    report.show()
+    batch = shapes[0][0]
+    report.grow("loss and gradient, batch", lambda size: loss_of(size, 64), [batch * k for k in (1, 2, 4, 8)])
+    report.grow("loss and gradient, words", lambda size: loss_of(16, size), [32, 64, 128, 256])
+    report.grow("decode, words", lambda size: decode_of(16, size), [32, 64, 128, 256])
+    words, weights = torch.randn(batch * 64, HIDDEN), torch.randn(HIDDEN, TAGS)
+    product = f"the product that scores the words, {batch} × 64 × {HIDDEN} by {TAGS}"
+    report.floor(f"loss and gradient, {batch} × 64", loss_of(batch, 64), lambda: words @ weights, product)
+    report.floor(f"decode, {batch} × 64", decode_of(batch, 64), lambda: words @ weights, product)
 
 
-if __name__ == "__main__":
-    main()
+def loss_of(batch: int, length: int) -> Callable[[], object]:
+    """The loss with its gradient for a shape, with the kernels that there are."""
+    case = Case(batch, length)
+    return lambda: case.loss(case.ours)
+
+
+def decode_of(batch: int, length: int) -> Callable[[], object]:
+    """Decoding for a shape."""
+    case = Case(batch, length)
+    return lambda: case.decode(case.ours)
+
+
+def hot() -> Callable[[], object]:
+    """Loss, gradient and decoding of 16 sentences in plain torch and NumPy."""
+    case = Case(16, 64)
+
+    def call() -> None:
+        with kernels("plain"):
+            case.loss(case.ours)
+            case.decode(case.ours)
+
+    return call

@@ -1,18 +1,18 @@
 """NT-Xent as a matrix product against the pairwise cosines of the published 2M-NER code, forward and backward.
 
-Run as ``OMP_NUM_THREADS=1 python benchmarks/bench_nt_xent.py``; at N = 256 the pairwise form needs 5 GB and, a call,
-ten seconds. The last line counts the memory that N = 1024 takes beyond its inputs.
+At N = 256 the pairwise form needs 5 GB and, a call, ten seconds. The note counts the memory that N = 1024 takes beyond
+its inputs.
 """
 
 from __future__ import annotations
 
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
-from harness import Report
 from torch.nn import functional
 
+from hf_mlm.benchmarks.harness import Report
 from hf_mlm.models.layers.nt_xent import nt_xent
 
 
@@ -33,6 +33,8 @@ def pairwise(texts: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
 def with_gradient(
     loss: Callable[..., torch.Tensor], inputs: list[torch.Tensor], calls: int
 ) -> Callable[[], tuple[torch.Tensor, ...]]:
+    """Calls of a loss, each with the gradient for its inputs."""
+
     def call() -> tuple[torch.Tensor, ...]:
         value = loss(*inputs)
         return value.detach(), *torch.autograd.grad(value, inputs)
@@ -41,24 +43,26 @@ def with_gradient(
 
 
 def equal(ours: tuple[torch.Tensor, ...], theirs: tuple[torch.Tensor, ...]) -> bool:
+    """Equal to float32's rounding."""
     return all(torch.allclose(one, other, rtol=1e-4, atol=1e-6) for one, other in zip(ours, theirs, strict=True))
 
 
 def embeddings(rows: int) -> list[torch.Tensor]:
+    """Texts and images, (rows, size) each."""
     generator = torch.Generator().manual_seed(rows)
     return [torch.randn(rows, SIZE, generator=generator).requires_grad_() for _ in range(2)]
 
 
-def main() -> None:
-    report = Report(f"NT-Xent, size {SIZE}, float32, loss and gradient", ("torch",))
-    inputs = embeddings(1024)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with_gradient(nt_xent, inputs, 1)()
-    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    report.measure(
-        f"N = 1024 (peak memory grew by {grown:.0f} MB)", with_gradient(nt_xent, inputs, 1), target="< 1 GB"
-    )
-    for rows, calls, repeats, target in CASES:
+def run(report: Report, sizes: Sequence[int]) -> None:
+    """Compare with the pairwise form; then N = 1024, its memory, growth, and the three products as floor."""
+    cases = [(size, 1, 3, "") for size in sizes] or CASES
+    if not sizes:
+        inputs = embeddings(1024)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        report.measure("N = 1024", with_gradient(nt_xent, inputs, 1), target="< 1 GB")
+        grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+        report.note(f"N = 1024: peak memory grew by {grown:.0f} MB.")
+    for rows, calls, repeats, target in cases:
         inputs = embeddings(rows)
         report.compare(
             f"N = {rows}",
@@ -68,11 +72,20 @@ def main() -> None:
             equal=equal,
             items=calls,
             peer_items=1,
-            repeats=repeats,
+            most_repeats=repeats,
             target=target,
         )
-    report.show()
+    first = cases[0][0]
+    report.grow("N", lambda rows: with_gradient(nt_xent, embeddings(rows), 1), [first * k for k in (1, 2, 4, 8)])
+    views = torch.cat([side.detach() for side in embeddings(first)])
+    report.floor(
+        f"N = {first}",
+        with_gradient(nt_xent, embeddings(first), 1),
+        lambda: (views @ views.T) @ views,
+        "the product of the views with themselves, and its gradient's",
+    )
 
 
-if __name__ == "__main__":
-    main()
+def hot() -> Callable[[], object]:
+    """Loss and gradient of 16 pairs."""
+    return with_gradient(nt_xent, embeddings(16), 20)

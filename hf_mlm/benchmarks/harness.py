@@ -1,0 +1,198 @@
+"""Interleaved timing of our code against a named peer: equal results first, then medians and their ratio."""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+
+COVERAGE = 0.95  # of the intervals
+
+
+class Median(NamedTuple):
+    """A median and the interval that holds the true one with 95 %, or as nearly as so few values allow."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a report; times are seconds a call.
+
+    Args:
+        name: what is measured.
+        kind: ``"peer"``, ``"alone"``, ``"floor"`` (the peer is what no code could do without) or ``"growth"``.
+        seconds: ours.
+        items: how many items a call of ours handles.
+        peer: package and call that we compare with; for growth, the smallest size.
+        peer_seconds: the peer's, where there is one.
+        peer_items: items of a call of the peer.
+        ratio: median over the pairs of (peer seconds an item) / (our seconds an item); of a floor and of growth the
+            other way round: how many times the floor, or the smallest size, ours takes.
+        target: the bar, as text.
+    """
+
+    name: str
+    kind: str
+    seconds: Median
+    items: int = 1
+    peer: str = ""
+    peer_seconds: Median | None = None
+    peer_items: int = 1
+    ratio: Median | None = None
+    target: str = ""
+
+
+@dataclass
+class Report:
+    """Rows of one run, timed as they are added.
+
+    Args:
+        repeats: timed repetitions, or pairs of them; a path may ask for fewer where one takes many seconds.
+        rows: what was measured.
+        notes: sentences that belong under the tables.
+    """
+
+    repeats: int = 7
+    rows: list[Row] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def compare(
+        self,
+        name: str,
+        ours: Callable[[], Any],
+        peer: Callable[[], Any],
+        *,
+        peer_name: str,
+        equal: Callable[[Any, Any], bool],
+        items: int = 1,
+        peer_items: int | None = None,
+        most_repeats: int | None = None,
+        target: str = "",
+    ) -> Row:
+        """Run both in turn, and record the medians and the ratio per item.
+
+        Args:
+            name: the line's label.
+            ours: our code; its result goes to ``equal``.
+            peer: the peer's code on the same input, or on its first ``peer_items`` items where it is slow.
+            peer_name: package and call that we compare with.
+            equal: takes both results of the first run, which is not timed; a benchmark of unequal results is void.
+            items: how many items ``ours`` handles in one call.
+            peer_items: the same for ``peer``; equal to ``items`` when omitted.
+            most_repeats: fewer pairs than ``repeats``, where a call takes long.
+            target: the bar that the ratio has to clear, as text.
+
+        Raises:
+            ValueError: where ``equal`` says no.
+        """
+        peer_items = items if peer_items is None else peer_items
+        if not equal(ours(), peer()):
+            raise ValueError(f"{name}: our result differs from that of {peer_name}; there is nothing to time.")
+        own, theirs = self._pairs(ours, peer, most_repeats)
+        ratio = median([(b / peer_items) / (a / items) for a, b in zip(own, theirs, strict=True)])
+        return self._add(Row(name, "peer", median(own), items, peer_name, median(theirs), peer_items, ratio, target))
+
+    def floor(self, name: str, ours: Callable[[], Any], floor: Callable[[], Any], floor_name: str) -> Row:
+        """Record how many times as long ours takes as what nothing could do without; no results are compared."""
+        ours(), floor()
+        own, theirs = self._pairs(ours, floor)
+        ratio = median([a / b for a, b in zip(own, theirs, strict=True)])
+        return self._add(Row(name, "floor", median(own), 1, floor_name, median(theirs), 1, ratio))
+
+    def measure(self, name: str, ours: Callable[[], Any], *, items: int = 1, target: str = "") -> Row:
+        """Record ours alone, for bars that are absolute; the first run is not timed."""
+        ours()
+        return self._add(
+            Row(name, "alone", median([seconds(ours) for _ in range(self.repeats)]), items, target=target)
+        )
+
+    def grow(self, name: str, make: Callable[[int], Callable[[], Any]], sizes: Sequence[int]) -> None:
+        """Record how the cost grows from the first size to the others, all sizes in turn.
+
+        Args:
+            name: what grows, such as "words a sentence".
+            make: builds the call of a size.
+            sizes: in order.
+        """
+        calls = [make(size) for size in sizes]
+        for call in calls:
+            call()
+        rounds = [[seconds(call) for call in calls] for _ in range(self.repeats)]
+        for column, size in enumerate(sizes):
+            ratio = median([turn[column] / turn[0] for turn in rounds])
+            times = median([turn[column] for turn in rounds])
+            peer = f"{size / sizes[0]:g}× the size"
+            self._add(Row(f"{name} = {size:,}", "growth", times, peer=peer, ratio=ratio))
+
+    def note(self, sentence: str) -> None:
+        """Keep a sentence that belongs under the tables."""
+        self.notes.append(sentence)
+
+    def _pairs(
+        self, ours: Callable[[], Any], other: Callable[[], Any], most: int | None = None
+    ) -> tuple[list[float], list[float]]:
+        repeats = self.repeats if most is None else min(most, self.repeats)
+        pairs = [(seconds(ours), seconds(other)) for _ in range(repeats)]
+        return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+
+    def _add(self, row: Row) -> Row:
+        self.rows.append(row)
+        return row
+
+
+def median(values: Sequence[float]) -> Median:
+    """The median, and the order statistics that enclose the true one with 95 %; of fewer than six, the extremes.
+
+    Example:
+        >>> median([5.0, 1.0, 3.0])
+        Median(value=3.0, low=1.0, high=5.0)
+        >>> median([float(i) for i in range(9)])
+        Median(value=4.0, low=1.0, high=7.0)
+    """
+    ordered, n = sorted(values), len(values)
+    depth = 0
+    while 2 * (depth + 2) <= n and 1 - 2 * _tail(n, depth + 1) >= COVERAGE:
+        depth += 1
+    return Median(statistics.median(ordered), ordered[depth], ordered[n - 1 - depth])
+
+
+def _tail(n: int, depth: int) -> float:
+    """Probability that at most so many of n values lie below the true median."""
+    return sum(math.comb(n, k) for k in range(depth + 1)) / 2**n
+
+
+def seconds(function: Callable[[], Any]) -> float:
+    """Time one call."""
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def environment(packages: Sequence[str]) -> dict[str, Any]:
+    """Date (UTC), machine with its cores, threads and present load, and the versions that the figures depend on."""
+    threads, load = os.environ.get("OMP_NUM_THREADS", "all"), os.getloadavg()[0]
+    return {
+        "date": datetime.now(timezone.utc).date().isoformat(),
+        "machine": f"{_processor()}, {os.cpu_count()} cores, OMP_NUM_THREADS {threads}, load {load:.1f}",
+        "versions": {"python": platform.python_version(), **{package: version(package) for package in packages}},
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

@@ -1,0 +1,99 @@
+"""Where the time of a hot path goes, as bars."""
+
+from __future__ import annotations
+
+import cProfile
+import pstats
+from collections.abc import Callable
+from pathlib import Path
+
+from hf_mlm.reporting.html import Markup, element
+from hf_mlm.training.files import write_text
+
+
+SHOWN = 12  # bars
+WIDTH, LINE, LEFT, RIGHT = 720, 22, 330, 70
+CALLS = 20
+
+Shares = list[tuple[str, float, int]]  # name, seconds a call, calls a call
+
+
+def shares_of(call: Callable[[], object], calls: int = CALLS) -> Shares:
+    """Time spent in each function itself, the most first; time of C code counts where Python called it.
+
+    Args:
+        call: what to look at; one call goes before.
+        calls: how often.
+    """
+    call()
+    profiler = cProfile.Profile()
+    profiler.enable()
+    for _ in range(calls):
+        call()
+    profiler.disable()
+    entries = pstats.Stats(profiler).stats.items()  # type: ignore[attr-defined]
+    shares = [(_name(*place), own / calls, count // calls) for place, (_, count, own, _, _) in entries]
+    return sorted(shares, key=lambda share: -share[1])
+
+
+def _name(file: str, line: int, function: str) -> str:
+    """A function as people write it: built-in ones by their type, others by their file.
+
+    Example:
+        >>> _name("~", 0, "<built-in method torch.add>"), _name("/a/b/nt_xent.py", 9, "backward")
+        ('torch.add', 'nt_xent.py: backward')
+    """
+    if file == "~":
+        return function.strip("<>").replace("built-in method ", "").replace("method ", "").partition(" objects")[0]
+    return f"{Path(file).name}: {function}"
+
+
+def draw(title: str, shares: Shares) -> Markup:
+    """Draw the longest as bars, and the others together, with shares and microseconds a call."""
+    whole = sum(seconds for _, seconds, _ in shares)
+    rest = sum(seconds for _, seconds, _ in shares[SHOWN:])
+    bars = [*shares[:SHOWN], ("all others", rest, 0)]
+    height = LINE * (len(bars) + 2)
+    heading = element("text", f"{title}: {whole * 1e6:,.0f} µs a call", x=8, y=18, font_weight="bold")
+    return element(
+        "svg",
+        heading,
+        *(_bar(number, bar, whole) for number, bar in enumerate(bars)),
+        xmlns="http://www.w3.org/2000/svg",
+        viewBox=f"0 0 {WIDTH} {height}",
+        width=WIDTH,
+        height=height,
+        font_family="sans-serif",
+        font_size=13,
+        role="img",
+        aria_label=f"Where the time of {title} goes",
+    )
+
+
+def _bar(number: int, share: tuple[str, float, int], whole: float) -> Markup:
+    name, seconds, calls = share
+    part, top = seconds / whole, LINE * (number + 1.5)
+    long = (WIDTH - LEFT - RIGHT) * part
+    label = name if calls < 2 else f"{name} (× {calls})"
+    figure = f"{part:.0%}  {seconds * 1e6:,.0f} µs"
+    return element(
+        "g",
+        element("text", label[-48:], x=LEFT - 8, y=top + 13, text_anchor="end"),
+        element("rect", x=LEFT, y=top, width=f"{max(long, 1):.1f}", height=LINE - 6, fill="#3b6ea5"),
+        element("text", figure, x=f"{LEFT + long + 6:.1f}", y=top + 13, fill="#444"),
+    )
+
+
+def write_profile(path: str, title: str, call: Callable[[], object], folder: Path) -> Path:
+    """Profile a call and write ``profile-<path>.svg``.
+
+    Args:
+        path: its name in `catalog.BENCHMARKS`.
+        title: above the bars.
+        call: what to look at.
+        folder: gets the picture.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"profile-{path}.svg"
+    write_text(f"{draw(title, shares_of(call))}\n", file)
+    return file

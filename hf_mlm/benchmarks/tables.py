@@ -1,0 +1,78 @@
+"""A benchmark's rows as Markdown for people and as JSON for machines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from hf_mlm.benchmarks.harness import Median, Report, Row
+
+
+HEADS = {
+    "peer": ("| ratio | 95 % | what | ours | peer | peer's time | target |", 7),
+    "alone": ("| what | ours | 95 % | target |", 4),
+    "floor": ("| times the floor | 95 % | what | ours | floor | its time |", 6),
+    "growth": ("| times as long | 95 % | what | size | ours |", 5),
+}
+
+
+def markdown(title: str, facts: Mapping[str, Any], report: Report) -> str:
+    """Write one section: title, machine and versions, a table for each kind of row, and the notes.
+
+    Args:
+        title: of the section.
+        facts: as `harness.environment` gives them.
+        report: what was measured.
+    """
+    versions = ", ".join(f"{package} {number}" for package, number in facts["versions"].items())
+    parts = [f"## {title}", f"{facts['date']} · {facts['machine']} · {versions}"]
+    for kind, (head, columns) in HEADS.items():
+        lines = [_line(row) for row in report.rows if row.kind == kind]
+        if lines:
+            parts.append("\n".join([head, "|---" * columns + "|", *lines]))
+    return "\n\n".join([*parts, *report.notes]) + "\n"
+
+
+def to_json(title: str, facts: Mapping[str, Any], report: Report) -> str:
+    """Write the same for machines; a median is ``[value, low, high]``."""
+    rows = [asdict(row) for row in report.rows]
+    return json.dumps({"title": title, **facts, "rows": rows, "notes": report.notes}, indent=1) + "\n"
+
+
+def _line(row: Row) -> str:
+    ours = duration(row.seconds.value)
+    if row.kind == "alone":
+        cells = [row.name, f"{ours} for {row.items:,}", _interval(row.seconds, duration), row.target or "–"]
+        return _cells(cells)
+    assert row.ratio is not None  # every other kind has one
+    cells = [f"**{row.ratio.value:.3g}×**", _interval(row.ratio, "{:.3g}".format), row.name]
+    if row.kind == "growth":
+        return _cells([*cells, row.peer, ours])
+    theirs = "–" if row.peer_seconds is None else duration(row.peer_seconds.value)
+    if row.kind == "floor":
+        return _cells([*cells, ours, row.peer, theirs])
+    ours, theirs = f"{ours} for {row.items:,}", f"{theirs} for {row.peer_items:,}"
+    return _cells([*cells, ours, row.peer, theirs, row.target or "–"])
+
+
+def _cells(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _interval(median: Median, write: Any) -> str:
+    return f"{write(median.low)} – {write(median.high)}"
+
+
+def duration(seconds: float) -> str:
+    """Write a time with a unit that suits it.
+
+    Example:
+        >>> duration(2.5), duration(0.0123), duration(4.2e-6)
+        ('2.5 s', '12.3 ms', '4.2 µs')
+    """
+    for unit, size in (("s", 1.0), ("ms", 1e-3)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds / 1e-6:.3g} µs"

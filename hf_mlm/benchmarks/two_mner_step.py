@@ -1,0 +1,114 @@
+"""Training 2M-NER with a frozen ResNet: all prepared once and batches of like length, against the published loop.
+
+The published loop tokenises and decodes in every epoch, makes random batches, and sends every image through the frozen
+ResNet at every step. Ours groups sentences by length, encodes them once, keeps pixels and the features of frozen
+encoders, and has a fused optimiser; what is timed is an epoch after the first. Model, loss, weights and sentences (see
+`tagger_epoch`) are the same; images are noise as JPEG of 640 × 480, each sentence its own, as in MMNERD.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from transformers import BertConfig, CLIPImageProcessorPil, CLIPVisionConfig, ResNetConfig
+
+from hf_mlm.benchmarks.harness import Report
+from hf_mlm.benchmarks.tagger_epoch import BATCH, SHAPE, batches, sentences, train
+from hf_mlm.data.image_memory import RememberingImages
+from hf_mlm.data.length_sampler import LengthBucketSampler
+from hf_mlm.models.two_mner import TwoMNERConfig, TwoMNERForTokenClassification, TwoMNERProcessor
+from hf_mlm.training.frozen_features import remember_features
+from hf_mlm.training.sentences import encode_sentences
+from hf_mlm.training.tokenizer import learn_tokenizer
+from hf_mlm.training.trainer_ner import row_lengths
+
+
+SENTENCES = 64
+VIT = {"hidden_size": 256, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 1024}
+
+
+def run(report: Report, sizes: Sequence[int]) -> None:
+    """Compare an epoch after the first, with the ResNet of 50 layers frozen as in the published code."""
+    for size in sizes or [SENTENCES]:
+        epoch = Epoch(size)
+        report.compare(
+            f"epoch of 2M-NER, ResNet-50 frozen, {size:,} sentences, {torch.get_num_threads()} threads",
+            epoch.ours,
+            epoch.published,
+            peer_name="unbucketed, tokenised and decoded each epoch, ResNet every step",
+            equal=lambda ours, theirs: ours == theirs,
+            items=size,
+            most_repeats=3,
+            target="≥ 3×",
+        )
+    first = (sizes or [SENTENCES])[0]
+    report.grow("sentences", lambda size: Epoch(size).ours, [first * factor for factor in (1, 2, 4, 8)])
+
+
+class Epoch:
+    """Sentences with images, and a model for either way through them."""
+
+    def __init__(self, size: int) -> None:
+        rows = sentences(size)
+        tokenizer = learn_tokenizer([" ".join(words) for words in rows["tokens"]], 8000, lowercase=False)
+        self.processor = TwoMNERProcessor(CLIPImageProcessorPil(), tokenizer)
+        encoded = encode_sentences(rows, self.processor)
+        self.bucketed = list(LengthBucketSampler(row_lengths(encoded), BATCH))
+        self.shuffled = torch.randperm(size, generator=torch.Generator().manual_seed(0)).tolist()
+        pictures = [{"image": picture(number), "image_id": str(number)} for number in range(size)]
+        self.rows, self.encoded = WithImages(rows, pictures), WithImages(encoded, pictures)
+        self.remembering = RememberingImages(self.processor)
+        self.model, self.plain = model(len(tokenizer)), model(len(tokenizer))
+        remember_features(self.model)
+
+    def ours(self) -> int:
+        """Train once on everything, and count the words."""
+        return train(self.model, batches(self.encoded, self.bucketed, self.remembering), fused=True)
+
+    def published(self) -> int:
+        """The same, in the published loop's way."""
+        return train(self.plain, batches(self.rows, self.shuffled, self.processor))
+
+
+class WithImages:
+    """Rows with an image each, read as a `Dataset` is."""
+
+    def __init__(self, rows: Any, pictures: list[dict[str, Any]]) -> None:
+        self.rows, self.pictures = rows, pictures
+
+    def __getitems__(self, numbers: list[int]) -> list[dict[str, Any]]:
+        read = self.rows.__getitems__(numbers)
+        return [row | self.pictures[number] for row, number in zip(read, numbers, strict=True)]
+
+
+def picture(number: int) -> dict[str, Any]:
+    """Smooth noise as JPEG."""
+    coarse = np.random.default_rng(number).integers(0, 255, (30, 40, 3), dtype=np.uint8)
+    file = BytesIO()
+    Image.fromarray(coarse).resize((640, 480)).save(file, "JPEG")
+    return {"bytes": file.getvalue(), "path": None}
+
+
+def model(vocabulary_size: int) -> TwoMNERForTokenClassification:
+    """2M-NER with random weights, its ResNet frozen."""
+    torch.manual_seed(0)
+    config = TwoMNERConfig(
+        text_encoder_config=BertConfig(vocab_size=vocabulary_size, **SHAPE),
+        vit_config=CLIPVisionConfig(**VIT),
+        resnet_config=ResNetConfig(),
+        freeze_resnet=True,
+        collaboration_heads=4,
+    )
+    return TwoMNERForTokenClassification(config).train()
+
+
+def hot() -> Callable[[], object]:
+    """An epoch of 32 sentences, after the first."""
+    epoch = Epoch(32)
+    epoch.ours()
+    return epoch.ours

@@ -1,0 +1,70 @@
+"""Pairs of timings against a clock that is known, and medians against the binomial distribution."""
+
+from __future__ import annotations
+
+import json
+import random
+import statistics
+
+import pytest
+
+from hf_mlm.benchmarks import harness
+from hf_mlm.benchmarks.harness import Report, median
+from hf_mlm.benchmarks.tables import markdown, to_json
+
+
+FACTS = {"date": "2026-01-02", "machine": "a clock", "versions": {"python": "3"}}
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Time that passes only when a function says so."""
+    now = [0.0]
+    monkeypatch.setattr(harness.time, "perf_counter", lambda: now[0])
+    return now
+
+
+def test_the_ratio_is_per_item_and_the_target_stands_beside_it(clock: list[float]) -> None:
+    def take(seconds: float) -> int:
+        clock[0] += seconds
+        return 1
+
+    report, order = Report(repeats=3), []
+    report.compare(
+        "words",
+        lambda: (order.append("ours"), take(0.5))[1],
+        lambda: (order.append("peer"), take(2.0))[1],
+        peer_name="slow",
+        equal=lambda ours, theirs: ours == theirs,
+        items=10,
+        peer_items=2,
+        target="≥ 9×",
+    )
+    assert order == ["ours", "peer"] * 4  # in turn, the first pair untimed
+    assert report.rows[0].ratio == (20, 20, 20)  # (2 s / 2) / (0.5 s / 10)
+    assert "| **20×** | 20 – 20 | words | 500 ms for 10 | slow | 2 s for 2 | ≥ 9× |" in markdown("T", FACTS, report)
+
+
+def test_unequal_results_are_not_timed() -> None:
+    with pytest.raises(ValueError, match="ours: our result differs from that of theirs"):
+        Report().compare("ours", lambda: 1, lambda: 2, peer_name="theirs", equal=lambda a, b: a == b)
+
+
+def test_growth_is_told_from_the_smallest_size(clock: list[float]) -> None:
+    def make(size: int):
+        return lambda: clock.__setitem__(0, clock[0] + size**2)
+
+    report = Report(repeats=2)
+    report.grow("rows", make, [10, 20, 40])
+    assert [row.ratio.value for row in report.rows] == [1, 4, 16]
+    assert "| **16×** | 16 – 16 | rows = 40 | 4× the size |" in markdown("T", FACTS, report)
+    figures = json.loads(to_json("T", FACTS, report))
+    assert figures["date"] == "2026-01-02" and figures["rows"][2]["ratio"] == [16, 16, 16]
+
+
+def test_intervals_hold_the_true_median_nineteen_times_in_twenty() -> None:
+    drawn = random.Random(0)
+    for size in (6, 9, 25):
+        intervals = [median([drawn.gauss(0, 1) for _ in range(size)]) for _ in range(2000)]
+        held = statistics.mean(found.low <= 0 <= found.high for found in intervals)
+        assert 0.94 < held < 0.995

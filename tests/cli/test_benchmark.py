@@ -1,0 +1,51 @@
+"""The command's words: what it lists, refuses and writes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hf_mlm.benchmarks.catalog import BENCHMARKS
+from hf_mlm.cli.main import main
+
+
+def run(*words: str) -> None:
+    """Typer leaves with SystemExit(0) when all is well."""
+    with pytest.raises(SystemExit) as left:
+        main(["benchmark", *words])
+    assert left.value.code == 0
+
+
+def test_without_a_path_all_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    run()
+    listed = capsys.readouterr().out
+    assert all(f"  {name} " in listed for name in BENCHMARKS)
+
+
+def test_a_run_is_printed_and_written_as_markdown_and_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("nt-xent", "--sizes", "2", "--repeats", "1", "--output", str(tmp_path / "out" / "speed.md"))
+    written = (tmp_path / "out" / "speed.md").read_text()
+    assert written.startswith("## NT-Xent") and written.strip() in capsys.readouterr().out
+    (figures,) = json.loads((tmp_path / "out" / "speed.json").read_text())
+    assert figures["path"] == "nt-xent" and figures["rows"][0]["peer"] == "pairwise cosines"
+
+
+def test_profiles_are_pictures(tmp_path: Path) -> None:
+    run("nt-xent", "--profile", str(tmp_path))
+    assert (tmp_path / "profile-nt-xent.svg").read_text().startswith("<svg")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["nonsense"], "there is no path 'nonsense' to measure; choose one of all, crf,"),
+        (["crf", "--sizes", "4,x"], "--sizes '4,x' must be positive whole numbers"),
+        (["all", "--sizes", "4"], "--sizes count something else for every path"),
+    ],
+)
+def test_bad_words_get_a_sentence(words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["benchmark", *words])
+    assert sentence in capsys.readouterr().err
