@@ -63,8 +63,8 @@ def class_bounds(counts: NDArray[np.int64]) -> list[int]:
     """
     least, most = max(1, int(counts.min())), max(1, int(counts.max()))
     steps = np.geomspace(least, most, len(COLOURS) + 1)[1:-1]
-    rounded = {int(float(f"{step:.2g}")) for step in steps if step > least}
-    return [least, *sorted(rounded - {least})]
+    rounded = {int(float(f"{step:.2g}")) for step in steps}
+    return [least, *sorted(bound for bound in rounded if least < bound <= most)]
 
 
 def painted(partition: GeoCellPartition, bounds: list[int], window: Window) -> bytes:
