@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -80,7 +81,7 @@ def compare(report: Report, size: int) -> None:
         for kind, arguments, bar in inputs:
             report.compare(
                 f"{mode}, from {kind}, {size:,} sentences",
-                lambda arguments=arguments: entity_report(*arguments),
+                partial(entity_report, *arguments),
                 peer,
                 peer_name="seqeval classification_report",
                 equal=equal,

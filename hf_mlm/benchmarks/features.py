@@ -8,6 +8,7 @@ from __future__ import annotations
 import tempfile
 import zlib
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,14 +59,19 @@ def compare(path: Path, compression: str, report: Report, entities: int) -> None
             table = open_table(path, dtype)
             report.compare(
                 f"{BATCHES} random batches, {dtype} columns",
-                lambda table=table: [table.__getitems__(rows) for rows in order],
+                partial(gather_all, table, order),
                 lambda: [read_hdf5(file, rows) for rows in order],
                 peer_name=f"h5py, five reads an entity, {compression}",
-                equal=lambda ours, peer, dtype=dtype: equal(ours, peer, dtype),
+                equal=partial(equal, dtype=dtype),
                 items=BATCH * BATCHES,
                 most_repeats=5,
                 target="≥ 20×",
             )
+
+
+def gather_all(table: Any, order: list[list[int]]) -> list[dict[str, Any]]:
+    """Batches of the rows of each list."""
+    return [table.__getitems__(rows) for rows in order]
 
 
 def open_table(path: Path, dtype: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -21,15 +22,15 @@ def run(report: Report, sizes: Sequence[int]) -> None:
         few = min(size, PEER_PLACES)
         report.compare(
             f"fit and assign, {size:,} places",
-            lambda places=places: whole(*places),
-            lambda places=places, few=few: peer_levels(places[0][:few], places[1][:few]),
+            partial(whole, *places),
+            partial(peer_levels, places[0][:few], places[1][:few]),
             peer_name=f"s2sphere, the places' cells at {LEVELS} levels alone",
             equal=lambda ours, peer: bool(within(ours, peer).all()),
             items=size,
             peer_items=few,
             target="≤ 0.5 s",
         )
-        report.measure(f"fit, {size:,} places", lambda places=places: GeoCellPartition.fit(*places), items=size)
+        report.measure(f"fit, {size:,} places", partial(GeoCellPartition.fit, *places), items=size)
     first = (sizes or [PLACES])[0]
     report.grow("places", whole_of, [max(500, first // 8) * factor for factor in (1, 2, 4, 8)])
     both = np.stack(settlements(first))

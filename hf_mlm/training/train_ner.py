@@ -15,11 +15,13 @@ from datasets import Dataset, DatasetDict
 from transformers import AutoProcessor, set_seed
 
 from hf_mlm.data.collators_ner import DataCollatorForMultimodalTokenClassification
+from hf_mlm.data.image_memory import remember_images
 from hf_mlm.training.arguments_ner import NERArguments, NERTrainingArguments
 from hf_mlm.training.building_ner import build_tagger
 from hf_mlm.training.checkpoints import find_checkpoint, run_training
 from hf_mlm.training.evaluation import write_json
 from hf_mlm.training.evaluation_ner import EntityMetrics, keep_predictions
+from hf_mlm.training.frozen_features import remember_features
 from hf_mlm.training.provenance import write_provenance
 from hf_mlm.training.sentences import encode_sentences, load_sentences
 from hf_mlm.training.trainer_ner import TaggerTrainer
@@ -84,11 +86,12 @@ def build_trainer(
     """
     saved = AutoProcessor.from_pretrained(checkpoint) if checkpoint else None
     model, processor = build_tagger(arguments, dataset, saved)
+    remember_features(model)
     validation = encode_sentences(dataset["validation"], processor, ordered=True)
     return TaggerTrainer(
         model,
         training_arguments,
-        data_collator=DataCollatorForMultimodalTokenClassification(processor),
+        data_collator=DataCollatorForMultimodalTokenClassification(remember_images(processor)),
         train_dataset=encode_sentences(dataset["train"], processor),
         eval_dataset=validation,
         processing_class=processor,
