@@ -34,7 +34,8 @@ def compare(
             f"the runs were scored on other sentences: {len(sides[0])} here and {len(sides[1])} there, "
             f"{len(sides[0].keys() & sides[1].keys())} of them the same; compare runs on one dataset."
         )
-    found = paired_bootstrap(*([side[name] for name in sorted(side)] for side in sides), resamples=resamples)
+    ours, theirs = ([side[name] for name in sorted(side)] for side in sides)
+    found = paired_bootstrap(ours, theirs, resamples=resamples)
     low, high = (100 * bound for bound in found["interval"])
     Console().print(
         f"{100 * found['difference']:+.2f} points of F1 on {len(sides[0]):,} sentences, 95 % interval {low:+.2f} to "

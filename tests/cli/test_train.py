@@ -21,7 +21,7 @@ def test_recipe_by_bare_name_with_flags(irle_folder: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("irl --seed 1", "hf-mlm train: there is no model 'irl' to train; choose one of irle, two-mner, crf-tagger, bilstm-crf,"),
+        ("irl --seed 1", "hf-mlm train: there is no model 'irl' to train; choose one of irle, two-mner,"),
         ("irle --sed 1", "hf-mlm train: the command line has no setting 'sed'; did you mean 'seed'?"),
         ("irle --config nothing", "hf-mlm train: there is no recipe 'nothing'"),
         ("irle --dataset irle --data_dir nowhere --use_cpu", "data_dir 'nowhere' is not a folder"),

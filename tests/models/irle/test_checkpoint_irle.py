@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from hf_mlm.models.irle import IRLEConfig, IRLEForRetrievalAndGeo
 from hf_mlm.benchmarks.published_irle import PublishedIRLE, published_loss
+from hf_mlm.models.irle import IRLEConfig, IRLEForRetrievalAndGeo
 
 
 SIZES = {"image_feature_size": 12, "summary_feature_size": 10, "class_feature_size": 10, "embedding_size": 6}
