@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +55,7 @@ def cell_map(partition: GeoCellPartition, earth: bytes | None, title: str, windo
     return element("figure", drawing, _legend(bounds), element("figcaption", title))
 
 
-def class_bounds(counts: NDArray[np.int64]) -> list[int]:
+def class_bounds(counts: NDArray[np.integer[Any]]) -> list[int]:
     """Lower bounds of the classes of counts: equal steps of the logarithm, rounded; the first is the least count.
 
     Example:

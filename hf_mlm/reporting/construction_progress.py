@@ -34,7 +34,7 @@ def shown_progress(stages: Sequence[Stage], logs: Path) -> Iterator[None]:
     """
     logs.mkdir(parents=True, exist_ok=True)
     with _errors_in(logs / LOG) as terminal, Progress(*_COLUMNS, console=terminal) as progress:
-        bars = [progress.add_task(stage.name, total=stage.tasks) for stage in stages]
+        bars = [progress.add_task(stage.name, start=False, total=stage.tasks) for stage in stages]
         done = threading.Event()
         watcher = threading.Thread(target=_watch, args=(stages, progress, bars, done), daemon=True)
         watcher.start()
@@ -92,7 +92,8 @@ def _watch(stages: Sequence[Stage], progress: Progress, bars: Sequence[TaskID], 
 
 def _look(stages: Sequence[Stage], progress: Progress, bars: Sequence[TaskID]) -> None:
     for stage, bar in zip(stages, bars, strict=True):
+        progress.start_task(bar)
         finished = sum((stage.folder / f"{task:05d}.json").is_file() for task in range(stage.tasks))
         progress.update(bar, completed=finished)
-        if finished == stage.tasks:
-            progress.stop_task(bar)
+        if finished < stage.tasks:
+            return  # the next one waits for it
