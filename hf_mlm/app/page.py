@@ -57,7 +57,10 @@ def build_page(models: OpenModels) -> gr.Blocks:
                 )
                 text = gr.Textbox(label="Text", lines=4, max_lines=12, placeholder=_example(models))
                 classes = gr.Textbox(
-                    label="What it is", placeholder="city, port", info="Optional.", visible=models.reads_classes
+                    label="What it is",
+                    placeholder="city, port",
+                    info="Classes of the text, if known: a model that was trained with them leans on them.",
+                    visible=models.reads_classes,
                 )
                 ask = gr.Button("Look", variant="primary", elem_id="ask")
             with gr.Column(scale=5, min_width=300):

@@ -30,7 +30,7 @@ FLAGS = (
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
     "--remote-debugging-port=0",
 )
-PATIENCE = 90.0  # seconds; the machines that run this are busy
+PATIENCE = 180.0  # seconds; the machines that run this are busy
 
 
 class Tab:
