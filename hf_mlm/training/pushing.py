@@ -22,6 +22,7 @@ class PublishingTrainer(Trainer):
     """
 
     hub_model_id: str | None
+    push_in_progress: PushInProgress | None
     push_in_progress: Any
 
     def init_hf_repo(self, token: str | None = None, private: bool | None = None) -> None:

@@ -53,7 +53,7 @@ raw = load_dataset("tester/mlm", "mlm", split="train")
 stream = load_dataset("tester/mlm", "mlm", split="train", streaming=True)
 image = raw[0]["images"][0]
 package = pathlib.Path(hf_mlm.__file__).parent
-others = [path for path in package.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")]
+others = [path for path in package.rglob("*.*") if path.suffix != ".py" and "__pycache__" not in path.parts]
 print(json.dumps({
     "listed": sorted(HfApi().list_repo_files("tester/ner")),
     "downloaded": sorted(path.name for path in pathlib.Path(snapshot_download("tester/ner")).iterdir()),
@@ -163,5 +163,5 @@ def test_the_dataset_loads_and_streams_by_name(seen: dict[str, Any], raw_folder:
 def test_the_package_is_whole(seen: dict[str, Any], python: str) -> None:
     assert (Path(seen["package"]) == REPOSITORY / "hf_mlm") is (python == sys.executable)
     here = REPOSITORY / "hf_mlm"
-    files = [path for path in here.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")]
+    files = [path for path in here.rglob("*.*") if path.suffix != ".py" and "__pycache__" not in path.parts]
     assert seen["others"] == sorted(path.relative_to(here).as_posix() for path in files)
