@@ -23,7 +23,6 @@ class PublishingTrainer(Trainer):
 
     hub_model_id: str | None
     push_in_progress: PushInProgress | None
-    push_in_progress: Any
 
     def init_hf_repo(self, token: str | None = None, private: bool | None = None) -> None:
         """Make the repository as always; what goes wrong is said as `hub_errors_in_words` says it.

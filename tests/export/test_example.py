@@ -27,6 +27,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 SENTENCES = ["parisian in france , the river .", "a b", "unbelievable zebra paris in the river france a ."]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("kind", ["crf", "two_mner"])
 def test_example_finds_what_the_pipeline_finds(kind: str, request: pytest.FixtureRequest) -> None:
     folder: Path = request.getfixturevalue(f"{kind}_export")
