@@ -14,6 +14,7 @@ from transformers.utils.generic import can_return_tuple
 
 from hf_mlm.models.encoder_sizes import feature_size
 from hf_mlm.models.encoders import build_encoder, drop_pooler
+from hf_mlm.models.layers.image_index import image_rows
 from hf_mlm.models.layers.pooling import masked_mean
 from hf_mlm.models.layers.tagging_head import TaggingHead
 from hf_mlm.models.layers.word_pooling import find_words, pool_words
@@ -183,7 +184,8 @@ class TwoMNERForTokenClassification(TaggerPreTrainedModel):
         """
         types = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
         encoded = self.text_encoder(input_ids=input_ids, attention_mask=attention_mask, **types)
-        index = self._image_index(encoded.last_hidden_state.shape[0], pixel_values, image_index, image_mask)
+        images = pixel_values if self.image_encoders else None
+        index = image_rows(encoded.last_hidden_state.shape[0], images, image_index, image_mask)
         features = {} if index is None else {name: see(pixel_values) for name, see in self.image_encoders.items()}
         words = self._pool_words(encoded.last_hidden_state, word_ids)  # (batch, tokens, hidden)
         if self.collaboration is not None:
@@ -199,25 +201,6 @@ class TwoMNERForTokenClassification(TaggerPreTrainedModel):
         starts = find_words(word_ids, labels)
         predictions = None if self.training or starts is None else self.head.decode(logits, starts)
         return TwoMNEROutput(**losses, logits=logits, predictions=predictions)
-
-    def _image_index(
-        self,
-        batch_size: int,
-        pixel_values: torch.Tensor | None,
-        image_index: torch.Tensor | None,
-        image_mask: torch.Tensor | None,
-    ) -> torch.Tensor | None:
-        """Which image each sentence has, -1 where none: int64 (batch,); None if there are no images at all."""
-        if pixel_values is None or pixel_values.shape[0] == 0 or not self.image_encoders:
-            return None
-        if image_index is None:
-            if pixel_values.shape[0] != batch_size:
-                raise ValueError(
-                    f"pixel_values has {len(pixel_values)} images for {batch_size} sentences: pass image_index, which "
-                    "image each sentence has and -1 where none."
-                )
-            image_index = torch.arange(batch_size, device=pixel_values.device)
-        return image_index if image_mask is None else image_index.masked_fill(~image_mask.bool(), -1)
 
     def _pool_words(self, hidden_states: torch.Tensor, word_ids: torch.Tensor | None) -> torch.Tensor:
         pooling = self.config.word_pooling
