@@ -40,7 +40,6 @@ HEAVY = ("README.md", "docs/tour.md", "docs/export.md")
 BESIDE = {  # what the reader has already
     "README.md": "beside_feature_files",
     "docs/publishing.md": "beside_the_hub",
-    "docs/results.md": "beside_finished_runs",
 }
 FIRST_SETTINGS = ("`model.retrieval_loss`", "`text_encoder`, `vit`, `resnet`")
 
@@ -69,16 +68,6 @@ def beside_the_hub(hub: Hub, raw_model: Path, tagger_folder: Path) -> Iterator[N
         files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
         hub.repositories["models", f"NAME/{name}"] = Repository(commits=[files])
     yield
-
-
-@pytest.fixture
-def beside_finished_runs(tmp_path: Path) -> None:
-    """The counts that runs of three seeds leave."""
-    for name in ("own", "none"):
-        for seed in range(3):
-            folder = tmp_path / f"runs/{name}-{seed}"
-            folder.mkdir(parents=True)
-            (folder / "counts_test.json").write_text(json.dumps({"ids": ["a", "b"], "counts": [[1, 1, 1], [0, 1, 1]]}))
 
 
 def _marks(page: str) -> list[pytest.MarkDecorator]:

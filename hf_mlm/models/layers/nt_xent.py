@@ -36,8 +36,8 @@ def nt_xent(
         ValueError: if the shapes disagree, ``mask`` is not bool, or a float ``temperature`` is not positive.
 
     Example:
-        >>> nt_xent(torch.eye(2), torch.eye(2), temperature=0.01).item()
-        0.0
+        >>> round(nt_xent(torch.eye(2), torch.eye(2), temperature=0.5).item(), 4)
+        0.2395
     """
     _check(text_embeds, image_embeds, temperature, mask)
     with torch.autocast(text_embeds.device.type, enabled=False):
