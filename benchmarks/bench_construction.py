@@ -1,7 +1,7 @@
 """Entities per second and peak memory of the dump path of ``hf-mlm build mlm``, on a generated Wikidata-shaped dump.
 
 Run ``python benchmarks/bench_construction.py 100000 1000000``: sizes in entities. It needs the extra ``construction``
-and about 0.4 GB of disk a million entities. The dump is eight gzip files; an item is about 2.5 kB of JSON.
+and about 0.4 GB of disk a million entities. The dump is eight gzip files; an item is about 3.3 kB of JSON.
 """
 
 from __future__ import annotations
