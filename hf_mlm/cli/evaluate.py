@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -150,9 +151,20 @@ def main(argv: list[str]) -> None:
 
 
 def _is_tagger(words: list[str]) -> bool:
-    """Whether one of the words is the folder of a model that is no IR+LE, for which there are other options."""
+    """Whether the first word that is the folder of a model is that of a tagger, for which there are other options."""
+    from hf_mlm.registration import MODELS
+
     for word in words:
-        settings = Path(word) / "config.json"
+        settings = Path(word, "config.json")
         if settings.is_file():
-            return '"model_type": "irle"' not in settings.read_text(encoding="utf-8", errors="replace")
+            entry = MODELS.get(_model_type(settings))
+            return entry is not None and "AutoModelForTokenClassification" in entry.auto_models
     return False
+
+
+def _model_type(settings: Path) -> str:
+    """The kind of model that a configuration is of; of a damaged one "", as opening the model tells what is wrong."""
+    try:
+        return str(json.loads(settings.read_text(encoding="utf-8"))["model_type"])
+    except (ValueError, KeyError, TypeError):
+        return ""

@@ -41,6 +41,26 @@ def test_options_add_to_those_of_the_training(raw_model: Path) -> None:
         chosen_dataset(raw_model, "demo", None, ["size"])
 
 
+@pytest.mark.parametrize(
+    ("settings", "is_tagger"),
+    [
+        ('{"model_type":"irle"}', False),
+        ('{"model_type": "umt", "note": "no \\"model_type\\": \\"irle\\""}', True),
+        ('{"text_encoder_config": {"model_type": "bert"},\n "model_type" : "two_mner"}', True),
+        ('{"model_type": "bert"}', False),
+        ("[]", False),
+        ("{", False),
+    ],
+)
+def test_options_are_those_of_the_kind_of_model(
+    settings: str, is_tagger: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "config.json").write_text(settings)
+    evaluate(str(tmp_path), "--help")
+    shown = capsys.readouterr().out
+    assert ("--images" in shown) == is_tagger != ("--pool_size" in shown)
+
+
 def test_tables_have_no_row_for_an_absent_task() -> None:
     assert retrieval_table({}).row_count == geo_table({}).row_count == 0
     only_cells = {f"{modality}_{name}": 0.5 for modality in ("image", "text") for name in ("accuracy", "f1")}
