@@ -7,8 +7,8 @@ import pstats
 from collections.abc import Callable
 from pathlib import Path
 
+from hf_mlm.files import write_text
 from hf_mlm.reporting.html import Markup, element
-from hf_mlm.training.files import write_text
 
 
 SHOWN = 12  # bars
@@ -95,5 +95,5 @@ def write_profile(path: str, title: str, call: Callable[[], object], folder: Pat
     """
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"profile-{path}.svg"
-    write_text(f"{draw(title, shares_of(call))}\n", file)
+    write_text(file, f"{draw(title, shares_of(call))}\n")
     return file

@@ -99,12 +99,11 @@ def draw(name: str, folder: Path) -> Path:
 
 def write(sections: list[tuple[str, str]], output: Path) -> None:
     """Write the sections as Markdown, and their figures as a list beside it."""
-    from hf_mlm.training.files import write_text
+    from hf_mlm.files import write_text
 
-    output.parent.mkdir(parents=True, exist_ok=True)
-    write_text("\n".join(text for text, _ in sections), output)
+    write_text(output, "\n".join(text for text, _ in sections))
     figures = ",\n".join(figures.rstrip() for _, figures in sections)
-    write_text(f"[\n{figures}\n]\n", output.with_suffix(".json"))
+    write_text(output.with_suffix(".json"), f"[\n{figures}\n]\n")
 
 
 def main(argv: list[str]) -> None:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hf_mlm.construction.manifest import write_text
+from hf_mlm.files import write_text
 
 
 def claim(path: Path, record: dict[str, Any]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
@@ -13,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import hf_mlm
+from hf_mlm.files import sha256_of, write_text
 
 
 MANIFEST = "manifest.json"
 _FORMAT = "hf_mlm construction stage, version 1"
-_BLOCK = 1 << 20
 
 
 @dataclass
@@ -169,22 +168,3 @@ def code_version(package: str | None = None) -> str:
     for path in sorted({*shared, *own, *(root / "geo").glob("*.py"), root / "data" / "splits.py"}):
         digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return f"{hf_mlm.__version__}+{digest.hexdigest()[:12]}"
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's bytes, hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as opened:
-        while block := opened.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file that is never seen half-written, even when several processes write it."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

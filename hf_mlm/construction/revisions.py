@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from hf_mlm.construction.manifest import sha256_of
+from hf_mlm.files import sha256_of
 
 
 _KEPT = {".json", ".safetensors", ".bin", ".txt", ".model"}

@@ -5,10 +5,11 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from hf_mlm.files import replacing
 
 
 @dataclass(frozen=True)
@@ -52,12 +53,8 @@ class Traffic:
         path = self._path(key)
         path.parent.mkdir(parents=True, exist_ok=True)
         head = json.dumps({"status": answer.status}).encode()
-        temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-        try:
-            temporary.write_bytes(gzip.compress(head + b"\n" + answer.content, compresslevel=1, mtime=0))
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with replacing(path) as unfinished:
+            unfinished.write_bytes(gzip.compress(head + b"\n" + answer.content, compresslevel=1, mtime=0))
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.gz"

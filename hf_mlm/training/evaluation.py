@@ -12,10 +12,10 @@ import torch
 from datasets import Dataset
 from transformers import EvalPrediction
 
+from hf_mlm.files import write_text
 from hf_mlm.metrics.functional.geo import geo_report
 from hf_mlm.metrics.functional.retrieval import retrieval_report
 from hf_mlm.models.irle.cells_irle import GeoCells
-from hf_mlm.training.files import write_text
 
 
 MODALITIES = ("image", "text")
@@ -139,7 +139,7 @@ def true_positions(rows: Dataset) -> np.ndarray | None:
 
 def write_json(content: Any, path: str | Path) -> None:
     """Write JSON; an existing file is replaced only once the new one is complete."""
-    write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", path)
+    write_text(path, json.dumps(content, indent=2, sort_keys=True) + "\n")
 
 
 def _distances(positions: np.ndarray, places: np.ndarray) -> dict[str, float]:

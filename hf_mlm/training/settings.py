@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import yaml
 from transformers import HfArgumentParser
 
-from hf_mlm.training.files import write_text
+from hf_mlm.files import write_text
 
 
 RECIPES = Path(__file__).parent / "recipes"
@@ -163,7 +163,7 @@ def save_settings(objects: Sequence[Any], output_dir: str | Path) -> None:
         output_dir: made if need be.
     """
     target = Path(output_dir) / SETTINGS_NAME
-    write_text(yaml.safe_dump(_given(objects), sort_keys=False), target)
+    write_text(target, yaml.safe_dump(_given(objects), sort_keys=False))
 
 
 def refuse_other_settings(objects: Sequence[Any], output_dir: str | Path) -> None:

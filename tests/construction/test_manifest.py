@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hf_mlm.construction import manifest as module
-from hf_mlm.construction.manifest import Ledger, OutputFile, StageManifest, code_version, write_text
+from hf_mlm.construction.manifest import Ledger, OutputFile, StageManifest, code_version
 from hf_mlm.construction.mlm.dump import ReadDump
 from hf_mlm.construction.mlm.items import item_schema
 from hf_mlm.construction.stage import ReadStage, Stage
@@ -42,13 +42,6 @@ def test_a_file_is_there_if_its_size_is(tmp_path: Path) -> None:
     assert file == OutputFile("a.parquet", 5, 3, "5994471abb01112afcc18159f6cc74b4f511b99806da59b3caf5a9c173cacfc5")
     path.write_bytes(b"1234")
     assert not file.is_in(tmp_path)
-
-
-def test_nothing_is_left_of_a_text_that_cannot_be_written(tmp_path: Path) -> None:
-    write_text(tmp_path / "a.txt", "old")
-    with pytest.raises(UnicodeEncodeError):
-        write_text(tmp_path / "a.txt", "\ud800")
-    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"] and (tmp_path / "a.txt").read_text() == "old"
 
 
 def test_code_of_other_packages_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,8 @@ from hf_mlm.construction.fair.card import built_card
 from hf_mlm.construction.fair.croissant import croissant
 from hf_mlm.construction.fair.description import Description
 from hf_mlm.construction.fair.tables import tables_in
-from hf_mlm.construction.manifest import OutputFile, write_text
+from hf_mlm.construction.manifest import OutputFile
+from hf_mlm.files import write_text
 
 
 CARD, CROISSANT = "README.md", "croissant.json"

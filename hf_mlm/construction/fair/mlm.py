@@ -14,8 +14,9 @@ import yaml
 from hf_mlm.construction.fair.description import Description
 from hf_mlm.construction.fair.files import write_fair_files
 from hf_mlm.construction.fair.licences import UNSTATED, images_by_licence
-from hf_mlm.construction.manifest import StageManifest, write_text
+from hf_mlm.construction.manifest import StageManifest
 from hf_mlm.construction.mlm.dataset import ARTICLES, LICENCES
+from hf_mlm.files import write_text
 from hf_mlm.publishing.figures import markdown_table
 from hf_mlm.publishing.model_card import CITATIONS, HOME
 

@@ -17,11 +17,11 @@ import hf_mlm
 from hf_mlm.construction.features.images import open_describer
 from hf_mlm.construction.features.shards import COLUMNS, DescribedShard, Describers, told_summaries
 from hf_mlm.construction.features.texts import TextDescriber, TextRecipe
-from hf_mlm.construction.manifest import write_text
 from hf_mlm.data.convert import write_shards
 from hf_mlm.data.formats.feature_source import FeatureShard, FeatureSource
 from hf_mlm.data.formats.feature_table import FeatureSpec, arrow_type
 from hf_mlm.data.formats.layout import find_layout
+from hf_mlm.files import write_text
 
 
 logger = logging.getLogger(__name__)

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from hf_mlm.construction.manifest import write_text
 from hf_mlm.construction.mmnerd.adjudication import OPEN, Decision, adjudicate, answered_pairs, assign
 from hf_mlm.construction.mmnerd.agreement import Agreement, agreement
 from hf_mlm.construction.mmnerd.draft import read_draft
 from hf_mlm.construction.mmnerd.exchange import read_answers, write_tasks
 from hf_mlm.construction.mmnerd.records import Record, read_records, write_records
 from hf_mlm.construction.mmnerd.rounds import RoundScore, round_sample, score_round
+from hf_mlm.files import write_text
 
 
 ASSIGNMENT, LOG, GOLD, AGREEMENT, ROUNDS = (

@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from hf_mlm.construction.manifest import code_version, sha256_of, write_text
+from hf_mlm.construction.manifest import code_version
 from hf_mlm.construction.mmnerd.groups import split_groups
 from hf_mlm.construction.mmnerd.records import RECORD_SCHEMA, Record, write_records
 from hf_mlm.construction.mmnerd.table2 import table2
@@ -24,6 +24,7 @@ from hf_mlm.data.formats.image_folder import ImageFolder
 from hf_mlm.data.formats.mmnerd_layout import LANGUAGES, SPLIT_NAMES
 from hf_mlm.data.formats.text_file import read_text
 from hf_mlm.data.splits import SPLITS, group_split
+from hf_mlm.files import sha256_of, write_text
 
 
 MASTER, REPORT, TABLE, IMAGES = "sentences.jsonl", "report.json", "table2.json", "images.tsv"

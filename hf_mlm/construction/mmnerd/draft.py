@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from hf_mlm.construction.claim import claim
 from hf_mlm.construction.executors import ExecutorSettings, run_stages
-from hf_mlm.construction.manifest import MANIFEST, StageManifest, code_version, write_text
+from hf_mlm.construction.manifest import MANIFEST, StageManifest, code_version
 from hf_mlm.construction.mmnerd.edition import NEREdition
 from hf_mlm.construction.mmnerd.proposing import Propose
 from hf_mlm.construction.mmnerd.reading import ReadSources, ShareOf
@@ -17,6 +17,7 @@ from hf_mlm.construction.mmnerd.records import RECORD_SCHEMA, Record
 from hf_mlm.construction.mmnerd.translating import Translate
 from hf_mlm.construction.stage import Block, ReadStage, Stage
 from hf_mlm.data.disk import full_disk_in_words
+from hf_mlm.files import write_text
 
 
 RECORD, FAILURES = "build.json", "translation_failures.jsonl"

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hf_mlm.construction.manifest import write_text
 from hf_mlm.construction.mmnerd.records import Record, Span, snap
 from hf_mlm.construction.mmnerd.tools import TOOLS, Tool
 from hf_mlm.data.formats.text_file import read_text
+from hf_mlm.files import write_text
 
 
 @dataclass

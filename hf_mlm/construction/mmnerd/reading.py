@@ -7,9 +7,9 @@ from pathlib import Path
 
 from datatrove.data import Document
 
-from hf_mlm.construction.manifest import sha256_of
 from hf_mlm.construction.mmnerd.edition import NEREdition
 from hf_mlm.construction.stage import Block, ReadStage, to_document
+from hf_mlm.files import sha256_of
 
 
 class ReadSources(Block):

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from hf_mlm.construction.manifest import write_text
 from hf_mlm.data.formats.iob2 import TYPES, entities
 from hf_mlm.data.formats.text_file import read_text
+from hf_mlm.files import write_text
 
 
 class Span(NamedTuple):

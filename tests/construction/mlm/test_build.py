@@ -14,7 +14,7 @@ import pytest
 from datasets import load_dataset
 
 from hf_mlm.construction.http import HttpSettings, UnavailableError
-from hf_mlm.construction.manifest import sha256_of
+from hf_mlm.files import sha256_of
 from hf_mlm.geo.partition import GeoCellPartition
 
 

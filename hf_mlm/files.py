@@ -1,0 +1,67 @@
+"""Files that appear whole or not at all, and what tells two of them apart."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+_BLOCK = 1 << 20  # bytes read at a time
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a new name beside a file, and put what is written there in its place when all went well.
+
+    Readers see the old file or the new one, never half, and whatever interrupts the work leaves the old one. Several
+    threads, processes and machines may write the same file: the last one to finish stays.
+
+    Args:
+        path: of the file; its folder exists.
+
+    Raises:
+        IsADirectoryError: if ``path`` is a folder.
+        OSError: if the new file cannot be written or moved; nothing is left of it.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder, replacing(Path(folder, "a.txt")) as unfinished:
+        ...     _ = unfinished.write_text("Rome")
+    """
+    target = Path(path)
+    if target.is_dir():
+        raise IsADirectoryError(f"{target} is a folder; name a file to write.")
+    unfinished = target.with_name(f".{target.name}.{os.urandom(4).hex()}.part")
+    try:
+        yield unfinished
+        os.replace(unfinished, target)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write UTF-8; an existing file is replaced only once the new one is complete.
+
+    Args:
+        path: of the file; folders above it are made if need be.
+        text: the content.
+
+    Raises:
+        IsADirectoryError: if ``path`` is a folder.
+        OSError: if it cannot be written; nothing is left.
+    """
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
+
+
+def sha256_of(path: str | os.PathLike[str]) -> str:
+    """SHA-256 of a file's bytes, hexadecimal; a megabyte at a time, so a file may be larger than memory."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
