@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from hf_mlm.data.bounded_memory import BoundedMemory
+
 
 MEMORY = 2 * 2**30  # bytes: 3,500 images of 224 × 224 pixels
 
@@ -23,9 +25,9 @@ class RememberingImages:
     """
 
     def __init__(self, processor: Any, memory: int = MEMORY):
-        self.processor, self.memory = processor, memory
+        self.processor = processor
         self.windows, self.rows, self.pad = processor.windows, processor.rows, processor.pad
-        self.pixels: dict[Hashable, np.ndarray] = {}  # (3, height, width) each
+        self.pixels: BoundedMemory[np.ndarray] = BoundedMemory(memory)  # (3, height, width) each
 
     def encode_images(self, images: Sequence[Any], keys: Sequence[Hashable]) -> dict[str, np.ndarray]:
         """Do what `TwoMNERProcessor.encode_images` does.
@@ -39,18 +41,14 @@ class RememberingImages:
             return {}
         numbers = {key: number for number, key in enumerate(present)}
         index = [-1 if image is None else numbers[key] for key, image in zip(keys, images, strict=True)]
-        new = {key: image for key, image in present.items() if key not in self.pixels}
-        prepared = self._prepare(new) if new else {}
-        pixels = [prepared[key] if key in prepared else self.pixels[key] for key in present]
-        for key, values in prepared.items():
-            if self.memory >= values.nbytes:
-                self.pixels[key] = values.copy()  # not a view, which would keep its whole batch
-                self.memory -= values.nbytes
+        distinct, pictures = list(present), list(present.values())
+        pixels = self.pixels.get(
+            distinct, lambda new: self._prepare([pictures[place] for place in new], [distinct[place] for place in new])
+        )
         return {"pixel_values": np.stack(pixels), "image_index": np.array(index)}
 
-    def _prepare(self, new: dict[Hashable, Any]) -> dict[Hashable, np.ndarray]:
-        pixels = self.processor.encode_images(list(new.values()), list(new))["pixel_values"]
-        return dict(zip(new, pixels, strict=True))
+    def _prepare(self, images: Sequence[Any], keys: Sequence[Hashable]) -> list[np.ndarray]:
+        return [pixels.copy() for pixels in self.processor.encode_images(images, keys)["pixel_values"]]
 
 
 def remember_images(processor: Any, memory: int = MEMORY) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from hf_mlm.data.bounded_memory import BoundedMemory
 from hf_mlm.models.two_mner.encoders_two_mner import ImageEncoder, ImageFeatures
 
 
@@ -39,29 +40,25 @@ class RememberedFeatures:
     """
 
     def __init__(self, encoder: ImageEncoder, memory: int):
-        self.encoder, self.compute, self.memory = encoder, encoder.forward, memory
-        self.kept: dict[bytes, ImageFeatures] = {}
+        self.encoder, self.compute = encoder, encoder.forward
+        self.kept: BoundedMemory[ImageFeatures] = BoundedMemory(memory, _size)
 
     def __call__(self, pixel_values: torch.Tensor) -> ImageFeatures:
         """Look at (images, 3, height, width), those alone that are new."""
         if self.encoder.training or pixel_values.device.type != "cpu":
             return self.compute(pixel_values)
         keys = [_key(pixels) for pixels in pixel_values]
-        new = {key: number for number, key in enumerate(keys) if key not in self.kept}
-        found = self._look(pixel_values[list(new.values())], list(new)) if new else {}
-        features = [found[key] if key in found else self.kept[key] for key in keys]
+        features = self.kept.get(keys, lambda new: self._look(pixel_values[new]))
         return ImageFeatures(*(torch.stack(parts) for parts in zip(*features, strict=True)))
 
-    def _look(self, pixel_values: torch.Tensor, keys: list[bytes]) -> dict[bytes, ImageFeatures]:
-        with torch.no_grad():
-            seen = self.compute(pixel_values)
-        found = {key: ImageFeatures(*parts) for key, *parts in zip(keys, *seen, strict=True)}
-        for key, features in found.items():
-            size = sum(part.nbytes for part in features)
-            if self.memory >= size:
-                self.kept[key] = ImageFeatures(*(part.clone() for part in features))
-                self.memory -= size
-        return found
+    @torch.no_grad()
+    def _look(self, pixel_values: torch.Tensor) -> list[ImageFeatures]:
+        seen = self.compute(pixel_values)
+        return [ImageFeatures(*(part.clone() for part in parts)) for parts in zip(*seen, strict=True)]
+
+
+def _size(features: ImageFeatures) -> int:
+    return sum(part.nbytes for part in features)
 
 
 def _key(pixels: torch.Tensor) -> bytes:

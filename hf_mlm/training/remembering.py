@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from transformers.data.data_collator import pad_without_fast_tokenizer_warning
 
+from hf_mlm.data.bounded_memory import BoundedMemory
 from hf_mlm.models.irle import IRLEProcessor
 from hf_mlm.models.irle.processing_irle import CLASS_SEPARATOR
 
@@ -25,8 +26,8 @@ class RememberingProcessor:
     """
 
     def __init__(self, processor: IRLEProcessor, memory: int = MEMORY):
-        self.processor, self.memory = processor, memory
-        self.images: dict[bytes | str, torch.Tensor] = {}  # encoded, or path -> (3, height, width)
+        self.processor = processor
+        self.images: BoundedMemory[torch.Tensor] = BoundedMemory(memory)  # encoded, or path -> (3, height, width)
         self.texts: dict[str, list[int]] = {}  # -> token ids
 
     def __call__(
@@ -51,16 +52,10 @@ class RememberingProcessor:
     def _pixels(self, images: Sequence[dict[str, Any]]) -> torch.Tensor:
         """Join prepared images to (batch, 3, height, width)."""
         keys = [image["bytes"] or image["path"] for image in images]
-        new = {key: image for key, image in zip(keys, images, strict=True) if key not in self.images}
-        if not new:
-            return torch.stack([self.images[key] for key in keys])
-        prepared = dict(zip(new, self.processor(images=list(new.values()))["pixel_values"], strict=True))
-        batch = torch.stack([prepared[key] if key in prepared else self.images[key] for key in keys])
-        for key, pixels in prepared.items():
-            if self.memory >= pixels.nbytes:
-                self.images[key] = pixels.clone()  # not a view, which would keep its whole batch
-                self.memory -= pixels.nbytes
-        return batch
+        return torch.stack(self.images.get(keys, lambda new: self._prepare([images[place] for place in new])))
+
+    def _prepare(self, images: list[dict[str, Any]]) -> list[torch.Tensor]:
+        return [pixels.clone() for pixels in self.processor(images=images)["pixel_values"]]
 
     def _tokens(self, texts: Sequence[str], return_tensors: str) -> dict[str, torch.Tensor]:
         """Join token ids to ``input_ids`` and ``attention_mask``, (batch, tokens)."""
