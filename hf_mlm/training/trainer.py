@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from hf_mlm.training.pushing import PublishingTrainer
+from hf_mlm.training.trainer_base import SplitTrainer
 
 
 TASK_LOSSES = ("retrieval_loss", "geo_loss")
 
 
-class IRLETrainer(PublishingTrainer):
+class IRLETrainer(SplitTrainer):
     """`transformers.Trainer` for `IRLEForRetrievalAndGeo`; takes the same arguments, and pushes as `hf-mlm push`.
 
     Two things are added. Logs and results show ``retrieval_loss`` and ``geo_loss`` beside ``loss``, unweighted, as

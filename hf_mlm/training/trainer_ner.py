@@ -11,10 +11,10 @@ from torch.utils.data import Sampler, SequentialSampler
 
 from hf_mlm.data.length_sampler import LengthBucketSampler
 from hf_mlm.training.arguments_ner import NERTrainingArguments
-from hf_mlm.training.pushing import PublishingTrainer
+from hf_mlm.training.trainer_base import SplitTrainer
 
 
-class TaggerTrainer(PublishingTrainer):
+class TaggerTrainer(SplitTrainer):
     """`transformers.Trainer` for the taggers; takes `NERTrainingArguments`, and pushes as `hf-mlm push`.
 
     Two things are added. With ``train_sampling_strategy="group_by_length"`` training batches are those of
