@@ -83,16 +83,29 @@ def score_tagger(
     names = rows.features["ner_tags"].feature.names
     if names != model.config.label_names:
         raise ValueError(f"the model knows the labels {model.config.label_names}, and the dataset has {names}.")
-    encoded = encode_sentences(rows, processor, ordered=True)
-    metrics = EntityMetrics(names, encoded)
     with tempfile.TemporaryDirectory() as folder:
         trainer = TaggerTrainer(
             model,
             NERTrainingArguments(folder, per_device_eval_batch_size=batch_size, report_to="none"),
             data_collator=DataCollatorForMultimodalTokenClassification(processor),
-            compute_metrics=metrics,
             preprocess_logits_for_metrics=keep_predictions,
         )
-        found = trainer.evaluate(encoded, metric_key_prefix=PREFIX)
+        found, metrics = score_encoded(trainer, encode_sentences(rows, processor, ordered=True), PREFIX)
     figures = {name.removeprefix(f"{PREFIX}_"): value for name, value in found.items()}
     return figures, {"ids": metrics.ids, "counts": metrics.counts}
+
+
+def score_encoded(trainer: TaggerTrainer, encoded: Dataset, prefix: str) -> tuple[dict[str, float], EntityMetrics]:
+    """Score a trainer's model on encoded sentences; every process calls this, and has the figures.
+
+    Args:
+        trainer: with the model and its collator; its ``compute_metrics`` becomes that of the sentences.
+        encoded: what `encode_sentences` makes of them.
+        prefix: of the names of the figures.
+
+    Returns:
+        The figures, and the metrics with the counts of each sentence.
+    """
+    metrics = EntityMetrics(trainer.model.config.label_names, encoded)
+    trainer.compute_metrics = metrics
+    return trainer.evaluate(encoded, metric_key_prefix=prefix), metrics

@@ -6,9 +6,6 @@ the best epoch by validation with its processor, ``settings.yaml``, ``all_result
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-
 from datasets import DatasetDict
 from transformers import set_seed
 
@@ -18,30 +15,15 @@ from hf_mlm.models.irle import IRLEProcessor
 from hf_mlm.training.arguments import IRLEArguments, IRLETrainingArguments
 from hf_mlm.training.building import build_model, has_features
 from hf_mlm.training.checkpoints import find_checkpoint, run_training
-from hf_mlm.training.evaluation import RetrievalAndGeoMetrics, write_json
+from hf_mlm.training.evaluation import RetrievalAndGeoMetrics
 from hf_mlm.training.examples import as_examples, load_splits
 from hf_mlm.training.preparation import build_processor
-from hf_mlm.training.provenance import write_provenance
 from hf_mlm.training.remembering import RememberingProcessor
+from hf_mlm.training.runs import Run, finish
 from hf_mlm.training.trainer import IRLETrainer
 
 
-@dataclass
-class Run:
-    """A finished run.
-
-    Args:
-        trainer: with the best model, the processor (``processing_class``) and the history (``state.log_history``).
-        dataset: all splits, as rows.
-        results: figures of training, of validation (``eval_…``) and, where there is one, of the test split.
-    """
-
-    trainer: IRLETrainer
-    dataset: DatasetDict
-    results: dict[str, float]
-
-
-def train(arguments: IRLEArguments, training_arguments: IRLETrainingArguments) -> Run:
+def train(arguments: IRLEArguments, training_arguments: IRLETrainingArguments) -> Run[IRLETrainer]:
     """Train a model, choose its best checkpoint on validation, and score that once on the test split.
 
     Args:
@@ -64,12 +46,9 @@ def train(arguments: IRLEArguments, training_arguments: IRLETrainingArguments) -
         trainer.compute_metrics = metrics.of(dataset["test"], resamples=1000)
         test = as_examples(dataset["test"], arguments, training_arguments)
         results |= trainer.evaluate(test, metric_key_prefix="test")
-    if trainer.is_world_process_zero():
-        write_json(results, Path(training_arguments.output_dir) / "all_results.json")
-        write_provenance(trainer, dataset, "mlm", arguments.dataset)
-    if training_arguments.push_to_hub:
-        trainer.push_to_hub()  # once more, now that there are figures for the card
-    return Run(trainer, dataset, results)
+    run = Run(trainer, dataset, results)
+    finish(run, "mlm", arguments.dataset)
+    return run
 
 
 def build_trainer(

@@ -7,9 +7,7 @@ the best epoch by validation, never by test, with its processor, ``settings.yaml
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from datasets import Dataset, DatasetDict
 from transformers import AutoProcessor, set_seed
@@ -22,24 +20,13 @@ from hf_mlm.training.checkpoints import find_checkpoint, run_training
 from hf_mlm.training.evaluation import write_json
 from hf_mlm.training.evaluation_ner import EntityMetrics, keep_predictions
 from hf_mlm.training.frozen_features import remember_features
-from hf_mlm.training.provenance import write_provenance
+from hf_mlm.training.runs import Run, finish
+from hf_mlm.training.scoring_ner import score_encoded
 from hf_mlm.training.sentences import encode_sentences, load_sentences
 from hf_mlm.training.trainer_ner import TaggerTrainer
 
 
-@dataclass
-class TaggerRun:
-    """A finished run.
-
-    Args:
-        trainer: with the best model, the processor (``processing_class``) and the history (``state.log_history``).
-        dataset: all splits, as rows of words and tags.
-        results: figures of training, of validation (``eval_…``) and, where there is one, of the test split.
-    """
-
-    trainer: TaggerTrainer
-    dataset: DatasetDict
-    results: dict[str, float]
+TaggerRun = Run[TaggerTrainer]
 
 
 def train(arguments: NERArguments, training_arguments: NERTrainingArguments) -> TaggerRun:
@@ -59,15 +46,13 @@ def train(arguments: NERArguments, training_arguments: NERTrainingArguments) -> 
         trainer = build_trainer(arguments, training_arguments, dataset, checkpoint)
     results = run_training(trainer, (arguments, training_arguments), checkpoint)
     trainer.save_model()
-    for split, prefix in (("validation", "eval"), ("test", "test")):
-        if split in dataset:
-            results |= score(trainer, dataset[split], prefix, Path(training_arguments.output_dir))
-    if trainer.is_world_process_zero():
-        write_json(results, Path(training_arguments.output_dir) / "all_results.json")
-        write_provenance(trainer, dataset, "mmnerd", arguments.dataset)
-    if training_arguments.push_to_hub:
-        trainer.push_to_hub()  # once more, now that there are figures for the card
-    return TaggerRun(trainer, dataset, results)
+    results |= score(trainer, trainer.eval_dataset, "eval")
+    if "test" in dataset:
+        test = encode_sentences(dataset["test"], trainer.processing_class, ordered=True)
+        results |= score(trainer, test, "test")
+    run = TaggerRun(trainer, dataset, results)
+    finish(run, "mmnerd", arguments.dataset)
+    return run
 
 
 def build_trainer(
@@ -100,24 +85,20 @@ def build_trainer(
     )
 
 
-def score(trainer: TaggerTrainer, rows: Dataset, prefix: str, folder: Path) -> dict[str, float]:
+def score(trainer: TaggerTrainer, encoded: Dataset, prefix: str) -> dict[str, float]:
     """Score the trainer's model on a split, and write what a bootstrap resamples.
 
     Args:
-        trainer: with the model and its processor.
-        rows: words and tags.
+        trainer: whose ``output_dir`` gets ``counts_<prefix>.json``: ``ids`` of the sentences, and for each its true
+            positives, predicted and gold entities.
+        encoded: the split, as `encode_sentences` makes it.
         prefix: of the names of the figures.
-        folder: gets ``counts_<prefix>.json``: ``ids`` of the sentences, and for each its true positives, predicted and
-            gold entities.
 
     Returns:
         the figures of `EntityMetrics`.
     """
-    encoded = encode_sentences(rows, trainer.processing_class, ordered=True)
-    metrics = EntityMetrics(trainer.model.config.label_names, encoded)
-    trainer.compute_metrics = metrics
-    figures = trainer.evaluate(encoded, metric_key_prefix=prefix)
+    figures, metrics = score_encoded(trainer, encoded, prefix)
     if trainer.is_world_process_zero():
-        counts: dict[str, Any] = {"ids": metrics.ids.tolist(), "counts": metrics.counts.tolist()}
-        write_json(counts, folder / f"counts_{prefix}.json")
+        counts = {"ids": metrics.ids.tolist(), "counts": metrics.counts.tolist()}
+        write_json(counts, Path(trainer.args.output_dir) / f"counts_{prefix}.json")
     return figures

@@ -25,6 +25,18 @@ TWO_MNER = {
 }
 
 
+def test_labels_of_other_files_reach_the_model(tmp_path: Path) -> None:
+    text = "".join(f"the\tO\n{name}\tB-SHIP\nsailed\tO\n{year}\tB-DATE\n\n" for name in "AB" for year in range(4))
+    (tmp_path / "ships.conll").write_text(text)
+    files = {split: str(tmp_path / "ships.conll") for split in ("train", "validation", "test")}
+    options = {"labels": ["SHIP", "DATE"]}
+    flags = ["--data_files", json.dumps(files), "--dataset_options", json.dumps(options)]
+    finished = run(recipe(tmp_path, tmp_path, num_train_epochs=12), *flags)
+    model = AutoModelForTokenClassification.from_pretrained(tmp_path / "run")
+    assert list(model.config.id2label.values()) == ["O", "B-SHIP", "I-SHIP", "B-DATE", "I-DATE"]
+    assert finished.results["test_SHIP_f1"] == finished.results["test_DATE_f1"] == 1
+
+
 def test_run_leaves_the_best_model_with_its_figures(tmp_path: Path) -> None:
     finished = run(recipe(write_corpus(tmp_path / "data"), tmp_path, num_train_epochs=8))
     folder = tmp_path / "run"
@@ -37,10 +49,11 @@ def test_run_leaves_the_best_model_with_its_figures(tmp_path: Path) -> None:
     model = AutoModelForTokenClassification.from_pretrained(folder)
     for name, weight in finished.trainer.model.state_dict().items():
         assert torch.equal(model.state_dict()[name], weight), name
-    counts = json.loads((folder / "counts_test.json").read_text())
-    hits, predicted, gold = (sum(row[place] for row in counts["counts"]) for place in range(3))
-    assert results["test_f1"] == pytest.approx(2 * hits / (predicted + gold))
-    assert sorted(counts["ids"]) == sorted(finished.dataset["test"]["id"][:])
+    for prefix, split in (("eval", "validation"), ("test", "test")):
+        counts = json.loads((folder / f"counts_{prefix}.json").read_text())
+        hits, predicted, gold = (sum(row[place] for row in counts["counts"]) for place in range(3))
+        assert results[f"{prefix}_f1"] == pytest.approx(2 * hits / (predicted + gold))
+        assert sorted(counts["ids"]) == sorted(finished.dataset[split]["id"][:])
     (found,) = pipeline("multimodal-ner", model=str(folder))(["we saw Ada there"])
     assert [(entity["entity_group"], entity["word"]) for entity in found] == [("PER", "Ada")]
 
