@@ -1,12 +1,13 @@
 """The dataset builder ``mmnerd``: `load_dataset("mmnerd", "en", data_dir=…)`.
 
 Sentences in four languages with PER, LOC, ORG and MISC, most with an image. The same builder reads other CoNLL files:
-`load_dataset("mmnerd", "en", data_files={"train": "train.conll", "test": "test.conll"})`. The readers are in
-`hf_mlm.data.formats`.
+`load_dataset("mmnerd", "en", data_files={"train": "train.conll", "test": "test.conll"})`, and with
+``labels=["SHIP", "DATE"]`` other entity types. The readers are in `hf_mlm.data.formats`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -19,7 +20,7 @@ from hf_mlm.data.builder import ShardBuilder, ShardConfig, Splits
 from hf_mlm.data.formats.caption_shard import CaptionSettings, caption_shards
 from hf_mlm.data.formats.conll_shard import conll_shards
 from hf_mlm.data.formats.iob2 import TAGS
-from hf_mlm.data.formats.label_rules import LabelRules
+from hf_mlm.data.formats.label_rules import LabelRules, read_labels
 from hf_mlm.data.formats.mmnerd_layout import LANGUAGES, MMNERDLayout, find_mmnerd
 from hf_mlm.world.sources import ATTRIBUTION
 
@@ -34,6 +35,8 @@ class MMNERDConfig(ShardConfig):
         repair: whether an I- label that continues nothing begins an entity (as conlleval reads it, and as IOB1 has
             it), instead of being refused.
         type_map: entity types of other files to rename, ``{"GPE": "LOC"}``, or drop, ``{"DATE": "O"}``.
+        labels: entity types of other files, ``["SHIP", "DATE"]``, instead of MMNERD's four; or all labels in the order
+            of their ids, ``["O", "B-SHIP", "I-SHIP"]``.
         size: number of places of the ``demo``, each of which is in four sentences.
         seed: of the ``demo``.
     """
@@ -41,6 +44,7 @@ class MMNERDConfig(ShardConfig):
     image_dir: str | None = None
     repair: bool = False
     type_map: dict[str, str] | None = None
+    labels: list[str] | None = None
     size: int = 1500
     seed: int = 0
 
@@ -51,8 +55,12 @@ class MMNERDConfig(ShardConfig):
 
     @property
     def rules(self) -> LabelRules:
-        """What becomes of labels."""
-        return LabelRules(self.repair, self.type_map or {})
+        """What becomes of labels.
+
+        Raises:
+            ValueError: as `read_labels`.
+        """
+        return LabelRules(self.repair, self.type_map or {}, TAGS if self.labels is None else read_labels(self.labels))
 
     def find(self) -> MMNERDLayout:
         """What ``data_dir`` holds; raises as `find_mmnerd`."""
@@ -108,12 +116,16 @@ class MMNERD(ShardBuilder):
         )
 
     def _open(self, dl_manager: Any) -> tuple[Features, Splits]:
-        config = self.config
+        config, rules = self.config, self.config.rules
         if config.name == "demo":
+            if rules.tags != TAGS:
+                raise ValueError(
+                    f"the demo has the labels of MMNERD; labels={config.labels} is for files of your own."
+                )
             return FEATURES, caption_shards(CaptionSettings(config.size, config.seed))
         images = Path(config.image_dir).expanduser() if config.image_dir else None
         if config.data_files:
-            return FEATURES, conll_shards(self._given_files(dl_manager), images, config.rules)
+            return features_of(rules.tags), conll_shards(self._given_files(dl_manager), images, rules)
         if not config.data_dir:
             raise ValueError(_NO_DATA.format(name=config.name))
         layout = config.find()
@@ -121,7 +133,7 @@ class MMNERD(ShardBuilder):
         for split in datasets.Split.TRAIN, datasets.Split.VALIDATION, datasets.Split.TEST:
             listed = [(la, str(paths[split])) for la, paths in layout.files.items() if split in paths]
             files |= {str(split): listed} if listed else {}
-        return FEATURES, conll_shards(files, images or layout.images, config.rules)
+        return features_of(rules.tags), conll_shards(files, images or layout.images, rules)
 
     def _given_files(self, dl_manager: Any) -> dict[str, list[tuple[str, str]]]:
         if len(self.config.languages) != 1:
@@ -137,17 +149,26 @@ class MMNERD(ShardBuilder):
         }
 
 
-FEATURES = Features(
-    {
-        "id": Value("string"),
-        "tokens": List(Value("string")),
-        "ner_tags": List(ClassLabel(names=list(TAGS))),
-        "language": Value("string"),
-        "source": Value("string"),
-        "image_id": Value("string"),
-        "image": Image(),
-    }
-)
+def features_of(tags: Sequence[str]) -> Features:
+    """Columns of the rows.
+
+    Args:
+        tags: the labels, in the order of their ids.
+    """
+    return Features(
+        {
+            "id": Value("string"),
+            "tokens": List(Value("string")),
+            "ner_tags": List(ClassLabel(names=list(tags))),
+            "language": Value("string"),
+            "source": Value("string"),
+            "image_id": Value("string"),
+            "image": Image(),
+        }
+    )
+
+
+FEATURES = features_of(TAGS)
 
 _NO_DATA = (
     "the authors of MMNERD give its images and its German, French and Spanish sentences on request (their address "

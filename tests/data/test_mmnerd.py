@@ -128,6 +128,24 @@ def test_own_files(tmp_path: Path) -> None:
         load_dataset("mmnerd", "all", data_dir=str(tmp_path), data_files=files)
 
 
+def test_own_entity_types(tree: Path, tmp_path: Path) -> None:
+    (tmp_path / "t.conll").write_text("The\tO\nAsgard\tB-SHIP\nin\tO\nJuly\tB-DATE\n1914\tI-DATE\n")
+    files = {"train": str(tmp_path / "t.conll")}
+    rows = load_dataset("mmnerd", "en", data_files=files, labels=["DATE", "SHIP"])["train"]
+    assert rows.features["ner_tags"].feature.names == ["O", "B-DATE", "I-DATE", "B-SHIP", "I-SHIP"]
+    assert rows[0]["ner_tags"] == [0, 3, 0, 1, 2]
+    other = load_dataset("mmnerd", "en", data_files=files, labels=["SHIP", "DATE"], streaming=True)["train"]
+    assert next(iter(other))["ner_tags"] == [0, 1, 0, 3, 4]
+    ordered = load_dataset("mmnerd", "en", data_dir=str(tree), labels=["O", *reversed(TAGS[1:])])["test"]
+    assert ordered[0]["ner_tags"] == [8 - TAGS.index("B-LOC") + 1, 0]
+    with pytest.raises(ValueError, match=r"t.conll:4: the entity type 'DATE' is none of SHIP; pass labels=\['SHIP', "):
+        load_dataset("mmnerd", "en", data_files=files, labels=["SHIP"])
+    with pytest.raises(ValueError, match="labels='SHIP' must be a list of entity types"):
+        load_dataset("mmnerd", "en", data_files=files, labels="SHIP")
+    with pytest.raises(ValueError, match=r"the demo has the labels of MMNERD; labels=\['SHIP'\] is for files"):
+        load_dataset("mmnerd", "demo", labels=["SHIP"])
+
+
 def test_own_images(tmp_path: Path) -> None:
     (tmp_path / "t.txt").write_text("IMGID:cat\nMiou\tB-PER\n")
     (tmp_path / "pictures").mkdir()

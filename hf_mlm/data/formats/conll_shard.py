@@ -16,7 +16,6 @@ import pyarrow as pa
 from hf_mlm.data.formats.conll import Sentence, read_conll
 from hf_mlm.data.formats.image_folder import ImageFolder
 from hf_mlm.data.formats.images import image_defect
-from hf_mlm.data.formats.iob2 import TAGS
 from hf_mlm.data.formats.label_rules import LabelRules
 from hf_mlm.data.formats.ner_table import ner_tables
 
@@ -25,7 +24,6 @@ logger = logging.getLogger(__name__)
 
 ROWS_PER_SHARD = 2500
 
-_NUMBERS = {tag: number for number, tag in enumerate(TAGS)}
 _CC12M = re.compile(r"\d{8}---.*", re.DOTALL)
 _TWITTER = re.compile(r"O_\d+|\d\d_\d\d_(?:\d\d_)?\d+")
 
@@ -81,12 +79,13 @@ class ConllShard:
 
     def _rows(self) -> Iterator[dict[str, Any]]:
         file, images = self.file, ImageFolder(self.images) if self.images else None
+        numbers = {tag: number for number, tag in enumerate(self.rules.tags)}
         for position, sentence in enumerate(file.sentences()[self.start : self.stop], self.start):
             image = images.find(sentence.image_id) if images else None
             yield {
                 "id": f"{file.language}-{self.split}-{file.first + position}",
                 "tokens": sentence.tokens,
-                "ner_tags": [_NUMBERS[tag] for tag in self.rules.apply(sentence, file.path)],
+                "ner_tags": [numbers[tag] for tag in self.rules.apply(sentence, file.path)],
                 "language": file.language,
                 "source": source_of(sentence.image_id),
                 "image_id": sentence.image_id,

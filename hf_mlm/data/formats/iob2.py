@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 
 TYPES = ("PER", "LOC", "ORG", "MISC")
-TAGS = ("O", *(f"{prefix}-{kind}" for kind in TYPES for prefix in "BI"))
 
 _LABEL = re.compile(r"O|[BI]-\S+")
 _STARTS_INSIDE = "{tag!r} follows {previous!r} and so continues nothing, where IOB2 begins every entity with B-"
@@ -27,6 +26,29 @@ class Violation(NamedTuple):
 
     position: int
     reason: str
+
+
+def tags_of(types: Sequence[str]) -> tuple[str, ...]:
+    """The labels of some entity types: O, then B- and I- of each.
+
+    Example:
+        >>> tags_of(["SHIP", "DATE"])
+        ('O', 'B-SHIP', 'I-SHIP', 'B-DATE', 'I-DATE')
+    """
+    return ("O", *(f"{prefix}-{kind}" for kind in types for prefix in "BI"))
+
+
+TAGS = tags_of(TYPES)
+
+
+def types_of(tags: Sequence[str]) -> tuple[str, ...]:
+    """The entity types that labels speak of, in their order.
+
+    Example:
+        >>> types_of(["O", "B-SHIP", "I-SHIP", "B-DATE"])
+        ('SHIP', 'DATE')
+    """
+    return tuple(dict.fromkeys(tag[2:] for tag in tags if tag != "O"))
 
 
 def is_label(tag: str) -> bool:

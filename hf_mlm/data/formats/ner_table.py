@@ -24,7 +24,7 @@ SCHEMA = pa.schema(
 
 
 def ner_tables(rows: Iterable[dict[str, Any]]) -> Iterator[pa.Table]:
-    """Pack rows into tables of ``SCHEMA``, some hundred at a time; ``ner_tags`` are positions in ``iob2.TAGS``."""
+    """Pack rows into tables of ``SCHEMA``, some hundred at a time; ``ner_tags`` are ids of labels."""
     remaining = iter(rows)
     while part := list(islice(remaining, ROWS_PER_TABLE)):
         yield pa.Table.from_pylist(part, schema=SCHEMA)

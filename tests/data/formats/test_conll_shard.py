@@ -64,7 +64,7 @@ def test_missing_and_broken_images_are_null_and_told(tmp_path: Path, caplog: pyt
     [
         ("IMGID:1\na\tO\nb\tI-LOC\n", "a:3: 'I-LOC' follows 'O' and so continues nothing.* pass repair=True"),
         ("IMGID:1\n\nb\tO\n", "a:1: no words follow IMGID:1; add them or take the line out"),
-        ("b\tO\n\nx\tB-GPE\n", "a:3: the entity type 'GPE' is none of PER, LOC, ORG, MISC; pass type_map={'GPE'"),
+        ("b\tO\n\nx\tB-GPE\n", "a:3: the entity type 'GPE' is none of PER, LOC, ORG, MISC; pass labels="),
         ("b\tO\nx\tS-LOC\n", "a:2: 'S-LOC' is no IOB2 label"),
         ("\n\n", "there is no sentence in .*a."),
     ],

@@ -1,7 +1,7 @@
 import pytest
 
 from hf_mlm.data.formats.conll import Sentence
-from hf_mlm.data.formats.label_rules import LabelRules
+from hf_mlm.data.formats.label_rules import LabelRules, read_labels
 
 
 def test_rules_repair_and_rename() -> None:
@@ -23,8 +23,43 @@ def test_valid_labels_stay() -> None:
         (["O", ""], LabelRules(repair=True), "f:8: '' is no IOB2 label"),
         (["B-GPE", "B-DATE"], LabelRules(type_map={"GPE": "LOC"}), "f:8: the entity type 'DATE' is none of PER, LOC"),
         (["B-GPE", "O"], LabelRules(type_map={"GPE": "NORP"}), "f:7: the entity type 'NORP' is none of"),
+        (
+            ["O", "B-DATE"],
+            LabelRules(tags=("O", "B-SHIP", "I-SHIP")),
+            r"f:8: the entity type 'DATE' is none of SHIP; pass labels=\['SHIP', 'DATE'\] to keep it, "
+            r"type_map=\{'DATE': 'SHIP'\} to rename it, or \{'DATE': 'O'\} to drop it.$",
+        ),
+        (["B-X", "I-X"], LabelRules(tags=("O", "B-X")), "f:8: the label 'I-X' is none of O, B-X; add it to labels.$"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_line(tags: list[str], rules: LabelRules, complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         rules.apply(Sentence(["a", "b"], tags, line=7), "f")
+
+
+def test_labels_of_other_types_are_kept() -> None:
+    rules = LabelRules(type_map={"BOAT": "SHIP"}, tags=read_labels(["SHIP", "DATE"]))
+    assert rules.tags == ("O", "B-SHIP", "I-SHIP", "B-DATE", "I-DATE")
+    tags = ["B-BOAT", "I-BOAT", "O", "B-DATE"]
+    assert rules.apply(Sentence(list("abcd"), tags), "f") == ["B-SHIP", "I-SHIP", "O", "B-DATE"]
+
+
+def test_all_labels_keep_their_order() -> None:
+    assert read_labels(["B-X", "O", "I-X"]) == ("B-X", "O", "I-X")
+
+
+@pytest.mark.parametrize("labels", [[], "DATE", ["DATE", ""], [1], ["A B"], 5, {"DATE": 1}])
+def test_what_is_no_list_of_names_is_refused(labels: object) -> None:
+    with pytest.raises(ValueError, match=r"must be a list of entity types, such as \['PERSON', 'DATE'\].$"):
+        read_labels(labels)
+
+
+@pytest.mark.parametrize("labels", [["O"], ["O", "DATE"], ["B-DATE", "I-DATE"], ["DATE", "B-SHIP"]])
+def test_labels_and_types_are_not_mixed(labels: list[str]) -> None:
+    with pytest.raises(ValueError, match=r"must be entity types alone, such as \['DATE'\], or all labels"):
+        read_labels(labels)
+
+
+def test_a_label_comes_once() -> None:
+    with pytest.raises(ValueError, match="names a label twice"):
+        read_labels(["DATE", "DATE"])
