@@ -14,6 +14,7 @@ from huggingface_hub.utils import validate_repo_id
 import hf_mlm
 from hf_mlm.app.opening import GalleryRows
 from hf_mlm.app.page import PRIVACY, RESPONSIBLE_USE
+from hf_mlm.files import write_text
 
 
 APP, REQUIREMENTS, CARD = "app.py", "requirements.txt", "README.md"
@@ -47,11 +48,8 @@ def write_space(
         if (folder / name).exists():
             raise FileExistsError(f"{folder / name} is there already: name another folder, or remove it.")
     files = {REQUIREMENTS: _requirements(), CARD: _card(names), APP: _app(names, gallery)}
-    folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
-        unfinished = folder / f".{name}.unfinished"
-        unfinished.write_text(content, encoding="utf-8")
-        os.replace(unfinished, folder / name)
+        write_text(folder / name, content)
     return folder
 
 

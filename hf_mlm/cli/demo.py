@@ -46,11 +46,11 @@ def demo(
     """Train IR+LE from scratch on real settlements and overhead imagery, and write a report with a map."""
     from rich.console import Console
 
+    from hf_mlm.files import write_text
     from hf_mlm.reporting.demo_assembly import assemble
     from hf_mlm.reporting.demo_figures import COLUMNS, NOTE, figure_sections
     from hf_mlm.reporting.demo_findings import find, first_images
     from hf_mlm.reporting.demo_report import render
-    from hf_mlm.reporting.html import write_page
 
     if epochs is not None and not 0 < epochs < math.inf:
         raise ValueError(f"--epochs {epochs:g} must be above 0.")
@@ -64,7 +64,7 @@ def demo(
         findings = find(model, run.trainer.processing_class, train, test, without_hints(world))
         commands = next_commands(output, test)
         first_images(test.select([0]))[0].save(folder / QUERY, quality=95)
-        write_page(folder / REPORT, render(assemble(run, findings, holdout.value, seed, commands)))
+        write_text(folder / REPORT, render(assemble(run, findings, holdout.value, seed, commands)))
     sections = figure_sections(findings, model.config.num_geo_cells)
     console.print(figure_table(COLUMNS, sections))
     console.print(NOTE, style="dim")

@@ -10,6 +10,7 @@ from hf_mlm.data import zenodo
 from hf_mlm.data.disk import check_room
 from hf_mlm.data.formats.layout import config_named
 from hf_mlm.data.unpack import archive_stem, is_archive, unpack
+from hf_mlm.files import write_text
 
 
 CONFIGS = ("mlm", "irle", "irle-gr")
@@ -101,6 +102,4 @@ def _bring(file: zenodo.RemoteFile, target: Path) -> None:
 
 def _write_provenance(files: list[zenodo.RemoteFile], path: Path) -> None:
     content = {"record": zenodo.RECORD, "files": [{"name": file.name, "md5": file.md5} for file in files]}
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(content, indent=2), encoding="utf-8")
-    os.replace(temporary, path)
+    write_text(path, json.dumps(content, indent=2))

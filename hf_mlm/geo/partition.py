@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hf_mlm.files import replacing
 from hf_mlm.geo import quadtree, s2
 from hf_mlm.geo.distance import great_circle_distance
 
@@ -181,13 +182,8 @@ class GeoCellPartition:
             "tokens": self.tokens,
             "counts": self.counts.tolist(),
         }
-        target = Path(path)
-        unfinished = target.with_name(f"{target.name}.{os.getpid()}.part")
-        try:
+        with replacing(path) as unfinished:
             unfinished.write_text(json.dumps(content), encoding="utf-8")
-            os.replace(unfinished, target)
-        finally:
-            unfinished.unlink(missing_ok=True)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> GeoCellPartition:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from hf_mlm.data.disk import full_disk_in_words
+from hf_mlm.files import sha256_of
 
 
 FOLDER = "gallery"  # below a model's own
@@ -42,7 +42,7 @@ def write_gallery(folder: Path, embeds: Mapping[str, torch.Tensor], entities: Da
             for index in entities.list_indexes():
                 entities.save_faiss_index(index, unfinished / f"{index}.faiss")
             entities.to_parquet(unfinished / ENTITIES)
-            header = {"format": FORMAT, "fingerprint": fingerprint, "entities": _digest(unfinished / ENTITIES)}
+            header = {"format": FORMAT, "fingerprint": fingerprint, "entities": sha256_of(unfinished / ENTITIES)}
             save_file({kind: values.contiguous() for kind, values in embeds.items()}, unfinished / EMBEDS, header)
             for old in folder.glob("*.faiss"):
                 old.unlink()
@@ -73,12 +73,8 @@ def read_gallery(folder: Path) -> tuple[dict[str, torch.Tensor], Dataset, str]:
         entities = Dataset(pq.read_table(folder / ENTITIES))
     except (SafetensorError, pa.ArrowException) as error:
         raise ValueError(f"the gallery in {folder} is damaged ({error}): encode it again.") from error
-    if header.get("format") != FORMAT or header.get("entities") != _digest(folder / ENTITIES):
+    if header.get("format") != FORMAT or header.get("entities") != sha256_of(folder / ENTITIES):
         raise ValueError(f"{EMBEDS} and {ENTITIES} in {folder} do not belong together: encode the gallery again.")
     for file in folder.glob("*.faiss"):
         entities.load_faiss_index(file.stem, file)
     return embeds, entities, header["fingerprint"]
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -10,9 +10,9 @@ from typing import Any
 
 from huggingface_hub import DatasetCard
 
+from hf_mlm.files import sha256_of
 from hf_mlm.publishing.dataset_card import dataset_card
 from hf_mlm.publishing.datasets import PreparedConfig, prepare
-from hf_mlm.publishing.hashes import sha256_of
 
 
 CARD = "README.md"

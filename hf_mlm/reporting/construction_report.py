@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hf_mlm.construction.fair.mlm import iso_date
+from hf_mlm.files import write_text
 from hf_mlm.reporting.construction_findings import BuildFindings, Losses, find_in_build
 from hf_mlm.reporting.construction_map import cell_map
 from hf_mlm.reporting.construction_paper import VARIABLE, PublishedCounts, published_counts
 from hf_mlm.reporting.continents import continents, country_names
-from hf_mlm.reporting.html import Markup, element, page, write_page
+from hf_mlm.reporting.html import Markup, element, page
 from hf_mlm.reporting.maps import background
 from hf_mlm.reporting.tables import bar_table, figure_table
 from hf_mlm.world.imagery import blue_marble
@@ -239,4 +240,6 @@ def write_report(target: Path) -> Path:
     commands = [
         f'python -c \'from datasets import load_dataset; print(load_dataset("{dataset}", "irle"))\'',
     ]
-    return write_page(target / "report.html", render_build(find_in_build(dataset), commands))
+    report = target / "report.html"
+    write_text(report, render_build(find_in_build(dataset), commands))
+    return report

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import html
-import os
 from pathlib import Path
 
 
@@ -81,27 +80,6 @@ def page(title: str, *sections: Markup, language: str = "en") -> str:
     )
     body = element("body", element("main", *sections))
     return "<!DOCTYPE html>\n" + element("html", head, body, lang=language) + "\n"
-
-
-def write_page(path: str | os.PathLike[str], document: str) -> Path:
-    """Write a document under a temporary name first, so that an interruption leaves the old file or none.
-
-    Args:
-        path: the file; its folder is made where it does not exist.
-        document: what ``page`` returned.
-
-    Returns:
-        The path written.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        unfinished.write_text(document, encoding="utf-8")
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return path
 
 
 _EMPTY_ELEMENTS = frozenset(

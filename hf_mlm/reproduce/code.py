@@ -6,6 +6,8 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
+from hf_mlm.files import sha256_of
+
 
 MAKERS = (
     "data",
@@ -41,6 +43,5 @@ def code_fingerprint(package: Path = Path(__file__).parents[1]) -> str:
         place = package / maker
         files = [place] if place.is_file() else [path for path in place.rglob("*") if path.suffix in KINDS]
         for path in sorted(files):
-            content = hashlib.sha256(path.read_bytes()).hexdigest()
-            digest.update(f"{path.relative_to(package).as_posix()}:{content};".encode())
+            digest.update(f"{path.relative_to(package).as_posix()}:{sha256_of(path)};".encode())
     return digest.hexdigest()[:16]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import hf_mlm
-from hf_mlm.reporting.html import write_page
+from hf_mlm.files import write_text
 from hf_mlm.reproduce.catalog import Table, find_table
 from hf_mlm.reproduce.data import GENERATED, demo_tree, fingerprint
 from hf_mlm.reproduce.page import render
@@ -139,7 +139,7 @@ def write(asked: Request, done: Sequence[tuple[Job, Outcome]]) -> list[Path]:
             render(table, entries, about, curves),
         )
         for path, content in zip(files, contents, strict=True):
-            write_page(path, content)
+            write_text(path, content)
     return files
 
 

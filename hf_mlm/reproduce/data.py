@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hf_mlm.data.formats.conll import Sentence, write_conll
 from hf_mlm.data.formats.mmnerd_layout import IMAGE_FOLDER, LANGUAGES, SPLIT_NAMES
+from hf_mlm.files import sha256_of
 
 
 WHOLE = 64 * 2**20  # bytes up to which a file is known by its contents, and beyond by size and time
@@ -96,4 +97,4 @@ def _state(path: Path) -> str:
         return str(stat.st_size)
     if stat.st_size > WHOLE:
         return f"{stat.st_size}:{stat.st_mtime_ns}"
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return sha256_of(path)

@@ -12,6 +12,7 @@ from typing import Any, cast
 import numpy as np
 import yaml
 
+from hf_mlm.files import write_text
 from hf_mlm.reproduce.experiments import CountSpec, IRLESpec, TaggerSpec
 from hf_mlm.reproduce.processes import on_cpu, processes
 from hf_mlm.reproduce.runs import Job, Outcome
@@ -139,9 +140,7 @@ def write_recipe(settings: Mapping[str, Any], folder: Path) -> Path:
     settings = {**({"use_cpu": True} if on_cpu() else {}), **settings}
     state = processes()
     if state.is_main_process:
-        unfinished = target.with_suffix(".part")
-        unfinished.write_text(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), encoding="utf-8")
-        unfinished.replace(target)
+        write_text(target, yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
     state.wait_for_everyone()
     return target
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import logging
-import os
 import re
 import sys
-import tempfile
 import unicodedata
 import zipfile
 import zlib
@@ -19,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from hf_mlm.files import replacing
 from hf_mlm.world.sources import data_file, require
 
 
@@ -171,14 +170,8 @@ def write_columns(places: Places, path: Path) -> None:
             values = np.frombuffer("\n".join(values).encode(), dtype=np.uint8)
         arrays[column.name] = values
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".npz")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez_compressed(file, **arrays)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    with replacing(path) as unfinished, unfinished.open("wb") as file:
+        np.savez_compressed(file, **arrays)
 
 
 def read_columns(path: Path) -> Places:

@@ -1,11 +1,9 @@
 import xml.etree.ElementTree as ElementTree
-from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hf_mlm.reporting.html import Markup, data_uri, element, join, page, write_page
+from hf_mlm.reporting.html import Markup, data_uri, element, join, page
 
 
 # What XML can hold at all: no control characters and no lone surrogates.
@@ -36,15 +34,3 @@ def test_a_page_is_one_well_formed_document() -> None:
     assert root.get("lang") == "de" and root.findtext("head/title") == "A & B"
     assert root.findtext("body/main/p") == "<script>"
     assert not list(root.iter("script")) and not list(root.iter("link"))
-
-
-def test_an_interrupted_write_leaves_the_old_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    target = write_page(tmp_path / "runs" / "page.html", "old")
-
-    def fails(source: object, destination: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("os.replace", fails)
-    with pytest.raises(KeyboardInterrupt):
-        write_page(target, "new")
-    assert target.read_text() == "old" and list(target.parent.iterdir()) == [target]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import pyarrow.parquet as pq
 
 from hf_mlm.data.formats.raw_table import ROWS_PER_TABLE
 from hf_mlm.data.splits import SPLITS
+from hf_mlm.files import write_text
 
 
 INDEX = "mlm_rows.json"
@@ -48,9 +48,7 @@ class BuiltRows:
 
     def save(self, path: Path) -> None:
         """Write the index; nobody sees it half-written."""
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text(json.dumps({"format": _FORMAT, **asdict(self)}, indent=1), encoding="utf-8")
-        os.replace(temporary, path)
+        write_text(path, json.dumps({"format": _FORMAT, **asdict(self)}, indent=1))
 
 
 @dataclass(frozen=True)

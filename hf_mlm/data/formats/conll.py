@@ -17,6 +17,7 @@ from pathlib import Path
 from hf_mlm.data.formats.conll_columns import IMAGE_PREFIX, Columns, find_columns
 from hf_mlm.data.formats.iob2 import is_label
 from hf_mlm.data.formats.text_file import read_text
+from hf_mlm.files import replacing
 
 
 DOCUMENT_START = "-DOCSTART-"
@@ -108,9 +109,8 @@ def write_conll(path: str | os.PathLike[str], sentences: Iterable[Sentence]) -> 
     """
     target = Path(path)
     content = format_conll(sentences).encode("utf-8")
-    temporary = target.with_name(target.name + ".tmp")
-    temporary.write_bytes(gzip.compress(content, mtime=0) if target.suffix == ".gz" else content)
-    os.replace(temporary, target)
+    with replacing(target) as unfinished:
+        unfinished.write_bytes(gzip.compress(content, mtime=0) if target.suffix == ".gz" else content)
 
 
 def _blocks(lines: list[str], columns: Columns) -> Iterator[tuple[int, list[str]]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hf_mlm.data.formats.feature_table import ROWS_PER_TABLE, FeatureSpec, with_dtype
+from hf_mlm.files import write_text
 
 
 _FORMAT = "hf_mlm feature shards, version 1"
@@ -81,9 +81,7 @@ class Manifest:
 
     def save(self, path: Path) -> None:
         """Write the manifest; a reader sees the old one or the new one, never half."""
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text(json.dumps({"format": _FORMAT, **asdict(self)}), encoding="utf-8")
-        os.replace(temporary, path)
+        write_text(path, json.dumps({"format": _FORMAT, **asdict(self)}))
 
 
 @dataclass(frozen=True)
