@@ -53,7 +53,7 @@ def own_columns(logits: torch.Tensor) -> torch.Tensor:
 
 def first_own_column(logits: torch.Tensor) -> int:
     """Where the columns of this process's rows begin in (batch, batch of all processes)."""
-    return distributed.get_rank() * len(logits) if _is_distributed() else 0
+    return distributed.get_rank() * len(logits) if is_distributed() else 0
 
 
 def gather_with_gradient(rows: torch.Tensor) -> torch.Tensor:
@@ -65,7 +65,7 @@ def gather_with_gradient(rows: torch.Tensor) -> torch.Tensor:
     Returns:
         (processes * batch, size); ``rows`` itself in a single process.
     """
-    return _Gather.apply(rows) if _is_distributed() else rows
+    return _Gather.apply(rows) if is_distributed() else rows
 
 
 def _dot_products(queries: torch.Tensor, gallery: torch.Tensor) -> torch.Tensor:
@@ -90,5 +90,6 @@ class _Gather(torch.autograd.Function):
         return total.chunk(distributed.get_world_size())[distributed.get_rank()]
 
 
-def _is_distributed() -> bool:
+def is_distributed() -> bool:
+    """Whether several processes train together."""
     return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1

@@ -154,7 +154,8 @@ class LinearChainCRF(nn.Module):
         return self.start_transitions, self.transitions, self.end_transitions
 
     def _decoding_scores(self, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        start, transitions, end = [score.detach().to(dtype) for score in self._scores()]
+        scores = [score.detach() for score in self._scores()]
+        start, transitions, end = scores if scores[0].dtype == dtype else [score.to(dtype) for score in scores]
         if self.allowed is not None:
             first, following = (torch.tensor(allowed, device=start.device) for allowed in self.allowed)
             start, transitions = start.where(first, -torch.inf), transitions.where(following, -torch.inf)

@@ -131,12 +131,13 @@ def _viterbi(
     batch, length, states = emissions.shape
     scores = np.zeros((length, states, batch), emissions.dtype)
     lengths = np.zeros(batch, np.int64)
-    for row in range(batch):
-        for position in range(length):
+    for position in range(length):  # outside, so that one line of the cache takes a tag's scores for many rows
+        for row in range(batch):
             if mask[row, position]:
+                word = lengths[row]
                 for state in range(states):
-                    scores[lengths[row], state, row] = emissions[row, position, state]
-                lengths[row] += 1
+                    scores[word, state, row] = emissions[row, position, state]
+                lengths[row] = word + 1
     for state in range(states):
         scores[0, state] += start[state]
     _advance(scores, transitions)
@@ -165,20 +166,18 @@ def _retrace(scores: np.ndarray, onward: np.ndarray, mask: np.ndarray, tags: np.
 
 @njit(nogil=True, cache=True)
 def _advance(scores: np.ndarray, transitions: np.ndarray) -> None:
-    """Add to each word's scores, (length, states, batch), the best way there, four origins at a time."""
+    """Add to each word's scores, (length, states, batch), the best way there, three origins at a time."""
     length, states, batch = scores.shape
     best = np.empty(batch, scores.dtype)
     for word in range(1, length):
+        before, now = scores[word - 1], scores[word]
         for state in range(states):
             best[:] = -np.inf
-            for a in range(0, states, 4):
-                b, c, d = min(a + 1, states - 1), min(a + 2, states - 1), min(a + 3, states - 1)
-                to_a, to_b = transitions[a, state], transitions[b, state]
-                to_c, to_d = transitions[c, state], transitions[d, state]
+            for a in range(0, states, 3):
+                b, c = min(a + 1, states - 1), min(a + 2, states - 1)
+                to_a, to_b, to_c = transitions[a, state], transitions[b, state], transitions[c, state]
                 for row in range(batch):
-                    from_a, from_b = scores[word - 1, a, row] + to_a, scores[word - 1, b, row] + to_b
-                    from_c, from_d = scores[word - 1, c, row] + to_c, scores[word - 1, d, row] + to_d
-                    first, second = max(from_a, from_b), max(from_c, from_d)
-                    best[row] = max(best[row], max(first, second))
+                    pair = max(before[b, row] + to_b, before[c, row] + to_c)
+                    best[row] = max(max(best[row], before[a, row] + to_a), pair)
             for row in range(batch):
-                scores[word, state, row] += best[row]
+                now[state, row] += best[row]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch.autograd.function import once_differentiable
 
-from hf_mlm.models.layers.contrastive import first_own_column, gather_with_gradient
+from hf_mlm.models.layers.contrastive import first_own_column, gather_with_gradient, is_distributed
 
 
 def nt_xent(
@@ -40,7 +40,10 @@ def nt_xent(
         0.2395
     """
     _check(text_embeds, image_embeds, temperature, mask)
-    with torch.autocast(text_embeds.device.type, enabled=False):
+    device = text_embeds.device.type
+    if not torch.is_autocast_enabled(device):
+        return _nt_xent(text_embeds, image_embeds, temperature, mask)
+    with torch.autocast(device, enabled=False):
         return _nt_xent(text_embeds, image_embeds, temperature, mask)
 
 
@@ -48,100 +51,104 @@ def _nt_xent(
     text_embeds: torch.Tensor, image_embeds: torch.Tensor, temperature: float | torch.Tensor, mask: torch.Tensor | None
 ) -> torch.Tensor:
     precision = torch.promote_types(text_embeds.dtype, torch.float32)
-    views = torch.cat((text_embeds.to(precision), image_embeds.to(precision)))  # (2N, size)
+    texts, images = text_embeds.to(precision), image_embeds.to(precision)
     if mask is None:
-        return _PartnerEntropy.apply(views, _elsewhere(views), temperature, 1 / len(views), None)
+        return _PartnerEntropy.apply(texts, images, _elsewhere(texts, images), temperature, 0.5 / len(texts), None)
     present = mask.repeat(2)  # (2N,)
     anyone = gather_with_gradient(present.to(precision)) > 0  # (2N of all processes,)
-    share = (len(anyone) // len(present)) / anyone.sum().clamp(min=1)
-    views = views.masked_fill(~present.unsqueeze(1), 0)
-    return _PartnerEntropy.apply(views, _elsewhere(views), temperature, share, (present, anyone))
+    share = (len(anyone) // len(present)) / anyone.sum(dtype=precision).clamp(min=1)
+    texts, images = (side.masked_fill(~mask.unsqueeze(1), 0) for side in (texts, images))
+    return _PartnerEntropy.apply(texts, images, _elsewhere(texts, images), temperature, share, (present, anyone))
 
 
-def _elsewhere(views: torch.Tensor) -> torch.Tensor | None:
+def _elsewhere(texts: torch.Tensor, images: torch.Tensor) -> torch.Tensor | None:
     """The views of all processes, None where there is but one."""
-    everyone = gather_with_gradient(views)
-    return None if everyone is views else everyone
+    return gather_with_gradient(torch.cat((texts, images))) if is_distributed() else None
+
+
+class Units(NamedTuple):
+    """Rows of unit length, and the lengths that they had."""
+
+    rows: torch.Tensor  # (n, size)
+    lengths: torch.Tensor  # (n, 1)
 
 
 class _PartnerEntropy(torch.autograd.Function):
     """``share`` times the sum over present views of -log softmax(cosines / temperature) at their partners.
 
     With P the softmax less 1 at the partners, the gradient is ``share`` P for the logits and ``share`` P / temperature
-    for the cosines. Lengths are divided out of products, not of views: all but the products is (2N, 2N) arithmetic.
+    for the cosines; it is found in the forward pass. A small batch costs as much as there are operations: few of them.
     """
 
     @staticmethod
     def forward(
         ctx: Any,
-        views: torch.Tensor,
+        texts: torch.Tensor,
+        images: torch.Tensor,
         everyone: torch.Tensor | None,
         temperature: float | torch.Tensor,
         share: float | torch.Tensor,
         present: tuple[torch.Tensor, torch.Tensor] | None,
     ) -> torch.Tensor:
-        columns = views if everyone is None else everyone  # (2N of all processes, size)
-        scales = torch.linalg.vector_norm(columns, dim=1).clamp_(min=1e-12).reciprocal_()
-        logits = torch.mm(views, columns.T).mul_(scales).mul_(_own(scales, views).unsqueeze(1)).div_(temperature)
+        own = _unit_rows(torch.cat((texts, images)))
+        others = None if everyone is None else _unit_rows(everyone)
+        columns = (others or own).rows  # (2N of all processes, size)
+        logits = torch.mm(own.rows, columns.T).div_(temperature)  # (2N, 2N of all processes)
         lowest = torch.finfo(logits.dtype).min
-        _own(logits, views).diagonal().fill_(lowest)
+        _own(logits).fill_diagonal_(lowest)
         if present is not None:
             logits.masked_fill_(~present[1], lowest)
-        log_probabilities = logits.log_softmax(dim=1)  # (2N, 2N of all processes)
-        losses = torch.cat(_partners(log_probabilities))  # (2N,), negative
+        log_probabilities = logits.log_softmax(dim=1)
+        losses = _partners(log_probabilities)  # (2, N), negative
         if present is not None:
-            losses.masked_fill_(~present[0], 0)
-        ctx.present, ctx.temperature, ctx.share = present, temperature, share
-        ctx.save_for_backward(views, everyone, scales, logits, log_probabilities)
-        return losses.sum() * -share
+            losses = losses.where(present[0].view(2, -1), 0)
+        loss = losses.sum().mul_(-share)
+        if any(ctx.needs_input_grad):
+            errors = log_probabilities.exp_()  # (2N, 2N of all processes), of the logits but for ``share``
+            _partners(errors).sub_(1)
+            if present is not None:
+                errors.masked_fill_(~present[0].unsqueeze(1), 0)
+            of_temperature = -(errors * logits).sum() * share / temperature if ctx.needs_input_grad[3] else None
+            ctx.save_for_backward(*_of_rows(errors, own, others, share / temperature), of_temperature)
+        return loss
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        views, everyone, scales, logits, log_probabilities = ctx.saved_tensors
-        errors = log_probabilities.exp()  # (2N, 2N of all processes), of the logits
-        for partners in _partners(errors):
-            partners.sub_(1)
-        if ctx.present is not None:
-            errors.masked_fill_(~ctx.present[0].unsqueeze(1), 0)
-        errors.mul_(gradient * ctx.share)
-        of_temperature = -(errors * logits).sum() / ctx.temperature if ctx.needs_input_grad[2] else None
-        own = _own(scales, views)
-        if everyone is None:
-            errors = errors + errors.T
-            return (
-                _of_rows(errors, logits, (views, scales), (views, scales), ctx.temperature),
-                None,
-                of_temperature,
-                None,
-                None,
-            )
-        of_views = _of_rows(errors, logits, (views, own), (everyone, scales), ctx.temperature)
-        of_everyone = _of_rows(errors.T, logits.T, (everyone, scales), (views, own), ctx.temperature)
-        return of_views, of_everyone, of_temperature, None, None
-
-
-Scaled = tuple[torch.Tensor, torch.Tensor]  # rows (n, size), and what makes them unit length (n,)
+        views, everyone, temperature = (None if each is None else each * gradient for each in ctx.saved_tensors)
+        return *views.chunk(2), everyone, temperature, None, None
 
 
 def _of_rows(
-    errors: torch.Tensor, logits: torch.Tensor, rows: Scaled, columns: Scaled, temperature: float | torch.Tensor
-) -> torch.Tensor:
-    """Gradient for rows of that for their logits with columns, (rows, columns); along a row itself there is none."""
-    along = (errors * logits).sum(dim=1) * rows[1].square()
-    weights = (errors * columns[1]).mul_(rows[1].unsqueeze(1)).div_(temperature)
-    return torch.addcmul(weights @ columns[0], rows[0], along.unsqueeze(1), value=-1)
+    errors: torch.Tensor, own: Units, others: Units | None, factor: float | torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Gradients for this process's rows and for those of all: ``factor`` times those of the logits, led on."""
+    if others is None:
+        return _across((errors + errors.T) @ own.rows, own, factor), None
+    return _across(errors @ others.rows, own, factor), _across(errors.T @ own.rows, others, factor)
 
 
-def _own(values: torch.Tensor, views: torch.Tensor) -> torch.Tensor:
-    """The part of the last dimension, which is all processes' views, that is this one's."""
-    return values.narrow(-1, first_own_column(views), len(views))
+def _unit_rows(rows: torch.Tensor) -> Units:
+    """Divide rows (n, size) by their lengths."""
+    lengths = torch.linalg.vector_norm(rows, dim=1, keepdim=True).clamp_(min=1e-12)
+    return Units(rows / lengths, lengths)
 
 
-def _partners(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Views of the entries at the texts' images and at the images' texts: each (N,)."""
-    own, n = _own(values, values), len(values) // 2
-    return own.diagonal(n), own.diagonal(-n)
+def _across(gradient: torch.Tensor, units: Units, factor: float | torch.Tensor) -> torch.Tensor:
+    """From the gradient for unit rows, overwritten, that for the rows, times a factor: along a row there is none."""
+    along = torch.linalg.vecdot(gradient, units.rows).unsqueeze_(1)  # (n, 1)
+    return gradient.addcmul_(units.rows, along, value=-1).mul_(factor / units.lengths)
+
+
+def _own(values: torch.Tensor) -> torch.Tensor:
+    """Those of the columns, which are all processes' views, that are this one's, as many as there are rows."""
+    return values if len(values) == values.shape[1] else values.narrow(1, first_own_column(values), len(values))
+
+
+def _partners(values: torch.Tensor) -> torch.Tensor:
+    """View of the entries (2N, 2N of all processes) at the texts' images and at the images' texts: (2, N)."""
+    n, columns = len(values) // 2, values.shape[1]
+    return values.as_strided((2, n), (n * (columns - 1), columns + 1), first_own_column(values) + n)
 
 
 def _check(
