@@ -17,6 +17,7 @@ IMAGE_MEAN, IMAGE_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of the i
 
 _STEM = re.compile(r"(conv|bn)1\.(\w+)")
 _BLOCK = re.compile(r"layer(\d)\.(\d+)\.(?:(conv|bn)(\d)|downsample\.(\d))\.(\w+)")
+_NEEDED = ("conv1.weight", *(f"layer{stage}.0.conv1.weight" for stage in "1234"))
 
 
 def load_torchvision_resnet(path: str | os.PathLike[str]) -> ResNetModel:
@@ -41,6 +42,7 @@ def convert_torchvision_resnet(theirs: Mapping[str, torch.Tensor]) -> ResNetMode
     Raises:
         ValueError: if it is not that of a ResNet, or of one whose blocks differ, such as a ResNeXt.
     """
+    _refuse_foreign_names(theirs)
     weights = {_rename(name): values for name, values in theirs.items() if not name.startswith("fc.")}
     try:
         model = ResNetModel(_config(theirs))
@@ -53,6 +55,16 @@ def convert_torchvision_resnet(theirs: Mapping[str, torch.Tensor]) -> ResNetMode
             f"this is no state dict of a ResNet of torchvision's: it lacks {missing[:3]} and has {unexpected[:3]}."
         )
     return model.eval()
+
+
+def _refuse_foreign_names(theirs: Mapping[str, Any]) -> None:
+    """Refuse what lacks the first weight of the stem or of a stage, showing the names that are there instead."""
+    for name in _NEEDED:
+        if name not in theirs:
+            raise ValueError(
+                f"this is no state dict of a ResNet of torchvision's: it has no {name}, and begins with "
+                f"{', '.join(map(str, list(theirs)[:3])) or 'nothing'}."
+            )
 
 
 def _config(theirs: Mapping[str, Any]) -> ResNetConfig:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -94,3 +95,23 @@ def test_another_network_gets_a_sentence() -> None:
         changed = {name: v for name, v in (weights | change).items() if v is not None}
         with pytest.raises(ValueError, match="no state dict of a ResNet of torchvision's"):
             convert_torchvision_resnet(changed)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda weights: {}, "it has no conv1.weight, and begins with nothing."),
+        (
+            lambda weights: {f"module.{name}": values for name, values in weights.items()},
+            "it has no conv1.weight, and begins with module.conv1.weight, module.",
+        ),
+        (
+            lambda weights: {name: values for name, values in weights.items() if not name.startswith("layer4")},
+            "it has no layer4.0.conv1.weight, and begins with conv1.weight, ",
+        ),
+    ],
+    ids=["empty", "prefixed", "three stages"],
+)
+def test_weights_under_foreign_names_are_shown(change: Any, sentence: str) -> None:
+    with pytest.raises(ValueError, match=f"no state dict of a ResNet of torchvision's: {sentence}"):
+        convert_torchvision_resnet(change(resnet([1, 1, 1, 1]).state_dict()))
