@@ -1,4 +1,4 @@
-"""Configuration of 2M-NER (2M-NER paper, Section 3).
+"""Configuration of 2M-NER (2M-NER paper, Equations 1-18).
 
 Annotations are evaluated here: a strict dataclass checks values against them, and would skip those left as strings.
 """

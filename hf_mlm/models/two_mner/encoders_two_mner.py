@@ -1,4 +1,4 @@
-"""What 2M-NER sees of an image: tokens for words to look at, and a vector to align with the sentence."""
+"""What 2M-NER sees of an image: tokens for words to look at, a vector to align with the sentence (Equations 4-6)."""
 
 from __future__ import annotations
 
