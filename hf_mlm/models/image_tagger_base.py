@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 from transformers import PreTrainedModel
-from transformers.utils import ModelOutput
 
 from hf_mlm.models.encoders import build_encoder, drop_pooler
 from hf_mlm.models.image_tagger_config import ImageTaggerConfig
@@ -19,22 +17,6 @@ from hf_mlm.models.two_mner.pretrained_two_mner import load_encoders
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-
-@dataclass
-class ImageTaggerOutput(ModelOutput):
-    """What a tagger with one loss returns, always in this order.
-
-    Args:
-        loss: scalar, the negative log-likelihood of a sentence's labels, mean over sentences.
-        logits: (batch, tokens, labels), scores of the labels before the CRF.
-        predictions: int64 (batch, tokens), the decoded label where a word starts, -100 elsewhere; None in training,
-            and where nothing says where words start.
-    """
-
-    loss: torch.Tensor | None = None
-    logits: torch.Tensor | None = None
-    predictions: torch.Tensor | None = None
 
 
 class ImageTaggerPreTrainedModel(TaggerPreTrainedModel):

@@ -15,12 +15,12 @@ from hf_mlm.models.encoder_sizes import feature_size
 from hf_mlm.models.encoders import build_encoder, drop_pooler, load_encoder
 from hf_mlm.models.layers.image_index import image_rows
 from hf_mlm.models.layers.tagging_head import TaggingHead
+from hf_mlm.models.tagger_base import TaggerOutput
 from hf_mlm.models.torchvision_resnet import load_torchvision_resnet
 from hf_mlm.models.two_mner.pretrained_two_mner import is_torchvision
 from hf_mlm.models.word_level.characters import CharacterCNN
 from hf_mlm.models.word_level.modeling import (
     SentenceEncoder,
-    WordTaggerOutput,
     WordTaggerPreTrainedModel,
     places_read,
 )
@@ -110,7 +110,7 @@ class AdaCANForTokenClassification(WordTaggerPreTrainedModel):
         image_index: torch.Tensor | None = None,
         image_mask: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
-    ) -> WordTaggerOutput:
+    ) -> TaggerOutput:
         """Score and decode a batch of sentences with their images.
 
         Args:

@@ -7,9 +7,9 @@ from transformers.utils.generic import can_return_tuple
 
 from hf_mlm.models.bilstm_crf.configuration_bilstm_crf import BiLSTMCRFConfig
 from hf_mlm.models.layers.tagging_head import TaggingHead
+from hf_mlm.models.tagger_base import TaggerOutput
 from hf_mlm.models.word_level.modeling import (
     SentenceEncoder,
-    WordTaggerOutput,
     WordTaggerPreTrainedModel,
     places_read,
 )
@@ -48,7 +48,7 @@ class BiLSTMCRFForTokenClassification(WordTaggerPreTrainedModel):
         word_ids: torch.Tensor | None = None,
         character_ids: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
-    ) -> WordTaggerOutput:
+    ) -> TaggerOutput:
         """Score and decode a batch of sentences.
 
         Args:

@@ -3,35 +3,19 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from transformers import PreTrainedModel
-from transformers.utils import ModelOutput
 from transformers.utils.generic import can_return_tuple
 
 from hf_mlm.models.crf_tagger.configuration_crf_tagger import CRFTaggerConfig
 from hf_mlm.models.encoders import build_encoder, drop_pooler, load_encoder
 from hf_mlm.models.layers.tagging_head import TaggingHead
-from hf_mlm.models.layers.word_pooling import find_words
-from hf_mlm.models.tagger_base import TaggerPreTrainedModel
+from hf_mlm.models.tagger_base import TaggerOutput, TaggerPreTrainedModel
 
 
-@dataclass
-class CRFTaggerOutput(ModelOutput):
-    """What `CRFTaggerForTokenClassification` returns, always in this order.
-
-    Args:
-        loss: scalar, the negative log-likelihood of a sentence's labels, mean over sentences.
-        logits: (batch, tokens, labels), scores of the labels before the CRF.
-        predictions: int64 (batch, tokens), the decoded label where a word starts, -100 elsewhere; None in training,
-            and where nothing says where words start.
-    """
-
-    loss: torch.Tensor | None = None
-    logits: torch.Tensor | None = None
-    predictions: torch.Tensor | None = None
+CRFTaggerOutput = TaggerOutput  # its public name
 
 
 class CRFTaggerForTokenClassification(TaggerPreTrainedModel):
@@ -96,7 +80,7 @@ class CRFTaggerForTokenClassification(TaggerPreTrainedModel):
         token_type_ids: torch.Tensor | None = None,
         word_ids: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
-    ) -> CRFTaggerOutput:
+    ) -> TaggerOutput:
         """Score and decode a batch of sentences.
 
         Args:
@@ -111,7 +95,4 @@ class CRFTaggerForTokenClassification(TaggerPreTrainedModel):
         types = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
         encoded = self.text_encoder(input_ids=input_ids, attention_mask=attention_mask, **types)
         logits = self.head(encoded.last_hidden_state)  # (batch, tokens, labels)
-        loss = None if labels is None else self.head.loss(logits, labels)
-        words = find_words(word_ids, labels)
-        predictions = None if self.training or words is None else self.head.decode(logits, words)
-        return CRFTaggerOutput(loss=loss, logits=logits, predictions=predictions)
+        return self._finish(logits, word_ids, labels)

@@ -8,10 +8,10 @@ from transformers.utils.generic import can_return_tuple
 
 from hf_mlm.models.hbilstm_crf.configuration_hbilstm_crf import HBiLSTMCRFConfig
 from hf_mlm.models.layers.tagging_head import TaggingHead
+from hf_mlm.models.tagger_base import TaggerOutput
 from hf_mlm.models.word_level.characters import CharacterBiLSTM
 from hf_mlm.models.word_level.modeling import (
     SentenceEncoder,
-    WordTaggerOutput,
     WordTaggerPreTrainedModel,
     places_read,
 )
@@ -51,7 +51,7 @@ class HBiLSTMCRFForTokenClassification(WordTaggerPreTrainedModel):
         word_ids: torch.Tensor | None = None,
         character_ids: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
-    ) -> WordTaggerOutput:
+    ) -> TaggerOutput:
         """Score and decode a batch of sentences.
 
         Args:

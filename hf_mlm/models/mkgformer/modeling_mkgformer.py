@@ -10,11 +10,10 @@ from transformers import PreTrainedModel
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.utils.generic import can_return_tuple
 
-from hf_mlm.models.image_tagger_base import ImageTaggerOutput, ImageTaggerPreTrainedModel
+from hf_mlm.models.image_tagger_base import ImageTaggerPreTrainedModel
 from hf_mlm.models.layers.image_index import image_rows
 from hf_mlm.models.layers.region_batch import as_regions, see_regions
 from hf_mlm.models.layers.tagging_head import TaggingHead
-from hf_mlm.models.layers.word_pooling import find_words
 from hf_mlm.models.mkgformer.configuration_mkgformer import MKGFormerConfig
 from hf_mlm.models.mkgformer.text_mkgformer import Patches, Prefix, fused_text_layer, read_below
 from hf_mlm.models.mkgformer.vision_mkgformer import (
@@ -24,6 +23,7 @@ from hf_mlm.models.mkgformer.vision_mkgformer import (
     see_below,
     vision_layers,
 )
+from hf_mlm.models.tagger_base import TaggerOutput
 
 
 class FusionLayer(GradientCheckpointingLayer):
@@ -130,7 +130,7 @@ class MKGFormerForTokenClassification(ImageTaggerPreTrainedModel):
         image_index: torch.Tensor | None = None,
         image_mask: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
-    ) -> ImageTaggerOutput:
+    ) -> TaggerOutput:
         """Score and decode a batch of sentences with their images.
 
         Args:
@@ -162,10 +162,7 @@ class MKGFormerForTokenClassification(ImageTaggerPreTrainedModel):
             patches = self._patches(pixel_values, region_mask, index)
             words = self._fuse(input_ids, token_mask.bool(), token_type_ids, patches)
         logits = self.head(words)  # (batch, tokens, labels)
-        loss = None if labels is None else self.head.loss(logits, labels)
-        starts = find_words(word_ids, labels)
-        predictions = None if self.training or starts is None else self.head.decode(logits, starts)
-        return ImageTaggerOutput(loss=loss, logits=logits, predictions=predictions)
+        return self._finish(logits, word_ids, labels)
 
     def _patches(self, pixel_values: torch.Tensor, region_mask: torch.Tensor | None, index: torch.Tensor) -> Patches:
         """What each sentence sees of its image below the fusion, where each image is seen once."""

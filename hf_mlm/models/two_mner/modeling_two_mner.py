@@ -1,4 +1,4 @@
-"""2M-NER: words that see their sentence's image, and a CRF over them (2M-NER paper, Section 3)."""
+"""2M-NER: words that see their sentence's image, and a CRF over them (2M-NER paper, Equations 1-18)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hf_mlm.models.encoders import build_encoder, drop_pooler
 from hf_mlm.models.layers.image_index import image_rows
 from hf_mlm.models.layers.pooling import masked_mean
 from hf_mlm.models.layers.tagging_head import TaggingHead
-from hf_mlm.models.layers.word_pooling import find_words, pool_words
+from hf_mlm.models.layers.word_pooling import pool_words
 from hf_mlm.models.tagger_base import TaggerPreTrainedModel
 from hf_mlm.models.two_mner.alignment_two_mner import Alignment
 from hf_mlm.models.two_mner.collaboration_two_mner import Collaboration
@@ -198,9 +198,7 @@ class TwoMNERForTokenClassification(TaggerPreTrainedModel):
                 sentences = self._pool_sentences(encoded, attention_mask)  # (batch, hidden)
                 losses["alignment_losses"] = self.alignment(sentences, features, index)
             losses["loss"] = self._total(**losses)
-        starts = find_words(word_ids, labels)
-        predictions = None if self.training or starts is None else self.head.decode(logits, starts)
-        return TwoMNEROutput(**losses, logits=logits, predictions=predictions)
+        return TwoMNEROutput(**losses, logits=logits, predictions=self._decode(logits, word_ids, labels))
 
     def _pool_words(self, hidden_states: torch.Tensor, word_ids: torch.Tensor | None) -> torch.Tensor:
         pooling = self.config.word_pooling

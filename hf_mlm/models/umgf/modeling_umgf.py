@@ -8,12 +8,12 @@ from transformers import PreTrainedModel
 from transformers.utils.generic import can_return_tuple
 
 from hf_mlm.models.encoder_sizes import feature_size
-from hf_mlm.models.image_tagger_base import ImageTaggerOutput, ImageTaggerPreTrainedModel
+from hf_mlm.models.image_tagger_base import ImageTaggerPreTrainedModel
 from hf_mlm.models.layers.image_index import image_rows
 from hf_mlm.models.layers.pooling import pool_image
 from hf_mlm.models.layers.region_batch import as_regions, see_regions
 from hf_mlm.models.layers.tagging_head import TaggingHead
-from hf_mlm.models.layers.word_pooling import find_words
+from hf_mlm.models.tagger_base import TaggerOutput
 from hf_mlm.models.umgf.configuration_umgf import UMGFConfig
 from hf_mlm.models.umgf.graph_umgf import GraphLayer
 
@@ -80,7 +80,7 @@ class UMGFForTokenClassification(ImageTaggerPreTrainedModel):
         image_index: torch.Tensor | None = None,
         image_mask: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
-    ) -> ImageTaggerOutput:
+    ) -> TaggerOutput:
         """Score and decode a batch of sentences with the regions of their images.
 
         Args:
@@ -111,10 +111,7 @@ class UMGFForTokenClassification(ImageTaggerPreTrainedModel):
         for layer in self.graph:
             nodes, regions = layer(nodes, attention_mask.bool(), regions, present)
         logits = self.head(torch.cat([hidden, nodes], dim=-1))  # (batch, tokens, labels)
-        loss = None if labels is None else self.head.loss(logits, labels)
-        starts = find_words(word_ids, labels)
-        predictions = None if self.training or starts is None else self.head.decode(logits, starts)
-        return ImageTaggerOutput(loss=loss, logits=logits, predictions=predictions)
+        return self._finish(logits, word_ids, labels)
 
     def _regions(
         self,

@@ -15,7 +15,6 @@ from hf_mlm.models.image_tagger_base import ImageTaggerPreTrainedModel
 from hf_mlm.models.layers.attention import CrossModalBlock
 from hf_mlm.models.layers.image_index import image_rows
 from hf_mlm.models.layers.tagging_head import TaggingHead
-from hf_mlm.models.layers.word_pooling import find_words
 from hf_mlm.models.umt.configuration_umt import UMTConfig
 from hf_mlm.models.umt.interaction_umt import MultimodalInteraction
 from hf_mlm.models.umt.spans_umt import SPAN_TAGS, conversion_matrix, span_labels
@@ -128,9 +127,7 @@ class UMTForTokenClassification(ImageTaggerPreTrainedModel):
             words = self.interaction(words, token_mask, images, index)  # (batch, tokens, 2 * hidden)
         logits = self._guide(self.head(words), span_logits)  # (batch, tokens, labels)
         losses = {} if labels is None else self._losses(logits, span_logits, labels)
-        starts = find_words(word_ids, labels)
-        predictions = None if self.training or starts is None else self.head.decode(logits, starts)
-        return UMTOutput(**losses, logits=logits, predictions=predictions)
+        return UMTOutput(**losses, logits=logits, predictions=self._decode(logits, word_ids, labels))
 
     def _positions(self, pixel_values: torch.Tensor) -> torch.Tensor:
         """Patches, or positions of the last feature map: (images, positions, channels)."""

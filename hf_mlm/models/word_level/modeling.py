@@ -1,37 +1,17 @@
-"""What the word-level taggers share: word vectors, what is read of a sentence, and what is returned."""
+"""What the word-level taggers share: word vectors, and what is read of a sentence."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import nn
-from transformers.utils import ModelOutput
 
-from hf_mlm.models.layers.tagging_head import TaggingHead
-from hf_mlm.models.layers.word_pooling import find_words
 from hf_mlm.models.tagger_base import TaggerPreTrainedModel
 from hf_mlm.models.word_level.bilstm import BiLSTM
 from hf_mlm.models.word_level.configuration import WordTaggerConfig
 from hf_mlm.models.word_level.vectors import VectorCoverage, WordVectorSource, match_vectors
 from hf_mlm.models.word_level.vocabulary import PADDING, UNKNOWN, WordVocabulary
-
-
-@dataclass
-class WordTaggerOutput(ModelOutput):
-    """What a word-level tagger returns, always in this order.
-
-    Args:
-        loss: scalar, the negative log-likelihood of a sentence's labels, mean over sentences.
-        logits: (batch, words, labels), scores of the labels before the CRF.
-        predictions: int64 (batch, words), the decoded label of each word, -100 at padding; None in training, and
-            where nothing says where words are.
-    """
-
-    loss: torch.Tensor | None = None
-    logits: torch.Tensor | None = None
-    predictions: torch.Tensor | None = None
 
 
 class WordEmbeddings(nn.Module):
@@ -97,13 +77,12 @@ class SentenceEncoder(nn.Module):
 
 
 class WordTaggerPreTrainedModel(TaggerPreTrainedModel):
-    """Base of the word-level taggers, which read sentences by their ``sentence_encoder`` and end in their ``head``."""
+    """Base of the word-level taggers, which read sentences by their ``sentence_encoder``."""
 
     supports_gradient_checkpointing = False  # an LSTM is one layer
 
     config: WordTaggerConfig
     sentence_encoder: SentenceEncoder
-    head: TaggingHead
 
     def get_input_embeddings(self) -> nn.Module:
         """The word vectors."""
@@ -146,15 +125,6 @@ class WordTaggerPreTrainedModel(TaggerPreTrainedModel):
         matched = match_vectors(vocabulary, vectors)
         table[torch.from_numpy(matched.word_ids)] = torch.from_numpy(matched.matrix).to(table)
         return matched.coverage
-
-    def _finish(
-        self, logits: torch.Tensor, word_ids: torch.Tensor | None, labels: torch.Tensor | None
-    ) -> WordTaggerOutput:
-        """Loss and predictions of the scores (batch, words, labels)."""
-        loss = None if labels is None else self.head.loss(logits, labels)
-        words = find_words(word_ids, labels)
-        predictions = None if self.training or words is None else self.head.decode(logits, words)
-        return WordTaggerOutput(loss=loss, logits=logits, predictions=predictions)
 
     def _init_weights(self, module: nn.Module) -> None:
         """Start evenly: embeddings within sqrt(3 / width), layers as Glorot and Bengio (2010), as Lample et al. do."""
