@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -99,30 +98,15 @@ def dataset(
     image_dir: Annotated[Path | None, typer.Option("--image_dir", "--image-dir", help="Folder of images.")] = None,
     published: Annotated[Path | None, typer.Option(help="Division to repeat: image id, tab, split.")] = None,
 ) -> None:
-    """Divide the finished sentences and write CoNLL, spans, report and statistics."""
-    from hf_mlm.construction.mmnerd.annotation import AGREEMENT, GOLD
-    from hf_mlm.construction.mmnerd.dataset import read_published, write_dataset
-    from hf_mlm.construction.mmnerd.draft import read_draft
-    from hf_mlm.construction.mmnerd.records import read_records
+    """Divide the finished sentences; write CoNLL, Parquet, report, statistics, card and Croissant."""
+    from hf_mlm.construction.mmnerd.finish import finish_dataset
 
-    chosen = _edition(edition)
-    if not proposals and not (target / GOLD).is_file():
-        raise FileNotFoundError(f"{target} has no decided sentences; run agree first, or pass --proposals.")
-    records = read_draft(target) if proposals else list(read_records(target / GOLD))
-    agreed = None if proposals else json.loads((target / AGREEMENT).read_text(encoding="utf-8"))
-    written = write_dataset(
-        target / "dataset",
-        records,
-        chosen.ratios,
-        chosen.seed,
-        chosen.min_entities,
-        read_published(published) if published else None,
-        image_dir,
-        {"annotated_by": "machine" if proposals else "people", "agreement": agreed},
-    )
+    written = finish_dataset(target, _edition(edition), proposals, image_dir, published)
     sizes = ", ".join(f"{count:,} {split}" for split, count in written.sizes.items())
-    name = "all" if len(written.languages) == 4 else written.languages[0]
+    several = {2: "+".join(written.languages), 4: "all"}
+    name = several.get(len(written.languages), written.languages[0])
     sys.stdout.write(f'{sizes}: load_dataset("mmnerd", "{name}", data_dir="{written.folder}")\n')
+    sys.stdout.write(f"Card, Croissant and the sources of the images are in {written.folder}.\n")
 
 
 @app.command()

@@ -47,14 +47,14 @@ class Block(PipelineStep):
 
     def drop(self, reason: str, count: int = 1) -> None:
         """Count rows that go no further."""
-        if not count:
-            return
-        self.ledger.dropped[reason] += count
-        self.stat_update(f"dropped: {reason}", value=count)
+        if count:
+            self.ledger.dropped[reason] += count
+            self.stat_update(f"dropped: {reason}", value=count)
 
     def note(self, what: str, count: int = 1) -> None:
         """Count something that happened to rows that do go on."""
-        self.ledger.noted[what] += count
+        if count:
+            self.ledger.noted[what] += count
 
 
 def to_document(row: Row) -> Document:

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from hf_mlm.construction.fair.licences import images_by_licence
-from hf_mlm.construction.fair.mlm import PROVENANCE
+from hf_mlm.construction.fair.stages import PROVENANCE
 from hf_mlm.construction.manifest import MANIFEST, OutputFile, StageManifest
 from hf_mlm.construction.mlm.dataset import LICENCES
 from hf_mlm.construction.mlm.selection import CONFIGS

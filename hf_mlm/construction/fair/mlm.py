@@ -14,6 +14,7 @@ import yaml
 from hf_mlm.construction.fair.description import Description
 from hf_mlm.construction.fair.files import write_fair_files
 from hf_mlm.construction.fair.licences import UNSTATED, images_by_licence
+from hf_mlm.construction.fair.stages import PROVENANCE, stage_table
 from hf_mlm.construction.manifest import StageManifest
 from hf_mlm.construction.mlm.dataset import ARTICLES, LICENCES
 from hf_mlm.files import write_text
@@ -21,7 +22,6 @@ from hf_mlm.publishing.figures import markdown_table
 from hf_mlm.publishing.model_card import CITATIONS, HOME
 
 
-PROVENANCE = "provenance.json"
 _LICENCES = {
     "cc0-1.0": "https://creativecommons.org/publicdomain/zero/1.0/",
     "cc-by-sa-4.0": "https://creativecommons.org/licenses/by-sa/4.0/",
@@ -124,18 +124,13 @@ def _contents(manifests: Mapping[str, StageManifest]) -> str:
 
 
 def _provenance(record: Mapping[str, Any], manifests: Mapping[str, StageManifest]) -> str:
-    rows = [
-        [f"`{name}`", f"{manifest.rows:,}", _counted(manifest.dropped), _counted(manifest.noted)]
-        for name, manifest in manifests.items()
-    ]
     edition = yaml.safe_dump(
         record["edition"], allow_unicode=True, sort_keys=False, default_flow_style=None, width=110
     )
     return (
-        f"{_source(record)}\n\n"
-        + markdown_table(["stage", "rows", "left out", "noticed"], rows)
-        + f"\n\n`{PROVENANCE}` has the same with queries and with the hashes of every input and output. The edition:"
-        + f"\n\n```yaml\n{edition.strip()}\n```"
+        f"{_source(record)}\n\n{stage_table(manifests)}"
+        f"\n\n`{PROVENANCE}` has the same with queries and with the hashes of every input and output. The edition:"
+        f"\n\n```yaml\n{edition.strip()}\n```"
     )
 
 
@@ -148,10 +143,6 @@ def _source(record: Mapping[str, Any]) -> str:
         entities = f"Entities are from the SPARQL endpoint {source['endpoint']}."
     services = record["services"]
     return f"{entities} Summaries are from {services['wikipedia']}, images from {services['commons']}."
-
-
-def _counted(counts: Mapping[str, int]) -> str:
-    return "; ".join(f"{count:,} {reason}" for reason, count in counts.items()) or "–"
 
 
 def _licence_section(licences: Mapping[str, int]) -> str:

@@ -69,8 +69,7 @@ class JoinStages(Block):
     def _row(self, place: Row, images: list[Row], summary: Row, labels: Mapping[str, str]) -> Row:
         label = first_label(place["labels"], self.languages) or first_label(place["sitelinks"], self.languages)
         unlabelled = [item for item in place["classes"] if item not in labels]
-        if unlabelled:
-            self.note("class without a label", len(unlabelled))
+        self.note("class without a label", len(unlabelled))
         named = {name: place[name] for name in ("id", "latitude", "longitude")}
         classes = [labels[item] for item in place["classes"] if item in labels]
         texts = {"summaries": summary["summaries"], "articles": _articles(place, summary)}

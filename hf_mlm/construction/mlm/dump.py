@@ -51,6 +51,9 @@ class ReadDump(Block):
         text = line.strip().rstrip(b",")
         if text in (b"", b"[", b"]"):
             return None
+        if not text.endswith(b"}"):
+            self.drop("invalid JSON")
+            return None
         if not any(mark in text for mark in _MARKS):
             # A redirect says where the item has gone and has no statements.
             self.drop("redirect" if b'"redirect"' in text[:80] else "neither place nor class")

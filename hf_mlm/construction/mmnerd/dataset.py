@@ -11,10 +11,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from hf_mlm.construction.manifest import code_version
+from hf_mlm.construction.manifest import OutputFile, code_version
 from hf_mlm.construction.mmnerd.groups import split_groups
 from hf_mlm.construction.mmnerd.records import RECORD_SCHEMA, Record, write_records
 from hf_mlm.construction.mmnerd.table2 import table2
+from hf_mlm.construction.mmnerd.tables import write_tables
 from hf_mlm.construction.stage import write_rows
 from hf_mlm.data.audit import audit
 from hf_mlm.data.checks.rows import read_rows
@@ -40,12 +41,14 @@ class Written:
         sizes: split -> number of sentences.
         languages: that have sentences.
         below_minimum: captions that have fewer entities than an edition asks for, now that people have looked.
+        files: the tables, see `write_tables`.
     """
 
     folder: Path
     sizes: dict[str, int]
     languages: list[str]
     below_minimum: int
+    files: list[OutputFile]
 
 
 def write_dataset(
@@ -58,7 +61,7 @@ def write_dataset(
     image_dir: Path | None = None,
     facts: Mapping[str, Any] | None = None,
 ) -> Written:
-    """Divide sentences and write them: spans as JSONL and Parquet, CoNLL as MMNERD has it, report and statistics.
+    """Divide sentences and write them: spans as JSONL, Parquet, CoNLL as MMNERD has it, report and statistics.
 
     Nothing that shares an image, or the text up to case, digits and signs, is on two sides; within that, shares are
     exact for each combination of language and source (2M-NER §4: 8:1:1). Images are neither copied nor changed: their
@@ -89,14 +92,15 @@ def write_dataset(
         write_rows(folder / "sentences.parquet", rows, _PARQUET_SCHEMA)
         checked = read_rows(files)
         images = None if image_dir is None else _list_images(folder / IMAGES, records, image_dir)
+        tables = write_tables(folder, records, splits, images)
         short = sum(len(record.spans) < min_entities for record in records)
         sizes = {split: splits.count(split) for split in SPLITS}
         told = {"code": code_version("mmnerd"), "sizes": sizes, "below_min_entities": short, **(facts or {})}
         report = told | {"audit": audit(checked, images).to_dict()}
-        write_text(folder / REPORT, json.dumps(report, indent=1, ensure_ascii=False))
+        write_text(folder / REPORT, _without(json.dumps(report, indent=1, ensure_ascii=False), folder, image_dir))
         write_text(folder / TABLE, json.dumps(table2(checked), indent=1, ensure_ascii=False))
     languages = [language for language in LANGUAGES if any(record.language == language for record in records)]
-    return Written(folder, sizes, languages, short)
+    return Written(folder, sizes, languages, short, tables)
 
 
 def read_published(path: Path) -> dict[str, str]:
@@ -145,6 +149,13 @@ def _write_conll(folder: Path, records: Sequence[Record], splits: Sequence[str])
                 write_conll(path, sentences[language, split])
                 files.append((language, split, str(path)))
     return files
+
+
+def _without(text: str, *folders: Path | None) -> str:
+    """Take the folders out of the paths that a text names; whoever reads it has others."""
+    for folder in filter(None, folders):
+        text = text.replace(f"{folder}/", "")
+    return text
 
 
 def _list_images(path: Path, records: Sequence[Record], image_dir: Path) -> ImageFolder:

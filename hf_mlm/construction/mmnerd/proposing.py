@@ -67,6 +67,5 @@ class Propose(Block):
             "proposal overlapping a longer one, left out": snapped.lost,
         }
         for what, count in counts.items():
-            if count:
-                self.note(what, count)
+            self.note(what, count)
         return record.with_spans(snapped.spans)

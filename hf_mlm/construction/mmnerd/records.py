@@ -36,6 +36,7 @@ RECORD_SCHEMA = pa.schema(
         "group_id": pa.string(),
         "source": pa.string(),
         "licence": pa.string(),
+        "image_url": pa.string(),
     }
 )
 
@@ -54,6 +55,7 @@ class Record:
         group_id: what the split must not tear apart: the image, which translations share.
         source: name of the source.
         licence: a note on what may be done with the text and the image.
+        image_url: where the image is from; None where the source does not tell.
 
     Raises:
         ValueError: if words or spans are not as said.
@@ -68,6 +70,7 @@ class Record:
     group_id: str
     source: str
     licence: str
+    image_url: str | None = None
 
     def __post_init__(self) -> None:
         _check_words(self)
@@ -95,7 +98,7 @@ class Record:
     @classmethod
     def from_row(cls, row: dict[str, Any]) -> Record:
         """The record of a row, which may have other columns beside."""
-        values = {name: row[name] for name in RECORD_SCHEMA.names}
+        values = {name: row[name] for name in RECORD_SCHEMA.names if name in row}
         words = tuple((place["start"], place["end"]) for place in row["words"])
         return cls(**values | {"words": words, "spans": tuple(Span(**span) for span in row["spans"])})
 

@@ -6,8 +6,8 @@ import gzip
 import hashlib
 import heapq
 import zlib
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from io import BufferedReader
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
@@ -39,6 +39,7 @@ class Source:
         sample: how many sentences to draw; all when None.
         image_column: of a table, from 0: a file name or an address.
         text_column: of a table.
+        licence_column: of a table that tells the licence of each image; ``licence`` stands for those without.
         require_types: entity types of which a CoNLL sentence has to have one; MMNERD took tweets with a person.
         translate_to: languages to translate the sentences to.
 
@@ -54,6 +55,7 @@ class Source:
     sample: int | None = None
     image_column: int = 0
     text_column: int = 1
+    licence_column: int | None = None
     require_types: tuple[str, ...] = ()
     translate_to: tuple[str, ...] = field(default=())
 
@@ -70,7 +72,7 @@ class Source:
                 f"source {self.name!r}: translate_to must not hold its own language {self.language!r}, and "
                 f"require_types are of {', '.join(TYPES)}."
             )
-        if not self.name or "/" in self.name or min(self.image_column, self.text_column) < 0:
+        if not self.name or "/" in self.name or min(self.image_column, self.text_column, self.licence_column or 0) < 0:
             raise ValueError(f"source {self.name!r} needs a name without '/' and columns from 0.")
 
     def records(self, seed: int, policy: str, drop: Count, note: Count) -> list[Record]:
@@ -108,7 +110,8 @@ class Source:
             if columns is None or len(columns) < width:
                 drop("line is not UTF-8" if columns is None else "line without image and caption")
                 continue
-            image_id = image_id_of(columns[self.image_column], number)
+            reference = columns[self.image_column].strip()
+            image_id = image_id_of(reference, number)
             text, odd = clean(columns[self.text_column])
             allowed = apply_policy(text, policy)
             if not image_id or not words_of(text):
@@ -121,7 +124,15 @@ class Source:
                 seen[image_id].add(allowed)
                 if odd:
                     note("caption with odd characters, which were taken out")
-                yield self._record(allowed, image_id, len(seen[image_id]), words_of(allowed))
+                record = self._record(allowed, image_id, len(seen[image_id]), words_of(allowed))
+                url = reference if is_address(reference) else None
+                yield replace(record, image_url=url, licence=self._licence(columns))
+
+    def _licence(self, columns: Sequence[str]) -> str:
+        """What a line of a table says, or the source."""
+        place = self.licence_column
+        told = columns[place].strip() if place is not None and place < len(columns) else ""
+        return told or self.licence
 
     def _sentences(self, drop: Count) -> Iterator[Record]:
         counts: dict[str | None, int] = {}
@@ -162,10 +173,21 @@ def image_id_of(reference: str, line: int) -> str:
         >>> image_id_of("photos/17_06_4705.jpg", 3), image_id_of("https://example.org/a%20b.png?w=3", 12)
         ('17_06_4705', '00000012---a b')
     """
-    parts = urlsplit(reference.strip())
-    is_url = bool(parts.scheme and parts.netloc)
-    stem = " ".join(PurePosixPath(unquote(parts.path) if is_url else reference.strip()).stem.split())
+    is_url = is_address(reference)
+    path = unquote(urlsplit(reference.strip()).path) if is_url else reference.strip()
+    stem = " ".join(PurePosixPath(path).stem.split())
     return f"{line:08d}---{stem}" if is_url else stem
+
+
+def is_address(reference: str) -> bool:
+    """Whether a reference to an image is a URL, and not the name of a file.
+
+    Example:
+        >>> is_address("https://example.org/a.png"), is_address("photos/a.png")
+        (True, False)
+    """
+    parts = urlsplit(reference.strip())
+    return bool(parts.scheme and parts.netloc)
 
 
 def _columns(line: bytes) -> list[str] | None:

@@ -25,7 +25,7 @@ def test_bad_lines_are_counted(build_here: Any, tmp_path: Path) -> None:
     good = build_here("good", until="places")
     manifests = build_here("bad", DumpSource.of([path]), "places")
     assert manifests["items"].rows == good["items"].rows
-    added = {"invalid JSON": 3, "redirect": 1, "neither place nor class": 2}
+    added = {"invalid JSON": 4, "redirect": 1, "neither place nor class": 1}
     before = good["items"].dropped
     assert manifests["items"].dropped == {reason: before.get(reason, 0) + more for reason, more in added.items()}
     assert manifests["places"].rows == good["places"].rows
