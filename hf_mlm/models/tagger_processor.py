@@ -8,21 +8,18 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from transformers import BatchFeature, ProcessorMixin
 
 from hf_mlm.models.layers.crf import IGNORED
 from hf_mlm.models.layers.word_pooling import NO_WORD
+from hf_mlm.models.sentence_processor import SentenceProcessor
 from hf_mlm.models.word_encoding import Window, WordEncoder
-from hf_mlm.models.word_splitting import split_words
 
-
-Sentence = str | Sequence[str]
 
 # Kept apart from the processors, which are saved, copied and hashed without what an encoder remembers.
 _ENCODERS: WeakKeyDictionary[TaggerProcessor, tuple[Any, WordEncoder]] = WeakKeyDictionary()
 
 
-class TaggerProcessor(ProcessorMixin):
+class TaggerProcessor(SentenceProcessor):
     """Encodes words with any tokenizer, fast or slow, so that none of them and none of their labels gets lost.
 
     Words that the tokenizer deletes become its unknown token. Sentences longer than ``max_length`` become windows,
@@ -43,38 +40,6 @@ class TaggerProcessor(ProcessorMixin):
         self.max_length = max_length
         self.stride = stride
         self._word_encoder()  # refuses what does not fit together
-
-    def __call__(
-        self,
-        text: Sentence | Sequence[Sentence],
-        *,
-        labels: Sequence[Sequence[int]] | None = None,
-        return_tensors: str | None = "pt",
-    ) -> BatchFeature:
-        """Prepare sentences.
-
-        Args:
-            text: sentences, each a list of words, or a string, which is split as `split_words` does; or one string.
-            labels: a label for each word of each sentence.
-            return_tensors: "pt" for tensors, "np" for arrays.
-
-        Returns:
-            ``input_ids``, ``attention_mask`` and ``word_ids`` (rows, tokens), and ``labels`` (rows, tokens) if given;
-            as many rows as sentences unless some are longer than ``max_length``.
-
-        Raises:
-            ValueError: if the labels do not match the words, or a word vanishes and there is no unknown token.
-        """
-        windows = self.windows(self.words([text] if isinstance(text, str) else text))
-        return BatchFeature(self.pad(self.rows(windows, labels)), tensor_type=return_tensors)
-
-    def words(self, sentences: Sequence[Sentence]) -> list[Sequence[str]]:
-        """Split those sentences that are strings into words, as `split_words` does.
-
-        Args:
-            sentences: strings or lists of words.
-        """
-        return [split_words(sentence)[0] if isinstance(sentence, str) else sentence for sentence in sentences]
 
     def windows(self, sentences: Sequence[Sequence[str]]) -> list[Window]:
         """Encode sentences, given as lists of words, each into at least one window.

@@ -9,13 +9,11 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from transformers import BatchFeature, ProcessorMixin
 
 from hf_mlm.models.layers.crf import IGNORED
 from hf_mlm.models.layers.word_pooling import NO_WORD
-from hf_mlm.models.tagger_processor import Sentence
+from hf_mlm.models.sentence_processor import SentenceProcessor
 from hf_mlm.models.word_level.vocabulary import PADDING, WordVocabulary
-from hf_mlm.models.word_splitting import split_words
 
 
 if TYPE_CHECKING:
@@ -46,7 +44,7 @@ class WordRow:
         return list(range(len(self.input_ids)))
 
 
-class WordLevelProcessor(ProcessorMixin):
+class WordLevelProcessor(SentenceProcessor):
     """Looks words up in a vocabulary and spells them. No word gets lost, and no sentence is too long.
 
     It does what `TaggerProcessor` does, so that collator, `encode_dataset`, Trainer and pipelines work as with other
@@ -98,38 +96,6 @@ class WordLevelProcessor(ProcessorMixin):
         """
         vocabulary = WordVocabulary.from_sentences(sentences, min_count, also, characters, zero_digits)
         return cls(vocabulary=vocabulary, **settings)
-
-    def __call__(
-        self,
-        text: Sentence | Sequence[Sentence],
-        *,
-        labels: Sequence[Sequence[int]] | None = None,
-        return_tensors: str | None = "pt",
-    ) -> BatchFeature:
-        """Prepare sentences.
-
-        Args:
-            text: sentences, each a list of words, or a string, which is split as `split_words` does; or one string.
-            labels: a label for each word of each sentence.
-            return_tensors: "pt" for tensors, "np" for arrays.
-
-        Returns:
-            ``input_ids``, ``attention_mask`` and ``word_ids`` (sentences, words), ``character_ids`` (sentences, words,
-            characters) if the vocabulary has characters, and ``labels`` (sentences, words) if given.
-
-        Raises:
-            ValueError: if the labels do not match the words.
-        """
-        windows = self.windows(self.words([text] if isinstance(text, str) else text))
-        return BatchFeature(self.pad(self.rows(windows, labels)), tensor_type=return_tensors)
-
-    def words(self, sentences: Sequence[Sentence]) -> list[Sequence[str]]:
-        """Split those sentences that are strings into words, as `split_words` does.
-
-        Args:
-            sentences: strings or lists of words.
-        """
-        return [split_words(sentence)[0] if isinstance(sentence, str) else sentence for sentence in sentences]
 
     def windows(self, sentences: Sequence[Sequence[str]]) -> list[WordRow]:
         """Look up the words of sentences.
