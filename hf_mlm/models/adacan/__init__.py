@@ -5,8 +5,9 @@ Names load when they are used, so that ``AutoConfig`` gets at the configuration 
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from hf_mlm.lazy import lazy_attributes
 
 
 if TYPE_CHECKING:
@@ -14,17 +15,13 @@ if TYPE_CHECKING:
     from hf_mlm.models.adacan.modeling_adacan import AdaCANForTokenClassification
     from hf_mlm.models.adacan.processing_adacan import AdaCANProcessor
 
-_MODULES = {
-    "AdaCANConfig": "configuration_adacan",
-    "AdaCANForTokenClassification": "modeling_adacan",
-    "AdaCANProcessor": "processing_adacan",
-}
-
 __all__ = ["AdaCANConfig", "AdaCANForTokenClassification", "AdaCANProcessor"]
 
-
-def __getattr__(name: str) -> Any:
-    """Load a public name when it is first used (PEP 562)."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+__getattr__, __dir__ = lazy_attributes(
+    __name__,
+    {
+        "AdaCANConfig": "configuration_adacan",
+        "AdaCANForTokenClassification": "modeling_adacan",
+        "AdaCANProcessor": "processing_adacan",
+    },
+)

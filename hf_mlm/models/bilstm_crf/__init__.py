@@ -5,24 +5,21 @@ Names load when they are used, so that ``AutoConfig`` gets at the configuration 
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from hf_mlm.lazy import lazy_attributes
 
 
 if TYPE_CHECKING:
     from hf_mlm.models.bilstm_crf.configuration_bilstm_crf import BiLSTMCRFConfig
     from hf_mlm.models.bilstm_crf.modeling_bilstm_crf import BiLSTMCRFForTokenClassification
 
-_MODULES = {
-    "BiLSTMCRFConfig": "configuration_bilstm_crf",
-    "BiLSTMCRFForTokenClassification": "modeling_bilstm_crf",
-}
-
 __all__ = ["BiLSTMCRFConfig", "BiLSTMCRFForTokenClassification"]
 
-
-def __getattr__(name: str) -> Any:
-    """Load a public name when it is first used (PEP 562)."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+__getattr__, __dir__ = lazy_attributes(
+    __name__,
+    {
+        "BiLSTMCRFConfig": "configuration_bilstm_crf",
+        "BiLSTMCRFForTokenClassification": "modeling_bilstm_crf",
+    },
+)

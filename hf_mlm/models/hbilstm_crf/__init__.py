@@ -5,24 +5,21 @@ Names load when they are used, so that ``AutoConfig`` gets at the configuration 
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from hf_mlm.lazy import lazy_attributes
 
 
 if TYPE_CHECKING:
     from hf_mlm.models.hbilstm_crf.configuration_hbilstm_crf import HBiLSTMCRFConfig
     from hf_mlm.models.hbilstm_crf.modeling_hbilstm_crf import HBiLSTMCRFForTokenClassification
 
-_MODULES = {
-    "HBiLSTMCRFConfig": "configuration_hbilstm_crf",
-    "HBiLSTMCRFForTokenClassification": "modeling_hbilstm_crf",
-}
-
 __all__ = ["HBiLSTMCRFConfig", "HBiLSTMCRFForTokenClassification"]
 
-
-def __getattr__(name: str) -> Any:
-    """Load a public name when it is first used (PEP 562)."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+__getattr__, __dir__ = lazy_attributes(
+    __name__,
+    {
+        "HBiLSTMCRFConfig": "configuration_hbilstm_crf",
+        "HBiLSTMCRFForTokenClassification": "modeling_hbilstm_crf",
+    },
+)
