@@ -7,7 +7,7 @@ from typing import Any
 
 from hf_mlm.app.maps import estimate_map
 from hf_mlm.app.region import Region
-from hf_mlm.cli.predict import position_of
+from hf_mlm.geo.coordinates import position_of
 from hf_mlm.reporting.html import Markup, element
 from hf_mlm.reporting.maps import Window
 

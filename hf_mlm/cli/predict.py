@@ -30,6 +30,7 @@ def predict(
     """Estimate where an image or a text belongs, and find what resembles it in a dataset."""
     from rich.console import Console
 
+    from hf_mlm.geo.coordinates import position_of
     from hf_mlm.pipelines.geo_estimation import GeoEstimationPipeline
     from hf_mlm.training.saved import load_saved
 
@@ -60,23 +61,13 @@ def cell_table(cells: Sequence[Mapping[str, Any]]) -> Table:
     """The most probable cells and where they lie."""
     from rich.table import Table
 
+    from hf_mlm.geo.coordinates import position_of
+
     table = Table("cell", "place", "probability")
     for cell in cells:
         name = cell["token"] or str(cell["cell"])
         table.add_row(name, position_of(cell["latitude"], cell["longitude"]), f"{cell['probability']:.3f}")
     return table
-
-
-def position_of(latitude: float | None, longitude: float | None) -> str:
-    """Write a position as people do.
-
-    Example:
-        >>> position_of(-33.87, 151.21), position_of(None, None)
-        ('33.87° S 151.21° E', 'unknown')
-    """
-    if latitude is None or longitude is None:
-        return "unknown"
-    return f"{abs(latitude):.2f}° {'NS'[latitude < 0]} {abs(longitude):.2f}° {'EW'[longitude < 0]}"
 
 
 def neighbour_table(kind: str, found: Sequence[Mapping[str, Any]], estimate: Mapping[str, Any]) -> Table:

@@ -1,4 +1,4 @@
-"""Validation of latitudes and longitudes."""
+"""Latitudes and longitudes: whether they are places on the earth, and how people write them."""
 
 from __future__ import annotations
 
@@ -39,6 +39,18 @@ def check_coordinates(latitudes: ArrayLike, longitudes: ArrayLike) -> tuple[NDAr
             "longitudes in [-180, 180] degrees. Drop rows without a place, and look whether the two are exchanged."
         )
     return lat, lon
+
+
+def position_of(latitude: float | None, longitude: float | None) -> str:
+    """Write a position as people do.
+
+    Example:
+        >>> position_of(-33.87, 151.21), position_of(None, None)
+        ('33.87° S 151.21° E', 'unknown')
+    """
+    if latitude is None or longitude is None:
+        return "unknown"
+    return f"{abs(latitude):.2f}° {'NS'[latitude < 0]} {abs(longitude):.2f}° {'EW'[longitude < 0]}"
 
 
 def _within(values: NDArray[np.float64], bound: float) -> bool:

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hf_mlm.geo.coordinates import check_coordinates
+from hf_mlm.geo.coordinates import check_coordinates, position_of
 
 
 @given(st.lists(st.tuples(st.floats(-90, 90), st.floats(-180, 180))))
@@ -24,3 +24,16 @@ def test_the_first_row_off_the_earth_is_named(bad):
 def test_shapes_have_to_be_one_dimensional_and_equal(latitudes, longitudes):
     with pytest.raises(ValueError, match="two sequences of equal length, but their shapes are"):
         check_coordinates(latitudes, longitudes)
+
+
+@given(st.floats(-90, 90), st.floats(-180, 180))
+def test_a_written_position_can_be_read_back(latitude, longitude):
+    north, letter, east, other = position_of(latitude, longitude).replace("°", "").split()
+    assert letter in "NS" and other in "EW" and float(north) >= 0 and float(east) >= 0
+    assert float(north) * (1 if letter == "N" else -1) == pytest.approx(latitude, abs=0.00501)
+    assert float(east) * (1 if other == "E" else -1) == pytest.approx(longitude, abs=0.00501)
+
+
+@pytest.mark.parametrize("place", [(None, None), (None, 1.0), (1.0, None)])
+def test_half_a_position_is_unknown(place):
+    assert position_of(*place) == "unknown"
