@@ -34,6 +34,7 @@ def reproduce(
     seeds: Annotated[str, typer.Option(help="Such as 1,2,3, which full scale takes; smoke takes 1.")] = "",
     scale: Annotated[ScaleName, typer.Option(help="smoke needs no files and takes minutes.")] = ScaleName.FULL,
     only: Annotated[str | None, typer.Option(help="One system, such as BERT-CRF or multitask.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="One data set, such as en or irle-gr.")] = None,
     output: Annotated[Path, typer.Option(help="Folder of runs and tables.")] = Path("runs/reproduce"),
     text_encoder: Annotated[str | None, _option("text_encoder", "Instead of multilingual BERT.")] = None,
     vit: Annotated[str | None, typer.Option(help="Instead of CLIP ViT-B/32.")] = None,
@@ -50,16 +51,18 @@ def reproduce(
     hf_mlm.cli reproduce …
     """
     from hf_mlm.reproduce import command
-    from hf_mlm.reproduce.processes import processes
+    from hf_mlm.reproduce.processes import processes, quiet
     from hf_mlm.reproduce.scales import Setup
 
     named = {"text_encoder": text_encoder, "vit": vit, "resnet": resnet}
     encoders = {name: source for name, source in named.items() if source}
     setup = Setup(scale.value, data_dir, encoders, word_vectors, read_overrides(override or []))
-    asked = command.request(paper, table, setup, output, read_seeds(seeds), only)
+    asked = command.request(paper, table, setup, output, read_seeds(seeds), only, dataset)
     if dry_run:
         typer.echo("\n".join(command.outline(asked)))
         return
+    if scale is ScaleName.SMOKE:
+        quiet()
     talks = processes().is_main_process
     files = command.reproduce(asked, runners(), typer.echo if talks else lambda line: None)
     if talks:

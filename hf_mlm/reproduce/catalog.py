@@ -76,6 +76,18 @@ class Table:
             raise ValueError(f"table {self.number} has no row of {model!r}; choose one of {there}.")
         return replace(self, cells=kept)
 
+    def on(self, dataset: str) -> Table:
+        """The cells of one data set.
+
+        Raises:
+            ValueError: if no cell is of that data set.
+        """
+        kept = tuple(cell for cell in self.cells if cell.spec.dataset == dataset)
+        if not kept:
+            there = ", ".join(dict.fromkeys(cell.spec.dataset for cell in self.cells))
+            raise ValueError(f"table {self.number} has nothing on the data set {dataset!r}; choose one of {there}.")
+        return replace(self, cells=kept)
+
 
 def label(spec: Spec) -> str:
     """What ``--only`` calls a system: the model, or single task, multitask, counts."""

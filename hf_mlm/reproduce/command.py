@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import hf_mlm
 from hf_mlm.files import write_text
 from hf_mlm.reproduce.catalog import Table, find_table
 from hf_mlm.reproduce.data import GENERATED, demo_tree, fingerprint
+from hf_mlm.reproduce.interruption import interruptible
 from hf_mlm.reproduce.page import render
 from hf_mlm.reproduce.processes import processes
 from hf_mlm.reproduce.published import validation_curves
@@ -28,20 +30,34 @@ class Request:
     """A table to reproduce.
 
     Attributes:
-        table: with the rows that are wanted.
+        table: with the cells that are wanted.
         setup: scale, data and weights.
         seeds: of the trainings.
         output: folder of runs and tables.
+        chosen: what of the table is wanted, by the options that say so; empty for all of it.
     """
 
     table: Table
     setup: Setup
     seeds: tuple[int, ...]
     output: Path
+    chosen: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def stem(self) -> Path:
+        """Where the table is written, without the ending; a part of a table has a place of its own."""
+        part = "".join(f"-{re.sub('[^A-Za-z0-9.+]+', '-', name)}" for name in self.chosen.values())
+        return self.output / f"{self.table.paper}-{self.table.number}{part}-{self.setup.scale}"
 
 
 def request(
-    paper: str, number: str, setup: Setup, output: Path, seeds: Sequence[int] = (), only: str | None = None
+    paper: str,
+    number: str,
+    setup: Setup,
+    output: Path,
+    seeds: Sequence[int] = (),
+    only: str | None = None,
+    dataset: str | None = None,
 ) -> Request:
     """Put a request together.
 
@@ -52,14 +68,18 @@ def request(
         output: folder of runs and tables.
         seeds: of the trainings; the scale's when omitted.
         only: a system, to leave the others out.
+        dataset: a data set, to leave the others out.
 
     Raises:
-        ValueError: if there is no such paper, table or system, or a seed is given twice.
+        ValueError: if there is no such paper, table, system or data set, or a seed is given twice.
     """
     if len(set(seeds)) != len(seeds):
         raise ValueError(f"--seeds {','.join(map(str, seeds))} names a seed twice, which would count one run as two.")
     table = find_table(paper, number)
-    return Request(table.only(only) if only else table, setup, tuple(seeds) or SEEDS[setup.scale], output)
+    table = table.only(only) if only else table
+    table = table.on(dataset) if dataset else table
+    chosen = {name: value for name, value in (("only", only), ("dataset", dataset)) if value}
+    return Request(table, setup, tuple(seeds) or SEEDS[setup.scale], output, chosen)
 
 
 def jobs_of(asked: Request) -> list[Job]:
@@ -104,18 +124,20 @@ def reproduce(asked: Request, runners: Mapping[str, Runner], notice: Notice = la
     check(asked)
     jobs = jobs_of(asked)
     folder = asked.output / "runs"
-    done: list[tuple[Job, Outcome]] = []
     waiting = [job for job in jobs if finished(job, folder) is None]
     notice(f"{len(jobs)} runs, {len(jobs) - len(waiting)} of them finished already.")
     if old := sum(outdated(job, folder) for job in waiting):
         notice(f"{old} of them were finished by another version or other code; they are kept, and done anew.")
     try:
-        for place, (job, outcome) in enumerate(work(jobs, folder, runners), 1):
-            done.append((job, outcome))
-            took = "" if outcome.seconds is None else f" in {outcome.seconds:,.0f} s"
-            notice(f"[{place}/{len(jobs)}] {job.spec.name}, seed {job.seed}{took}")
+        with interruptible():
+            for place, (job, outcome) in enumerate(work(jobs, folder, runners), 1):
+                took = "" if outcome.seconds is None else f" in {outcome.seconds:,.0f} s"
+                notice(f"[{place}/{len(jobs)}] {job.spec.name}, seed {job.seed}{took}")
+    except KeyboardInterrupt:
+        notice("Interrupted: the same command goes on, and runs that are finished are kept.")
+        raise
     finally:
-        files = write(asked, done)
+        files = write(asked, [(job, outcome) for job in jobs if (outcome := finished(job, folder))])
     return files
 
 
@@ -127,8 +149,7 @@ def write(asked: Request, done: Sequence[tuple[Job, Outcome]]) -> list[Path]:
         done: runs and what they have found.
     """
     table = asked.table
-    stem = asked.output / f"{table.paper}-{table.number}-{asked.setup.scale}"
-    files = [stem.with_suffix(ending) for ending in (".md", ".csv", ".html")]
+    files = [asked.stem.with_name(asked.stem.name + ending) for ending in (".md", ".csv", ".html")]
     if processes().is_main_process:
         entries = fill(table, by_spec(done))
         curves = validation_curves() if (table.paper, table.number) in (("mlm", "3"), ("mlm", "4")) else None
@@ -147,6 +168,7 @@ def facts(asked: Request) -> list[str]:
     """How a table comes about, in a few words each."""
     smoke = asked.setup.scale == "smoke"
     words = ["hf-mlm", "reproduce", asked.table.paper, "--table", asked.table.number, "--scale", asked.setup.scale]
+    words += [word for name, value in asked.chosen.items() for word in (f"--{name}", value)]
     return [
         "smoke scale: tiny models on a little generated data show that all works; their figures compare with nothing"
         if smoke

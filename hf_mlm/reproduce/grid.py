@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from hf_mlm.reproduce.experiments import GridSpec, TaggerSpec
+from hf_mlm.reproduce.processes import share_batch
 from hf_mlm.reproduce.runners import let_go, write_recipe
 from hf_mlm.reproduce.runs import Job, Outcome
 from hf_mlm.reproduce.scales import settings_of
@@ -29,7 +30,7 @@ def run_grid(job: Job, folder: Path) -> Outcome:
 
     spec = cast(GridSpec, job.spec)
     settings = settings_of(TaggerSpec("2M-NER", spec.dataset), job.setup, job.seed, folder / "model")
-    words = ["--config", str(write_recipe(settings, folder))]
+    words = ["--config", str(write_recipe(share_batch(settings, job.setup.overrides), folder))]
     arguments, training = parse_settings([NERArguments, NERTrainingArguments], words, "hf-mlm reproduce")
     began = time.monotonic()
     with training.main_process_first(desc="preparing the sentences"):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hf_mlm.reporting.curves import ticks
-from hf_mlm.reporting.html import Markup, element
+from hf_mlm.reporting.html import Markup, drawing, element
 
 
 WIDTH, RIGHT, TOP, LINE, LETTER = 460, 16, 10, 24, 6.6  # narrow, so that a phone does not shrink the names
@@ -50,19 +50,17 @@ def dot_plot(title: str, dots: Sequence[Dot]) -> Markup | None:
     marks = ticks(min(every), max(every) if max(every) > min(every) else min(every) + 1, 5)
     bottom = TOP + LINE * len(dots)
     scale = _Scale(marks[0], marks[-1], 16 + LETTER * max(len(dot.name) for dot in dots))
-    drawing = element(
-        "svg",
+    plot = drawing(
+        WIDTH,
+        bottom + 26,
+        f"{title}: " + "; ".join(_spoken(dot) for dot in dots),
         *(_tick(scale, mark, bottom) for mark in marks),
         *(_row(scale, dot, TOP + LINE * (place + 0.5)) for place, dot in enumerate(dots)),
-        viewBox=f"0 0 {WIDTH} {bottom + 26}",
-        role="img",
-        aria_label=f"{title}: " + "; ".join(_spoken(dot) for dot in dots),
-        xmlns="http://www.w3.org/2000/svg",
     )
     caption = element(
         "figcaption", element("b", title), " ring: published; dot and line: ours, with its 95 % interval"
     )
-    return element("figure", caption, drawing, class_="chart", style="max-width:42rem")
+    return element("figure", caption, plot, class_="chart", style="max-width:42rem")
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+
+
+BATCH = "per_device_train_batch_size"
 
 
 def on_cpu() -> bool:
@@ -17,3 +21,34 @@ def processes() -> Any:
     from accelerate import PartialState
 
     return PartialState(cpu=True) if on_cpu() else PartialState()
+
+
+def share_batch(settings: Mapping[str, Any], chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """Divide the training batch among the processes, so that a step learns from as many rows as the papers' steps.
+
+    Args:
+        settings: of a training, its batch that of all processes together.
+        chosen: what the user has set; a batch there is that of each process, and stays.
+
+    Raises:
+        ValueError: if the processes cannot have equal shares.
+    """
+    count = processes().num_processes
+    if BATCH in chosen or BATCH not in settings:
+        return dict(settings)
+    rows = settings[BATCH]
+    if rows % count:
+        raise ValueError(
+            f"{count} processes cannot share a batch of {rows} rows: start 2, 4 or 8 of them, or name the rows of "
+            f"each with --override {BATCH}=N."
+        )
+    return {**settings, BATCH: rows // count}
+
+
+def quiet() -> None:
+    """Draw no progress bars in this process, whose runs take seconds each."""
+    import datasets
+    from transformers.utils import logging
+
+    datasets.disable_progress_bars()
+    logging.disable_progress_bar()

@@ -14,7 +14,7 @@ import yaml
 
 from hf_mlm.files import write_text
 from hf_mlm.reproduce.experiments import CountSpec, IRLESpec, TaggerSpec
-from hf_mlm.reproduce.processes import on_cpu, processes
+from hf_mlm.reproduce.processes import on_cpu, processes, share_batch
 from hf_mlm.reproduce.runs import Job, Outcome
 from hf_mlm.reproduce.scales import WORLD_SIZES, recipe_of, settings_of
 
@@ -35,7 +35,8 @@ def run_irle(job: Job, folder: Path) -> Outcome:
 
     spec = cast(IRLESpec, job.spec)
     base = read_recipe(recipe_of(spec, job.setup))
-    recipe = write_recipe(merge(base, settings_of(spec, job.setup, job.seed, folder / "model")), folder)
+    settings = merge(base, settings_of(spec, job.setup, job.seed, folder / "model"))
+    recipe = write_recipe(share_batch(settings, job.setup.overrides), folder)
     began = time.monotonic()
     run = train(*parse_settings([IRLEArguments, IRLETrainingArguments], ["--config", str(recipe)], "hf-mlm reproduce"))
     let_go(run.trainer)
@@ -54,7 +55,7 @@ def run_tagger(job: Job, folder: Path) -> Outcome:
     from hf_mlm.training.train_ner import train
 
     settings = settings_of(cast(TaggerSpec, job.spec), job.setup, job.seed, folder / "model")
-    recipe = write_recipe(settings, folder)
+    recipe = write_recipe(share_batch(settings, job.setup.overrides), folder)
     began = time.monotonic()
     run = train(*parse_settings([NERArguments, NERTrainingArguments], ["--config", str(recipe)], "hf-mlm reproduce"))
     let_go(run.trainer)

@@ -69,7 +69,8 @@ ENCODERS = {
 }
 _BERT = {"learning_rate": 5e-5, "per_device_train_batch_size": 16, "num_train_epochs": 8, "max_grad_norm": 0}
 _ADAM = {"learning_rate": 1e-3, "per_device_train_batch_size": 16, "num_train_epochs": 25, "max_grad_norm": 5}
-_SGD = {**_ADAM, "optim": "sgd", "learning_rate": 5e-3, "lr_scheduler_type": "constant", "num_train_epochs": 50}
+_SGD = {**_ADAM, "optim": "sgd", "lr_scheduler_type": "constant", "num_train_epochs": 50}
+_SGD |= {"learning_rate": 16 * 5e-3}  # 5e-3 with one sentence a step, as the original has it, and 16 here
 _WARM = {"weight_decay": 0.01, "max_grad_norm": 1, "per_device_train_batch_size": 16, "num_train_epochs": 30}
 _GLOVE = {"word_embedding_size": 300}
 _NO_IMAGES = {"use_images": False}
@@ -81,14 +82,20 @@ SYSTEMS = {
     "AdaCAN": System("adacan", _ADAM, _GLOVE, ("resnet",), _NO_IMAGES),
     "UMT": System(
         "umt",
-        {**_WARM, "learning_rate": 5e-5, "warmup_steps": 0.1},
+        {
+            **_WARM,
+            "learning_rate": 5e-5,
+            "warmup_steps": 0.1,
+            "per_device_train_batch_size": 32,
+            "num_train_epochs": 24,
+        },
         encoders=("text_encoder", "resnet"),
         text_form=_NO_IMAGES,
         small={"num_heads": 2},
     ),
     "UMGF": System(
         "umgf",
-        {**_WARM, "learning_rate": 1e-4},
+        {**_WARM, "learning_rate": 1e-4, "weight_decay": 0},  # the Trainer decays linearly, the original by steps
         encoders=("text_encoder", "resnet"),
         text_form=_NO_IMAGES,
         small={"graph_size": 16, "graph_layers": 1, "graph_heads": 2, "graph_ffn_size": 16},
@@ -229,5 +236,6 @@ def _controls(spec: TaggerSpec) -> dict[str, Any]:
 
 def _small_tagger(spec: TaggerSpec) -> dict[str, Any]:
     images = {"image_processor": TINY_IMAGES} if sees(spec) else {}
-    learning = {"learning_rate": 5e-3, "warmup_steps": 0, **_ONCE, "num_train_epochs": 10}  # enough to find a name
+    learning = {"learning_rate": 5e-3, "optim": "adamw_torch", "warmup_steps": 0, **_ONCE}
+    learning |= {"num_train_epochs": 10}  # enough to find a name
     return {"vocabulary_size": 500, **images, **learning}

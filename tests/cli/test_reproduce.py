@@ -17,6 +17,11 @@ from hf_mlm.reproduce.tables import FOOTNOTE, NOT_RUN
         ("mlm --table 3 --seeds a", "--seeds 'a' must be whole numbers with commas between, such as 1,2,3."),
         ("mlm --table 3 --override bf16", "--override 'bf16' must be name=value, such as bf16=true."),
         ("2m-ner --table 5 --only GPT", "table 5 has no row of 'GPT'; choose one of BiLSTM-CRF, HBiLSTM-CRF"),
+        (
+            "2m-ner --table 5 --dataset it",
+            "table 5 has nothing on the data set 'it'; choose one of en, fr, es, de, all.",
+        ),
+        ("mlm --table 3 --dataset all", "table 3 has nothing on the data set 'all'; choose one of irle, irle-gr."),
     ],
 )
 def test_mistakes_are_one_sentence(

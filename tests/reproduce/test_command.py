@@ -31,10 +31,33 @@ def test_a_table_is_run_written_and_not_run_again(tmp_path: Path) -> None:
 
 def test_the_table_of_an_interrupted_command_has_what_is_finished(tmp_path: Path) -> None:
     asked = request("2m-ner", "5", Setup("smoke"), tmp_path, only="BERT")
+    notices = list[str]()
     with pytest.raises(KeyboardInterrupt):
-        reproduce(asked, StubRunner(asked.table, fails_at=3).kinds)
-    row = (tmp_path / "2m-ner-5-smoke.md").read_text().splitlines()[8]
+        reproduce(asked, StubRunner(asked.table, fails_at=3).kinds, notices.append)
+    assert notices[-1] == "Interrupted: the same command goes on, and runs that are finished are kept."
+    row = (tmp_path / "2m-ner-5-BERT-smoke.md").read_text().splitlines()[8]
     assert row.count("51.00") == 2 and row.count("not run") == 3
+
+
+def test_a_table_that_is_cut_off_early_has_what_was_finished_before(tmp_path: Path) -> None:
+    table = find_table("2m-ner", "5")
+    reproduce(request("2m-ner", "5", Setup("smoke"), tmp_path, only="UMT"), StubRunner(table).kinds)
+    with pytest.raises(KeyboardInterrupt):
+        reproduce(request("2m-ner", "5", Setup("smoke"), tmp_path), StubRunner(table, fails_at=1).kinds)
+    rows = {
+        line.split("|")[1].strip(): line for line in (tmp_path / "2m-ner-5-smoke.md").read_text().splitlines()[8:17]
+    }
+    assert rows["UMT"].count("51.00") == 5 and rows["BERT"].count("not run") == 5
+
+
+def test_a_part_of_a_table_leaves_the_whole_one_as_it_is(tmp_path: Path) -> None:
+    table = find_table("2m-ner", "5")
+    (whole, *_) = reproduce(request("2m-ner", "5", Setup("smoke"), tmp_path), StubRunner(table).kinds)
+    before = whole.read_text()
+    part, *_ = reproduce(request("2m-ner", "5", Setup("smoke"), tmp_path, only="UMT", dataset="en"), {})
+    assert part.name == "2m-ner-5-UMT-en-smoke.md" and whole.read_text() == before
+    assert "--table 5 --scale smoke --only UMT --dataset en" in part.read_text()
+    assert part.read_text().count("| UMT |") == 1 and "BERT" not in part.read_text()
 
 
 def test_a_longer_list_of_seeds_takes_over_the_shorter_ones_runs(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from hf_mlm.reproduce.catalog import TABLES
-from hf_mlm.reproduce.published import CURVES, PUBLISHED, figures, published, validation_curves
+from hf_mlm.reproduce.published import CURVES, DATASETS, PUBLISHED, figures, published, validation_curves
 
 
 def value(paper: str, table: str, row: str, column: str) -> float:
@@ -38,6 +38,31 @@ def test_recall_grows_with_the_number_of_candidates_and_multitask_learning_helps
             assert value("mlm", "3", multitask, "medR") < value("mlm", "3", row, "medR")
 
 
+def test_a_median_rank_beyond_ten_goes_with_fewer_than_half_of_the_queries_among_the_first_ten() -> None:
+    for row in {row for row, _ in PUBLISHED["mlm", "3"]}:
+        assert (value("mlm", "3", row, "medR") > 10) == (value("mlm", "3", row, "R@10") < 0.5)
+
+
+def test_images_are_harder_to_match_than_texts() -> None:
+    for row in {row for row, _ in PUBLISHED["mlm", "3"] if "image → text" in row}:
+        other = row.replace("image → text", "text → image")
+        assert value("mlm", "3", row, "medR") > value("mlm", "3", other, "medR")
+
+
+def test_a_weighted_f1_is_at_most_the_mean_of_precision_and_recall() -> None:
+    for row in {row for row, _ in PUBLISHED["mlm", "4"]}:  # harmonic means of cells are below arithmetic ones
+        f1, precision, recall = (value("mlm", "4", row, column) for column in ("F1", "precision", "recall"))
+        assert f1 <= (precision + recall) / 2 + 0.01  # each is rounded
+
+
+def test_differences_that_our_study_of_2m_ner_noted() -> None:
+    assert value("2m-ner", "5", "2M-NER", "all") - value("2m-ner", "5", "UMT", "all") == pytest.approx(0.34)
+    text = [value("2m-ner", "7", "2M-NER, text", name) - value("2m-ner", "5", "BERT-CRF", name) for name in DATASETS]
+    assert [round(min(text), 2), round(max(text), 2)] == [0.15, 0.49]
+    for name in DATASETS:
+        assert value("2m-ner", "5", "2M-NER", name) > value("2m-ner", "7", "2M-NER, text", name)
+
+
 def test_images_and_summaries_an_entity() -> None:
     per_entity = [
         value("mlm", "2", "irle", name) / value("mlm", "2", "irle", "entities") for name in ("images", "summaries")
@@ -66,6 +91,25 @@ def test_curves_are_read_where_they_are(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "mlm").mkdir()
     (tmp_path / CURVES).write_text(json.dumps({"medR": [2.0, 1.0]}))
     assert validation_curves(tmp_path) == {"medR": [2.0, 1.0]}
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("name", "digits", "noted"),
+    [
+        ("medR", 1, [49.5, 42.9, 31.8, 25.1, 21.5, 19.2, 19.2]),
+        ("R@10", 3, [0.136, 0.150, 0.216, 0.278, 0.317, 0.342, 0.352]),
+        ("img_F1", 3, [0.004, 0.009, 0.025, 0.052, 0.083, 0.131, 0.151]),
+        ("txt_F1", 3, [0.110, 0.179, 0.299, 0.391, 0.471, 0.550, 0.583]),
+    ],
+)
+def test_the_authors_curves_are_those_that_were_noted(
+    name: str, digits: int, noted: list[float], shared_data: Path
+) -> None:
+    curves = validation_curves(shared_data)
+    assert curves is not None
+    found = [curves[name][epoch - 1] for epoch in (1, 2, 5, 10, 20, 50, 100)]
+    assert found == pytest.approx(noted, abs=0.6 * 10**-digits)
 
 
 @pytest.mark.real

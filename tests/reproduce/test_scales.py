@@ -57,6 +57,20 @@ def test_the_papers_settings_of_2m_ner() -> None:
     assert settings["seed"] == 3 and settings["data_dir"] == "data"
 
 
+def test_systems_are_trained_as_their_own_papers_say() -> None:
+    names = ("learning_rate", "per_device_train_batch_size", "num_train_epochs", "weight_decay")
+
+    def training(model: str) -> list[object]:
+        settings = settings_of(TaggerSpec(model, "en"), FULL, 1, Path("run"))
+        return [settings.get(name, 0) for name in names]
+
+    assert training("UMT") == [5e-5, 32, 24, 0.01]
+    assert training("UMGF") == [1e-4, 16, 30, 0]
+    assert training("MKGFormer") == [3e-5, 16, 30, 0.01]
+    rate, rows, _, _ = training("HBiLSTM-CRF")
+    assert rate / rows == pytest.approx(5e-3)  # type: ignore[operator]
+
+
 def test_ablations_leave_encoders_out() -> None:
     def named(**changes: object) -> set[str]:
         settings = settings_of(TaggerSpec("2M-NER", "en", **changes), FULL, 1, Path("run"))  # type: ignore[arg-type]
