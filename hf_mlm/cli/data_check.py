@@ -32,6 +32,9 @@ def check(
     ] = None,
     image_dir: Annotated[Path | None, typer.Option("--image_dir", "--image-dir", help="Folder of the images.")] = None,
     language: Annotated[str, typer.Option(help="Of files and folders whose names tell none.")] = "en",
+    labels: Annotated[
+        str | None, typer.Option(help="Entity types, such as SHIP,DATE; MMNERD's four if omitted.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write everything that was found as JSON.")] = False,
 ) -> None:
     """Look through sentences for invalid labels, duplicates, contradictions, leaks and absent or broken images.
@@ -42,6 +45,8 @@ def check(
     from hf_mlm.data.checks.rows import read_rows
     from hf_mlm.data.formats.checks import check_not_empty
     from hf_mlm.data.formats.image_folder import ImageFolder
+    from hf_mlm.data.formats.iob2 import TYPES, types_of
+    from hf_mlm.data.formats.label_rules import read_labels
 
     if bool(files) == bool(data_dir):
         raise ValueError("hf-mlm data check needs either CoNLL files or the folder that holds MMNERD as --data_dir.")
@@ -49,7 +54,8 @@ def check(
     folder = image_dir or images
     for *_, path in found:
         check_not_empty(Path(path))
-    report = audit(read_rows(found), ImageFolder(folder) if folder else None)
+    types = TYPES if labels is None else types_of(read_labels([name.strip() for name in labels.split(",")]))
+    report = audit(read_rows(found), ImageFolder(folder) if folder else None, types)
     if as_json:
         sys.stdout.write(json.dumps(report.to_dict(), ensure_ascii=False, indent=1) + "\n")
     else:

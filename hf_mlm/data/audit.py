@@ -19,6 +19,7 @@ from hf_mlm.data.checks.rows import Row
 from hf_mlm.data.checks.statistics import Statistics, statistics
 from hf_mlm.data.checks.tokens import OddTokens, odd_tokens
 from hf_mlm.data.formats.image_folder import ImageFolder
+from hf_mlm.data.formats.iob2 import TYPES
 
 
 @dataclass
@@ -55,13 +56,14 @@ class AuditReport:
         return plain
 
 
-def audit(rows: Sequence[Row], images: ImageFolder | None = None) -> AuditReport:
+def audit(rows: Sequence[Row], images: ImageFolder | None = None, types: Sequence[str] = TYPES) -> AuditReport:
     """Look through sentences.
 
     Args:
         rows: sentences of any languages and splits (`hf_mlm.data.checks.rows.read_rows`); where splits are compared,
             the one whose sentences come first is held to be the one to train on.
         images: their images; None when they are not to be looked at.
+        types: of entities that are expected.
 
     Example:
         >>> from hf_mlm.data.formats.conll import Sentence
@@ -72,7 +74,7 @@ def audit(rows: Sequence[Row], images: ImageFolder | None = None) -> AuditReport
     """
     return AuditReport(
         statistics=statistics(rows),
-        labels=label_problems(rows),
+        labels=label_problems(rows, types),
         texts=repeated_texts(rows),
         texts_ignoring_case=repeated_texts(rows, ignore_case=True),
         near_texts=near_repeats(rows),

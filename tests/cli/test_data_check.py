@@ -80,3 +80,12 @@ def test_mistakes_are_told_in_a_sentence(tmp_path: Path, capsys: pytest.CaptureF
     (tmp_path / "train.txt").unlink()
     assert run("--data_dir", tmp_path) == 1
     assert "holds no files of language 'en'" in capsys.readouterr().err
+
+
+def test_entity_types_of_ones_own_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "train.conll").write_text("Asgard\tB-SHIP\n1914\tB-DATE\n\n")
+    assert run(tmp_path / "train.conll", "--json") == 1
+    assert json.loads(capsys.readouterr().out)["labels"]["unknown_types"] == {"SHIP": 1, "DATE": 1}
+    assert run(tmp_path / "train.conll", "--labels", "SHIP, DATE") == 0
+    assert run(tmp_path / "train.conll", "--labels", "SHIP,") == 1
+    assert "must be a list of entity types" in capsys.readouterr().err

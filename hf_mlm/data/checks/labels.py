@@ -17,7 +17,7 @@ class LabelProblems:
     Attributes:
         invalid: file, line and reason of the first label of each sentence that violates IOB2.
         empty: file and line of each image id without words.
-        unknown_types: number of entities by type that is none of ``iob2.TYPES``.
+        unknown_types: number of entities by type that is none of those expected.
     """
 
     invalid: list[str] = field(default_factory=list)
@@ -28,8 +28,13 @@ class LabelProblems:
         return bool(self.invalid or self.empty or self.unknown_types)
 
 
-def label_problems(rows: Sequence[Row]) -> LabelProblems:
-    """Look for labels that are not IOB2, and for sentences without words."""
+def label_problems(rows: Sequence[Row], types: Sequence[str] = TYPES) -> LabelProblems:
+    """Look for labels that are not IOB2, and for sentences without words.
+
+    Args:
+        rows: sentences.
+        types: of entities that are expected.
+    """
     problems = LabelProblems()
     for row in rows:
         sentence = row.sentence
@@ -38,7 +43,7 @@ def label_problems(rows: Sequence[Row]) -> LabelProblems:
         wrong = violation(sentence.tags)
         if wrong:
             problems.invalid.append(f"{row.file}:{sentence.line + wrong.position}: {wrong.reason}")
-        problems.unknown_types.update(item.type for item in entities(sentence.tags) if item.type not in TYPES)
+        problems.unknown_types.update(item.type for item in entities(sentence.tags) if item.type not in types)
     return problems
 
 
