@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import yaml
 
 from hf_mlm.cli.build_mmnerd import app as mmnerd_app
 
@@ -68,7 +67,7 @@ def mlm(
         Wikimedia(http, wikipedia or WIKIPEDIA, commons or COMMONS),
         load_edition(edition, languages=language),
         tasks,
-        ExecutorSettings(executor, workers, _options(executor_options)),
+        ExecutorSettings.load(executor, workers, executor_options),
         shown_progress,
     )
     Console().print(summary_table(manifests))
@@ -77,21 +76,6 @@ def mlm(
         sys.stdout.write(f"Card, Croissant and licences are in {target / 'dataset'}; report: {write_report(target)}\n")
     else:
         sys.stdout.write(f"Submitted; run the same command again when the jobs are done to see what {target} holds.\n")
-
-
-def _options(path: Path | None) -> dict[str, object]:
-    content = {} if path is None else yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} has to be a mapping such as 'partition: cpu'.")
-    return content
-
-
-def stage_line(name: str, rows: int, dropped: dict[str, int], noted: dict[str, int]) -> str:
-    """What a stage has done: rows, then what went and what was noticed."""
-    lines = [f"{name}: {rows:,} rows"]
-    lines += [f"  dropped {count:,}: {reason}" for reason, count in dropped.items()]
-    lines += [f"  noted {count:,}: {what}" for what, count in noted.items()]
-    return "\n".join(lines) + "\n"
 
 
 def main(argv: list[str]) -> None:

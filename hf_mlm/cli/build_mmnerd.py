@@ -28,15 +28,20 @@ def draft(
     tasks: Annotated[int, typer.Option(help="Parts of the work.")] = 4,
     workers: Annotated[int, typer.Option(help="Parts at a time.")] = 1,
     executor: Annotated[str, typer.Option(help="local, slurm or ray.")] = "local",
+    executor_options: Annotated[Path | None, typer.Option(help="YAML file of the executor's arguments.")] = None,
 ) -> None:
     """Read sources, have entities proposed, translate; run again to go on."""
-    from hf_mlm.cli.build import stage_line
+    from rich.console import Console
+
     from hf_mlm.construction.executors import ExecutorSettings
     from hf_mlm.construction.mmnerd.draft import build_draft
+    from hf_mlm.reporting.construction_progress import shown_progress, summary_table
 
-    manifests = build_draft(target, _edition(edition), tasks, ExecutorSettings(executor, workers))
-    for name, manifest in manifests.items():
-        sys.stdout.write(stage_line(name, manifest.rows, manifest.dropped, manifest.noted))
+    settings = ExecutorSettings.load(executor, workers, executor_options)
+    Console().print(summary_table(build_draft(target, _edition(edition), tasks, settings, shown_progress)))
+    sys.stdout.write(
+        f"Next: hf-mlm build mmnerd tasks {target} --edition {edition} --annotator NAME --annotator NAME\n"
+    )
 
 
 @app.command()
@@ -82,7 +87,8 @@ def training_round(
     from hf_mlm.construction.mmnerd.annotation import give_out_round, take_in_round
 
     if annotator and not answers:
-        sys.stdout.write(f"{give_out_round(target, number, size, annotator, tool)} sentences each\n")
+        count = give_out_round(target, number, size, annotator, tool)
+        sys.stdout.write(f"{count} sentences for each, in {target / 'tasks'}\n")
         return
     if not answers or reference is None:
         raise ValueError("hf-mlm build mmnerd round needs --annotator to give tasks out, or answers and --reference.")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
+import yaml
 from datatrove.executor import LocalPipelineExecutor, RayPipelineExecutor, SlurmPipelineExecutor
 from datatrove.executor.base import PipelineExecutor
 from datatrove.pipeline.base import PipelineStep
@@ -16,6 +18,7 @@ from hf_mlm.construction.stage import Stage
 
 
 POLITE_TASKS = 3  # concurrent requests that the Wikimedia APIs allow; a task has one request at a time
+Watch: TypeAlias = Callable[[Sequence[Stage], Path], AbstractContextManager[None]]
 _EXECUTORS = {"local": LocalPipelineExecutor, "slurm": SlurmPipelineExecutor, "ray": RayPipelineExecutor}
 
 
@@ -41,6 +44,21 @@ class ExecutorSettings:
             raise ValueError(f"executor={self.kind!r}: choose one of {', '.join(_EXECUTORS)}.")
         if self.workers < 1:
             raise ValueError(f"workers={self.workers}: at least one task has to run at a time.")
+
+    @classmethod
+    def load(cls, kind: str, workers: int, options: Path | None) -> ExecutorSettings:
+        """The same with options from a YAML file, if one is given.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: if it is no mapping, the kind is unknown or there is no worker.
+        """
+        if options is not None and not options.is_file():
+            raise FileNotFoundError(f"there is no file {options} of the executor's arguments.")
+        content = {} if options is None else yaml.safe_load(options.read_text(encoding="utf-8")) or {}
+        if not isinstance(content, dict):
+            raise ValueError(f"{options} has to be a mapping such as 'partition: cpu'.")
+        return cls(kind, workers, content)
 
 
 def run_stages(stages: Sequence[Stage], logs: Path, settings: ExecutorSettings) -> None:

@@ -159,6 +159,7 @@ class SealStage(Block):
             FileNotFoundError: if a task is not finished.
         """
         parts = [StageManifest.load(self.folder / f"{task:05d}.json") for task in range(self.tasks)]
+        forget_unfinished(self.folder)
         StageManifest.merged(parts).save(self.folder / MANIFEST)
         return iter(())
 
@@ -238,6 +239,12 @@ def write_rows(path: Path, rows: Iterable[Row], schema: pa.Schema) -> OutputFile
     finally:
         temporary.unlink(missing_ok=True)
     return OutputFile.of(path, written, path.parent)
+
+
+def forget_unfinished(folder: Path) -> None:
+    """Remove what killed writers have left in a folder, or below it, in which nobody writes at the time."""
+    for path in list(folder.rglob("*.part")):
+        path.unlink(missing_ok=True)
 
 
 def read_rows(folder: Path, file: OutputFile, columns: Sequence[str] | None = None) -> Iterator[Row]:

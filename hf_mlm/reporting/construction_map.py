@@ -17,6 +17,7 @@ from hf_mlm.reporting.maps import Window
 COLOURS = ("#46327e", "#2c718e", "#1fa187", "#7fd34e", "#fde725")  # dark is few, bright is many
 _BORDER = (12, 20, 28)
 _OPACITY = 205  # of 255, so that coasts show through
+_SEEN, _REACH = 4, 2  # a cell of fewer pixels becomes a square that reaches so far around its centre
 
 
 def cell_map(partition: GeoCellPartition, earth: bytes | None, title: str, window: Window | None = None) -> Markup:
@@ -78,12 +79,28 @@ def painted(partition: GeoCellPartition, bounds: list[int], window: Window) -> b
     classes = np.searchsorted(bounds, partition.counts, side="right")  # (cells,) from 1
     picture = np.where(cells < 0, 0, np.append(classes, 0)[cells]).astype(np.uint8)
     picture[_borders(cells)] = len(COLOURS) + 1
+    _mark_small(picture, np.bincount(cells[cells >= 0], minlength=len(classes)), classes, partition, window)
     image = Image.fromarray(picture, "P")
     colours = [tuple(bytes.fromhex(colour[1:])) for colour in COLOURS]
     image.putpalette([value for colour in ((0, 0, 0), *colours, _BORDER) for value in colour])
     file = io.BytesIO()
     image.save(file, "PNG", optimize=True, transparency=bytes([0, *[_OPACITY] * (len(COLOURS) + 1)]))
     return file.getvalue()
+
+
+def _mark_small(
+    picture: NDArray[np.uint8],
+    pixels: NDArray[np.intp],
+    classes: NDArray[np.intp],
+    partition: GeoCellPartition,
+    window: Window,
+) -> None:
+    """Paint a square where a cell has too few pixels to be seen; cells with more entities lie on top."""
+    places = window.project(*partition.centers).astype(int)  # (cells, 2)
+    small = np.flatnonzero(pixels < _SEEN)
+    for cell in small[np.argsort(classes[small], kind="stable")]:
+        column, row = np.maximum(places[cell] - _REACH, 0)
+        picture[row : row + 2 * _REACH + 1, column : column + 2 * _REACH + 1] = classes[cell]
 
 
 def _borders(cells: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -80,9 +80,9 @@ def _ground(countries: set[str]) -> Ground:
 def _header(findings: BuildFindings) -> Markup:
     source, edition = findings.record["source"], findings.record["edition"]
     origin = f"Wikidata's dump of {iso_date(source['date'])}" if "dump" in source else source["endpoint"]
-    cells = [f"{len(partition):,} cells in {config}" for config, partition in findings.partitions.items()]
+    cells = [f"{_several(len(partition), 'cell')} in {config}" for config, partition in findings.partitions.items()]
     facts = [f"languages {', '.join(edition['languages'])}", f"base types {', '.join(edition['base_types'])}"]
-    facts += [f"{edition['hops']} hops", *cells, f"code {findings.record['code']}"]
+    facts += [_several(edition["hops"], "hop"), *cells, f"code {findings.record['code']}"]
     lead = (
         f"{findings.sizes['mlm']:,} settlements with {findings.summaries:,} summaries and {findings.images:,} images, "
         f"built from {origin}, Wikipedia and Wikimedia Commons."
@@ -121,13 +121,13 @@ def _maps(findings: BuildFindings, ground: Ground) -> list[Markup]:
     drawings = []
     for config, partition in findings.partitions.items():
         said = (
-            f"{config}, {_LEVELS[config]}: {int(partition.counts.sum()):,} entities in {len(partition):,} cells of "
-            f"levels {partition.levels.min()} to {partition.levels.max()}."
+            f"{config}, {_LEVELS[config]}: {int(partition.counts.sum()):,} entities in "
+            f"{_several(len(partition), 'cell')} of S2 levels {partition.levels.min()} to {partition.levels.max()}."
         )
         drawings.append(cell_map(partition, ground.earth, said))
     text = (
         "A cell of S2 is divided until it holds no more than max_entities of the edition, so small cells mean many "
-        "places; where nothing is painted, there were too few."
+        "places; where nothing is painted, there were too few. A cell too small for this map is a square."
     )
     return [_section("Entities per cell", text, *drawings)]
 
@@ -142,7 +142,8 @@ def _continents(findings: BuildFindings, published: PublishedCounts | None, grou
         for name in sorted({*ours, *theirs}, key=lambda name: -ours.get(name, 0))
     ]
     columns = ["Continent (entities)", "this build", *(["MLM v1"] if theirs else [])]
-    return _section("Continents", bar_table("Share of the entities", columns, rows, "%", digits=1), _CONTINENTS)
+    table = bar_table("Share of the entities", columns, rows, "%", digits=1)
+    return _section("Continents", table, *([_CONTINENTS] if theirs else []))
 
 
 _CONTINENTS = (
@@ -156,6 +157,10 @@ def _by_continent(countries: Mapping[str, int], known: Mapping[str, str]) -> dic
     for country, count in countries.items():
         counts[known.get(country, "no country")] += count
     return dict(counts)
+
+
+def _several(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _share(counts: Mapping[str, int], name: str) -> float:
@@ -172,8 +177,10 @@ def _countries(findings: BuildFindings, published: PublishedCounts | None, groun
     others = len([code for code in findings.countries if code]) - len(first)
     columns = ["Country", "this build", "share", *(["MLM v1", "share"] if theirs else [])]
     caption = f"The {len(first)} countries with most entities"
-    text = f"{others:,} more countries have {rest:,} entities; {findings.countries.get('', 0):,} have no country."
-    return _section("Countries", figure_table(caption, columns, [("", rows)]), text)
+    unplaced = findings.countries.get("", 0)
+    notes = [f"{others:,} more countries have {rest:,} entities."] if others else []
+    notes += [f"{unplaced:,} entities have no country."] if unplaced else []
+    return _section("Countries", figure_table(caption, columns, [("", rows)]), *notes)
 
 
 def _country_row(code: str, ours: Mapping[str, int], theirs: Mapping[str, int], names: Mapping[str, str]) -> list[str]:

@@ -1,6 +1,10 @@
 """``hf-mlm build mmnerd``: from captions to a split with kappa, and back from mistakes."""
 
 import json
+import os
+import re
+import signal
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -50,7 +54,7 @@ def answer(tasks: Path, path: Path, forget_every: int = 0) -> Path:
 
 def test_from_captions_to_a_split(edition: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     build, edited, prodigy = tmp_path / "build", ("--edition", edition), ("--tool", "prodigy")
-    assert "proposals: 10 rows" in run(capsys, "draft", build, *edited, "--tasks", 1)
+    assert re.search(r"proposals +│ +10 ", run(capsys, "draft", build, *edited, "--tasks", 1))
     assert "ben: 10" in run(capsys, "tasks", build, *edited, "--annotator", "anna", "--annotator", "ben", *prodigy)
     anna = answer(build / "tasks" / "anna.jsonl", tmp_path / "anna.jsonl")
     ben = answer(build / "tasks" / "ben.jsonl", tmp_path / "ben.jsonl", forget_every=3)
@@ -63,10 +67,18 @@ def test_from_captions_to_a_split(edition: Path, tmp_path: Path, capsys: pytest.
     assert figures["span_f1"] == pytest.approx(2 * 16 / 36)
     log = [json.loads(line) for line in (build / "adjudication.jsonl").read_text().splitlines()]
     assert [one["how"] for one in log].count("inspected") == 4
-    assert 'load_dataset("mmnerd", "en"' in run(capsys, "dataset", build, *edited)
+    told = run(capsys, "dataset", build, *edited)
+    assert 'load_dataset("mmnerd", "en"' in told and "Card, Croissant" in told
+    assert "kappa of" in (build / "dataset" / "README.md").read_text()
+    by_card = load_dataset(str(build / "dataset"), "en", cache_dir=str(tmp_path / "cache"))
     rows = load_dataset("mmnerd", "en", data_dir=str(build / "dataset"))
     assert {split: len(part) for split, part in rows.items()} == {"train": 8, "validation": 1, "test": 1}
     assert set(rows["train"]["source"]) == {"cc12m"}
+    assert {split: part["tokens"] for split, part in by_card.items()} == {
+        split: part["tokens"] for split, part in rows.items()
+    }
+    images = load_dataset(str(build / "dataset"), "image_sources", cache_dir=str(tmp_path / "cache"))["image_sources"]
+    assert set(images["url"]) == {f"https://example.org/{n}.jpg" for n in range(10)}
     run(capsys, "audit", build, "--size", 4)
     sheet = (build / "audit.tsv").read_text().splitlines()
     (build / "audit.tsv").write_text("\n".join([sheet[0], *(f"{line}yes" for line in sheet[1:])]))
@@ -86,3 +98,44 @@ def test_mistakes(edition: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "there is no edition" in run(capsys, "draft", build, "--edition", tmp_path / "none.yaml")
     assert "must be NAME=FILE" in run(capsys, "agree", build, "anna.jsonl")
     assert "needs --annotator to give tasks out" in run(capsys, "round", build, 1)
+
+
+def test_wherever_it_is_killed_it_goes_on(edition: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    steps = [("draft", "--edition", edition, "--tasks", 2), ("dataset", "--edition", edition, "--proposals")]
+    kills = 0
+    for command, *words in steps:
+        run(capsys, command, tmp_path / "whole", *words)
+        for files in cycle((3, 2, 4)):  # another file is the last each time
+            if not _killed_after(files + kills, command, tmp_path / "killed", *words):
+                break
+            kills += 1
+    assert kills > 4 and _contents(tmp_path / "killed") == _contents(tmp_path / "whole")
+
+
+def _killed_after(files: int, *words: object) -> bool:
+    """Run in a process group of its own that kills itself when so many files are whole and one more is written."""
+    child = os.fork()
+    if not child:
+        os.setsid()
+        replace, left = os.replace, iter(range(files))
+
+        def dying(*paths: Path) -> None:
+            if next(left, None) is None:
+                os.killpg(0, signal.SIGKILL)
+            replace(*paths)
+
+        os.replace = dying
+        try:
+            main(["build", "mmnerd", *map(str, words)])
+        except SystemExit as ended:
+            os._exit(int(ended.code or 0))
+    _, status = os.waitpid(child, 0)
+    assert status in (0, signal.SIGKILL)
+    return status == signal.SIGKILL
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    """Every file but logs; of what a killed run has left half-written there is nothing below the build's folder."""
+    files = [path for path in folder.rglob("*") if path.is_file() and "logs" not in path.relative_to(folder).parts]
+    files = [path for path in files if path.parent != folder or path.suffix != ".part"]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}

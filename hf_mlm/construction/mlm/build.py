@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 
 from hf_mlm.construction.claim import claim
-from hf_mlm.construction.executors import ExecutorSettings, run_stages
+from hf_mlm.construction.executors import ExecutorSettings, Watch, run_stages
 from hf_mlm.construction.http import HttpSettings
 from hf_mlm.construction.manifest import MANIFEST, StageManifest, code_version
 from hf_mlm.construction.mlm.dataset import DatasetStage, JoinStages
@@ -25,8 +23,6 @@ from hf_mlm.data.disk import full_disk_in_words
 
 RECORD = "build.json"
 _FORMAT = "hf_mlm build of MLM, version 1"
-
-Watch: TypeAlias = Callable[[Sequence[Stage], Path], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 
 import pyarrow as pa
 
 from hf_mlm.construction.claim import claim
-from hf_mlm.construction.executors import ExecutorSettings, run_stages
+from hf_mlm.construction.executors import ExecutorSettings, Watch, run_stages
 from hf_mlm.construction.manifest import MANIFEST, StageManifest, code_version
 from hf_mlm.construction.mmnerd.edition import NEREdition
 from hf_mlm.construction.mmnerd.proposing import Propose
@@ -50,7 +51,11 @@ def draft_stages(target: Path, edition: NEREdition, tasks: int = 4) -> list[Stag
 
 
 def build_draft(
-    target: Path, edition: NEREdition, tasks: int = 4, executor: ExecutorSettings | None = None
+    target: Path,
+    edition: NEREdition,
+    tasks: int = 4,
+    executor: ExecutorSettings | None = None,
+    watch: Watch = lambda stages, logs: nullcontext(),
 ) -> dict[str, StageManifest]:
     """Make the sentences that people annotate, or go on where an interrupted run stopped.
 
@@ -59,9 +64,10 @@ def build_draft(
         edition: what decides about the data.
         tasks: into how many parts the work is divided.
         executor: where to run; here, one task at a time, when omitted.
+        watch: entered with the stages and the folder of logs while the stages run, to show how far they are.
 
     Returns:
-        the manifests of the finished stages by name.
+        the manifests of the finished stages by name; fewer than all when Slurm has yet to run.
 
     Raises:
         ValueError: if ``target`` holds a build of something else, or of another version of the code.
@@ -75,7 +81,8 @@ def build_draft(
         target.mkdir(parents=True, exist_ok=True)
         claim(target / RECORD, record)
         stages = draft_stages(target, edition, tasks)
-        run_stages(stages, target / "logs", executor or ExecutorSettings())
+        with watch(stages, target / "logs"):
+            run_stages(stages, target / "logs", executor or ExecutorSettings())
         _report_failures(target)
     return {stage.name: StageManifest.load(stage.folder / MANIFEST) for stage in stages if stage.is_sealed()}
 

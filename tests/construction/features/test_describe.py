@@ -1,6 +1,9 @@
 """From raw rows to feature rows that `load_dataset` opens, interrupted and not."""
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -91,3 +94,40 @@ def test_mistakes(raw_folder: Path, irle_folder: Path, encoders: dict[str, Any],
     with pytest.raises(ValueError, match="at least one image encoder"):
         describe(raw_folder, tmp_path / "out", [], encoders["text_encoder"])
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.heavy
+def test_killed(raw_folder: Path, encoders: dict[str, Any], tmp_path: Path) -> None:
+    words = ["--data_dir", str(raw_folder), "--image_encoders", *encoders["image_encoders"], "--option"]
+    words += ["min_entities=1", "--option", "max_entities=30", "--text_encoder", encoders["text_encoder"]]
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    command = [sys.executable, "-c", _DYING, "data", "features", *words, "--output", str(killed)]
+    assert subprocess.run(command, check=False, capture_output=True).returncode == -signal.SIGKILL
+    (first,) = killed.glob("*.parquet")
+    written = first.stat().st_mtime_ns
+    assert len(list(killed.glob("*.tmp"))) == 1  # half a shard
+    for folder in (killed, whole):
+        with pytest.raises(SystemExit) as ended:
+            main(["data", "features", *words, "--output", str(folder)])
+        assert ended.value.code == 0
+    files = {folder: {path.name: path.read_bytes() for path in folder.iterdir()} for folder in (killed, whole)}
+    assert files[killed] == files[whole] and first.stat().st_mtime_ns == written
+
+
+_DYING = """
+import os, signal, sys
+from hf_mlm.construction.features.shards import DescribedShard
+
+tables, begun = DescribedShard.tables, []
+
+def dying(shard):
+    begun.append(shard)
+    for table in tables(shard):
+        yield table
+        if len(begun) == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+DescribedShard.tables = dying
+from hf_mlm.cli import main
+main(sys.argv[1:])
+"""
