@@ -86,7 +86,6 @@ def compare(report: Report, size: int) -> None:
                 peer_name="seqeval classification_report",
                 equal=equal,
                 items=words,
-                most_repeats=5,
                 target=f"≥ {bar}×",
             )
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 
 COVERAGE = 0.95  # of the intervals
+LEAST, BUDGET = 3, 6.0  # repetitions that every line has, and seconds after which it gets no more
 
 
 class Median(NamedTuple):
@@ -59,12 +60,12 @@ class Report:
     """Rows of one run, timed as they are added.
 
     Args:
-        repeats: timed repetitions, or pairs of them; a path may ask for fewer where one takes many seconds.
+        repeats: timed repetitions, or pairs of them, at most; where they would take long, there are fewer.
         rows: what was measured.
         notes: sentences that belong under the tables.
     """
 
-    repeats: int = 7
+    repeats: int = 15
     rows: list[Row] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -78,7 +79,6 @@ class Report:
         equal: Callable[[Any, Any], bool],
         items: int = 1,
         peer_items: int | None = None,
-        most_repeats: int | None = None,
         target: str = "",
     ) -> Row:
         """Run both in turn, and record the medians and the ratio per item.
@@ -91,7 +91,6 @@ class Report:
             equal: takes both results of the first run, which is not timed; a benchmark of unequal results is void.
             items: how many items ``ours`` handles in one call.
             peer_items: the same for ``peer``; equal to ``items`` when omitted.
-            most_repeats: fewer pairs than ``repeats``, where a call takes long.
             target: the bar that the ratio has to clear, as text.
 
         Raises:
@@ -100,23 +99,22 @@ class Report:
         peer_items = items if peer_items is None else peer_items
         if not equal(ours(), peer()):
             raise ValueError(f"{name}: our result differs from that of {peer_name}; there is nothing to time.")
-        own, theirs = self._pairs(ours, peer, most_repeats)
+        own, theirs = zip(*self._rounds(ours, peer), strict=True)
         ratio = median([(b / peer_items) / (a / items) for a, b in zip(own, theirs, strict=True)])
         return self._add(Row(name, "peer", median(own), items, peer_name, median(theirs), peer_items, ratio, target))
 
     def floor(self, name: str, ours: Callable[[], Any], floor: Callable[[], Any], floor_name: str) -> Row:
         """Record how many times as long ours takes as what nothing could do without; no results are compared."""
         ours(), floor()
-        own, theirs = self._pairs(ours, floor)
+        own, theirs = zip(*self._rounds(ours, floor), strict=True)
         ratio = median([a / b for a, b in zip(own, theirs, strict=True)])
         return self._add(Row(name, "floor", median(own), 1, floor_name, median(theirs), 1, ratio))
 
     def measure(self, name: str, ours: Callable[[], Any], *, items: int = 1, target: str = "") -> Row:
         """Record ours alone, for bars that are absolute; the first run is not timed."""
         ours()
-        return self._add(
-            Row(name, "alone", median([seconds(ours) for _ in range(self.repeats)]), items, target=target)
-        )
+        times = [turn[0] for turn in self._rounds(ours)]
+        return self._add(Row(name, "alone", median(times), items, target=target))
 
     def grow(self, name: str, make: Callable[[int], Callable[[], Any]], sizes: Sequence[int]) -> None:
         """Record how the cost grows from the first size to the others, all sizes in turn.
@@ -129,7 +127,7 @@ class Report:
         calls = [make(size) for size in sizes]
         for call in calls:
             call()
-        rounds = [[seconds(call) for call in calls] for _ in range(self.repeats)]
+        rounds = self._rounds(*calls)
         for column, size in enumerate(sizes):
             ratio = median([turn[column] / turn[0] for turn in rounds])
             times = median([turn[column] for turn in rounds])
@@ -140,12 +138,12 @@ class Report:
         """Keep a sentence that belongs under the tables."""
         self.notes.append(sentence)
 
-    def _pairs(
-        self, ours: Callable[[], Any], other: Callable[[], Any], most: int | None = None
-    ) -> tuple[list[float], list[float]]:
-        repeats = self.repeats if most is None else min(most, self.repeats)
-        pairs = [(seconds(ours), seconds(other)) for _ in range(repeats)]
-        return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    def _rounds(self, *calls: Callable[[], Any]) -> list[list[float]]:
+        """Time the calls in turn, over and over until there are enough repetitions or the time is up."""
+        rounds: list[list[float]] = []
+        while len(rounds) < self.repeats and (len(rounds) < LEAST or sum(map(sum, rounds)) < BUDGET):
+            rounds.append([seconds(call) for call in calls])
+        return rounds
 
     def _add(self, row: Row) -> Row:
         self.rows.append(row)

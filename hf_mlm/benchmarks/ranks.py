@@ -53,7 +53,6 @@ def run(report: Report, sizes: Sequence[int]) -> None:
             partial(one_product, images, texts),
             peer_name=f"np.matmul alone, chunks of {CHUNK}",
             equal=agree,
-            most_repeats=3,
             target="≥ 0.71× (≤ 1.4 products)",
         )
         beyond = traced_memory(images, texts)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +19,9 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 def benchmark(
     path: Annotated[str | None, typer.Argument(help="A hot path, or all; without it the paths are listed.")] = None,
     sizes: Annotated[str, typer.Option(help="Such as 16,128; what they count is in the list.")] = "",
-    repeats: Annotated[int, typer.Option(min=1, help="Timed repetitions, ours and the peer's in turn.")] = 7,
+    repeats: Annotated[
+        int, typer.Option(min=1, help="Timed repetitions, ours and the peer's in turn; fewer where they take long.")
+    ] = 15,
     output: Annotated[Path | None, typer.Option(help="Markdown to write, with its figures as JSON beside it.")] = None,
     profile: Annotated[
         Path | None, typer.Option(help="Instead draw where the time goes, into this folder: profile-PATH.svg.")
@@ -41,11 +46,12 @@ def benchmark(
         for name in names:
             sys.stdout.write(f"Written: {draw(name, profile)}\n")
         return
-    sections = []
-    for name in names:
-        sections.append(measure(name, asked, repeats))
-        if output is not None:
-            write(sections, output)  # after each, so that an interruption loses one
+    if path == "all":
+        measure_all(repeats, output)
+        return
+    section = measure(path, asked, repeats)
+    if output is not None:
+        write([section], output)
 
 
 def read_sizes(words: str) -> list[int]:
@@ -87,6 +93,45 @@ def measure(name: str, sizes: list[int], repeats: int) -> tuple[str, str]:
     sys.stdout.write(f"{section}\n")
     sys.stdout.flush()
     return section, to_json(chosen.title, {"path": name, **facts}, report)
+
+
+def measure_all(repeats: int, output: Path | None) -> None:
+    """Run every path, write after each what there is so far, and leave with status 1 if one of them failed."""
+    from hf_mlm.benchmarks.catalog import BENCHMARKS
+
+    sections, failed = [], []
+    for name, each in BENCHMARKS.items():
+        try:
+            sections.append(measure_apart(name, repeats))
+        except RuntimeError as error:
+            failed.append(name)
+            figures = json.dumps({"title": each.title, "path": name, "failed": str(error)}, indent=1)
+            sections.append((f"## {each.title}\n\nFailed: {error}\n", figures))
+            sys.stdout.write(f"{sections[-1][0]}\n")
+        if output is not None:
+            write(sections, output)
+    if failed:
+        sys.stderr.write(
+            f"{len(failed)} of {len(sections)} paths failed: {', '.join(failed)}; the others are there.\n"
+        )
+        raise typer.Exit(1)
+
+
+def measure_apart(name: str, repeats: int) -> tuple[str, str]:
+    """Do what ``measure`` does in a process of its own, so that no path is touched by another's memory or end.
+
+    Raises:
+        RuntimeError: if the process fails; it says the last line of its errors.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "section.md")
+        words = ["benchmark", name, "--repeats", str(repeats), "--output", str(file)]
+        done = subprocess.run([sys.executable, "-m", "hf_mlm.cli", *words], stderr=subprocess.PIPE, text=True)
+        if done.returncode:
+            said = done.stderr.strip().splitlines() or ["nothing was said"]
+            raise RuntimeError(f"{said[-1]} (exit status {done.returncode})")
+        (figures,) = json.loads(file.with_suffix(".json").read_text())
+        return file.read_text(), json.dumps(figures, indent=1)
 
 
 def draw(name: str, folder: Path) -> Path:

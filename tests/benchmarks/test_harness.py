@@ -50,6 +50,18 @@ def test_unequal_results_are_not_timed() -> None:
         Report().compare("ours", lambda: 1, lambda: 2, peer_name="theirs", equal=lambda a, b: a == b)
 
 
+def test_long_calls_are_repeated_less_but_never_less_than_asked_or_thrice(clock: list[float]) -> None:
+    def rows(repeats: int, seconds: float) -> int:
+        calls = []
+        Report(repeats).measure("rows", lambda: (calls.append(1), clock.__setitem__(0, clock[0] + seconds)))
+        return len(calls) - 1  # one goes before
+
+    assert rows(15, 0.1) == 15
+    assert rows(15, 1.0) == harness.BUDGET
+    assert rows(15, 100.0) == 3
+    assert rows(2, 100.0) == 2
+
+
 def test_growth_is_told_from_the_smallest_size(clock: list[float]) -> None:
     def make(size: int):
         return lambda: clock.__setitem__(0, clock[0] + size**2)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from hf_mlm.benchmarks import catalog
 from hf_mlm.benchmarks.catalog import BENCHMARKS
 from hf_mlm.cli.main import main
 
@@ -30,6 +32,34 @@ def test_a_run_is_printed_and_written_as_markdown_and_json(tmp_path: Path, capsy
     assert written.startswith("## NT-Xent") and written.strip() in capsys.readouterr().out
     (figures,) = json.loads((tmp_path / "out" / "speed.json").read_text())
     assert figures["path"] == "nt-xent" and figures["rows"][0]["peer"] == "pairwise cosines"
+
+
+def test_a_path_that_fails_is_named_and_takes_no_other_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chosen = {name: BENCHMARKS[name] for name in ("s2", "nt-xent", "import")}
+    monkeypatch.setattr(catalog, "BENCHMARKS", chosen)
+    output, written = tmp_path / "speed.md", []
+
+    def child(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
+        """Write what the command would, but let the second path be killed."""
+        written.append(output.exists() and output.read_text())
+        name, file = command[4], Path(command[-1])
+        if name == "nt-xent":
+            return subprocess.CompletedProcess(command, -9, stderr="loading\nout of memory\n")
+        file.write_text(f"## {name}\n")
+        file.with_suffix(".json").write_text(f'[{{"path": "{name}"}}]')
+        return subprocess.CompletedProcess(command, 0, stderr="")
+
+    monkeypatch.setattr(subprocess, "run", child)
+    with pytest.raises(SystemExit) as left:
+        main(["benchmark", "all", "--output", str(output)])
+    assert left.value.code == 1
+    assert "1 of 3 paths failed: nt-xent" in capsys.readouterr().err
+    assert written[1] == "## s2\n"  # there before the second began
+    text, figures = output.read_text(), json.loads(output.with_suffix(".json").read_text())
+    assert "Failed: out of memory (exit status -9)" in text and text.endswith("## import\n")
+    assert [each["path"] for each in figures] == list(chosen) and "failed" in figures[1]
 
 
 def test_profiles_are_pictures(tmp_path: Path) -> None:
