@@ -1,19 +1,17 @@
-"""What the pipelines of IR+LE share: images and texts in any form, read and encoded in batches."""
+"""What the pipelines of IR+LE share: images and texts in any form, each kind of a batch encoded together."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from PIL import Image
-from torch.utils.data import DataLoader
-from transformers.pipelines.base import Pipeline
 
 from hf_mlm.pipelines.addresses import open_image
-from hf_mlm.pipelines.numbering import prepared
+from hf_mlm.pipelines.batching import BatchingPipeline
 
 
 MODALITIES = ("image", "text")
@@ -41,7 +39,7 @@ class Query(NamedTuple):
         return [name for name, present in zip(MODALITIES, given, strict=True) if present]
 
 
-class ImageTextPipeline(Pipeline):
+class ImageTextPipeline(BatchingPipeline):
     """Runs `IRLEForRetrievalAndGeo` over images and texts; subclasses say what comes of the outputs.
 
     A string is a text, whatever it looks like, so that no text makes the program open a file or an address. An image
@@ -49,10 +47,6 @@ class ImageTextPipeline(Pipeline):
     where paths and addresses may be strings too: ``{"image": …}``, ``{"text": …, "classes": …}`` or both in one.
     """
 
-    _load_processor = None  # so that a model without one gets the sentence below
-    _load_image_processor = False
-    _load_feature_extractor = False
-    _load_tokenizer = False
     task_needed: str  # of the model's tasks
 
     def __init__(self, model: Any, *args: Any, **kwargs: Any):
@@ -76,10 +70,6 @@ class ImageTextPipeline(Pipeline):
                 "IRLEProcessor(image_processor, tokenizer).save_pretrained(folder), or pass processor=."
             )
         self.model.eval()
-
-    def __call__(self, inputs: Any, **kwargs: Any) -> Any:
-        """Answer one query, or each of several; see the class."""
-        return [] if isinstance(inputs, list) and not inputs else super().__call__(inputs, **kwargs)
 
     def preprocess(self, inputs: Any, timeout: float | None = None) -> Query:
         """Read a query's image and text.
@@ -120,25 +110,6 @@ class ImageTextPipeline(Pipeline):
                 f"generator of them, and got a {_describe(inputs)}; of a dataset pass iter(dataset)."
             )
         return image, text, classes
-
-    def get_iterator(
-        self,
-        inputs: Any,
-        num_workers: int,
-        batch_size: int,
-        preprocess_params: dict[str, Any],
-        forward_params: dict[str, Any],
-        postprocess_params: dict[str, Any],
-    ) -> Iterator[Any]:
-        """Encode the images of a batch together and its texts together, and give the answer to each query."""
-        queries = prepared(inputs, self.preprocess, preprocess_params)
-        for batch in DataLoader(queries, batch_size, num_workers=num_workers, collate_fn=list):
-            outputs = self.forward(self._collate(batch), **forward_params)
-            yield from self.postprocess((batch, outputs), **postprocess_params)
-
-    def run_single(self, inputs: Any, *params: dict[str, Any]) -> Any:
-        """Answer one query."""
-        return next(iter(self.get_iterator([inputs], 0, 1, *params)))
 
     def _collate(self, batch: Sequence[Query]) -> dict[str, dict[str, torch.Tensor]]:
         """Arguments of ``encode_images`` and ``encode_texts``, as far as the batch has any."""

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from PIL import Image
-from torch.utils.data import DataLoader
-from transformers.pipelines.base import Pipeline
 
 from hf_mlm.data.formats.iob2 import entities
 from hf_mlm.models.layers.word_pooling import word_starts
 from hf_mlm.models.word_encoding import Window
 from hf_mlm.models.word_splitting import split_words
 from hf_mlm.pipelines.addresses import open_image
-from hf_mlm.pipelines.numbering import prepared
+from hf_mlm.pipelines.batching import BatchingPipeline
 
 
 class Prepared(NamedTuple):
@@ -34,7 +32,7 @@ class Prepared(NamedTuple):
     image: Image.Image | None
 
 
-class MultimodalNERPipeline(Pipeline):
+class MultimodalNERPipeline(BatchingPipeline):
     """Find the entities in texts.
 
     ``pipe(inputs, batch_size=8)`` takes a text, ``{"text": …, "image": …}`` with any image that `open_image` opens,
@@ -48,11 +46,6 @@ class MultimodalNERPipeline(Pipeline):
         ``entity_group`` (the type), ``score`` (mean over its words of the CRF's marginal probability of the decoded
         label), ``word`` (as it stands in the text), ``start`` and ``end`` (``text[start:end]`` is the entity).
     """
-
-    _load_processor = None  # so that a model without one gets the sentence below
-    _load_image_processor = False
-    _load_feature_extractor = False
-    _load_tokenizer = False
 
     def __init__(self, model: Any, *args: Any, **kwargs: Any):
         super().__init__(model, *args, **kwargs)
@@ -68,10 +61,6 @@ class MultimodalNERPipeline(Pipeline):
                 "TwoMNERProcessor(image_processor, tokenizer), or pass processor=."
             )
         self.model.eval()
-
-    def __call__(self, inputs: Any, **kwargs: Any) -> Any:
-        """Find the entities in one text, or in each of several; see the class."""
-        return [] if isinstance(inputs, list) and not inputs else super().__call__(inputs, **kwargs)
 
     def _sanitize_parameters(
         self, timeout: float | None = None, **kwargs: Any
@@ -105,27 +94,6 @@ class MultimodalNERPipeline(Pipeline):
     def _reads_images(self) -> bool:
         return hasattr(self.processor, "encode_images")
 
-    def get_iterator(
-        self,
-        inputs: Any,
-        num_workers: int,
-        batch_size: int,
-        preprocess_params: dict[str, Any],
-        forward_params: dict[str, Any],
-        postprocess_params: dict[str, Any],
-    ) -> Iterator[list[dict[str, Any]]]:
-        """Batch texts, of which each may have several windows, and give the entities of each."""
-        texts = prepared(inputs, self.preprocess, preprocess_params)
-        for batch in DataLoader(texts, batch_size, num_workers=num_workers, collate_fn=list):
-            outputs = self.forward(self._collate(batch))
-            rows = iter(zip(outputs["labels"].tolist(), outputs["scores"].tolist(), strict=True))
-            for item in batch:
-                yield self.postprocess((item, [next(rows) for _ in item.windows]))
-
-    def run_single(self, inputs: Any, *params: dict[str, Any]) -> list[dict[str, Any]]:
-        """Find the entities in one text."""
-        return next(iter(self.get_iterator([inputs], 0, 1, *params)))
-
     def _collate(self, batch: Sequence[Prepared]) -> dict[str, torch.Tensor]:
         rows = [row for item in batch for row in self.processor.rows(item.windows)]
         data = self.processor.pad(rows)
@@ -141,9 +109,16 @@ class MultimodalNERPipeline(Pipeline):
         chosen = outputs.predictions.clamp(min=0).unsqueeze(-1)
         return {"labels": outputs.predictions, "scores": probabilities.gather(-1, chosen).squeeze(-1)}
 
-    def postprocess(self, model_outputs: tuple[Prepared, list[tuple[list[int], list[float]]]]) -> list[dict[str, Any]]:
+    def postprocess(
+        self, model_outputs: tuple[Sequence[Prepared], dict[str, torch.Tensor]]
+    ) -> list[list[dict[str, Any]]]:
+        """Give the entities of each text of a batch, of which each may have several windows."""
+        batch, outputs = model_outputs
+        rows = iter(zip(outputs["labels"].tolist(), outputs["scores"].tolist(), strict=True))
+        return [self._entities(item, [next(rows) for _ in item.windows]) for item in batch]
+
+    def _entities(self, item: Prepared, rows: Sequence[tuple[list[int], list[float]]]) -> list[dict[str, Any]]:
         """Put the windows of a text together, and read the entities off its words' labels."""
-        item, rows = model_outputs
         tags, scores = [], []
         for window, (labels, probabilities) in zip(item.windows, rows, strict=True):
             for position in window.starts():
