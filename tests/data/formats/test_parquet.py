@@ -36,7 +36,7 @@ def manifest(table: pa.Table, tmp_path: Path) -> Manifest:
 
 def test_a_manifest_is_read_as_it_was_written(manifest: Manifest, tmp_path: Path) -> None:
     assert Manifest.load(tmp_path / MANIFEST) == manifest
-    assert not list(tmp_path.glob("*.tmp"))
+    assert {path.name for path in tmp_path.iterdir()} == {"train.h5", "train-0.parquet", MANIFEST}
 
 
 def test_shards_are_read_as_they_were_written(manifest: Manifest, table: pa.Table, tmp_path: Path) -> None:
