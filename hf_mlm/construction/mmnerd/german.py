@@ -9,7 +9,7 @@ _LAND = "Nord|Süd|Ost|West|Mittel|Zentral"
 
 GERMAN_RULES: dict[str, tuple[str, ...]] = {
     "PER": (
-        rf"\b(?:Herrn?|Frau|Dr\.|Prof\.|Präsident(?:in)?|Kanzler(?:in)?|König(?:in)?|Papst)\s+"
+        rf"\b(?:(?:Herrn?|Frau|Dr\.|Prof\.|Präsident(?:in)?|Kanzler(?:in)?|König(?:in)?|Papst)\s+)+"
         rf"(?P<entity>{_NAME}(?:\s(?:von|van|zu|de)\b)?(?:\s{_NAME})?)",
     ),
     "ORG": (

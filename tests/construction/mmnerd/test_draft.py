@@ -45,25 +45,6 @@ def test_a_build_goes_on_where_it_stopped(edition_file: Path, tmp_path: Path) ->
     assert (tmp_path / "build" / "proposals" / "00000.parquet").stat().st_mtime_ns == written
 
 
-@pytest.mark.parametrize(
-    ("text", "sentence"),
-    [
-        ("sources: []", "needs at least one source"),
-        ("[1]", "has to be a mapping"),
-        ("sources: [{kind: captions, path: a, language: en, name: web}]", "annotators has none for the captions"),
-        ("sources: [{kind: conll, path: a, language: en}]", "a source needs name"),
-        ("sources: [{kind: conll, path: a, language: it, name: x}]", "'it' is none of en"),
-        ("sources: [{kind: conll, path: a, language: en, name: x, translate_to: [fr]}]", "has no translation"),
-        ("sources: [{kind: conll, path: a, language: en, name: x}]\nplaceholder: hide", "placeholder='hide'"),
-        ("sources: [{kind: conll, path: a, language: en, name: x}]\nseeds: 1", "an edition has no"),
-    ],
-)
-def test_wrong_editions(text: str, sentence: str, tmp_path: Path) -> None:
-    (tmp_path / "edition.yaml").write_text(text)
-    with pytest.raises(ValueError, match=sentence):
-        load_ner_edition(tmp_path / "edition.yaml")
-
-
 def test_another_edition_needs_another_folder(edition_file: Path, tmp_path: Path) -> None:
     build_draft(tmp_path / "build", load_ner_edition(edition_file), tasks=1)
     edition_file.write_text(edition_file.read_text() + "min_entities: 1\n")

@@ -1,0 +1,65 @@
+"""What people do, step by step: nobody's work is lost, and only answered sentences count."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from conftest import run_stage
+
+from hf_mlm.construction.mmnerd.annotation import give_out, give_out_round, take_in, take_in_round
+from hf_mlm.construction.mmnerd.draft import draft_stages
+from hf_mlm.construction.mmnerd.edition import load_ner_edition
+
+
+PEOPLE = ("anna", "ben", "eve")
+
+
+@pytest.fixture
+def build(edition_file: Path, tmp_path: Path) -> Path:
+    for stage in draft_stages(tmp_path / "build", load_ner_edition(edition_file), 1):
+        run_stage(stage)
+    return tmp_path / "build"
+
+
+def answered(tasks: Path, skip: int = 0) -> Path:
+    """Accept everything but the first few."""
+    lines = [json.loads(line) for line in tasks.read_text().splitlines()]
+    given = [line | {"answer": "ignore" if number < skip else "accept"} for number, line in enumerate(lines)]
+    path = tasks.with_name(f"answered-{tasks.name}")
+    path.write_text("\n".join(map(json.dumps, given)))
+    return path
+
+
+def test_everybody_gets_as_much_and_nobody_is_robbed(build: Path) -> None:
+    counts = give_out(build, PEOPLE, "prodigy")
+    assert sum(counts.values()) == 2 * 41 and max(counts.values()) - min(counts.values()) <= 1
+    assignment = json.loads((build / "assignment.json").read_text())
+    assert Counter(name for pair in assignment.values() for name in pair) == counts
+    assert give_out(build, PEOPLE, "argilla") == counts  # the same people, another tool
+    with pytest.raises(ValueError, match="gives the sentences to others"):
+        give_out(build, ("anna", "zoe"), "prodigy")
+
+
+def test_what_nobody_answered_stays_open(build: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="has given out no tasks"):
+        take_in(build, {}, "prodigy")
+    give_out(build, ("anna", "ben"), "prodigy")
+    files = {"anna": answered(build / "tasks" / "anna.jsonl", skip=4), "ben": answered(build / "tasks" / "ben.jsonl")}
+    result = take_in(build, files, "prodigy")
+    assert (len(result.finished), result.open) == (37, 4)
+    assert result.overall is not None and result.overall.kappa == 1 and result.overall.sentences == 37
+    assert (build / "tasks" / "inspector.jsonl").read_text() == ""  # an inspector decides, and annotates nothing alone
+    alone = take_in(build, {"ben": files["ben"]}, "prodigy")
+    assert alone.overall is None and alone.open == 41 and json.loads((build / "agreement.json").read_text()) is None
+
+
+def test_scores_of_rounds_are_kept_side_by_side(build: Path) -> None:
+    for number in (1, 2):
+        assert give_out_round(build, number, 5, ["anna"], "prodigy") == 5
+        path = answered(build / "tasks" / f"round-{number}-anna.jsonl")
+        (score,) = take_in_round(build, number, path, {"anna": path}, "prodigy")
+        assert score.accuracy == 1
+    take_in_round(build, 2, path, {"anna": path}, "prodigy")
+    kept = json.loads((build / "rounds.json").read_text())
+    assert [(one["round"], one["annotator"], one["accuracy"]) for one in kept] == [(1, "anna", 1), (2, "anna", 1)]
