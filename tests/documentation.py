@@ -59,13 +59,21 @@ def unknown_words(words: list[str]) -> list[str]:
 
 
 def typer_options(module: str, words: list[str]) -> set[str]:
-    """Options of a command, or of the subcommand that the first word names."""
+    """Options of a command, or of the subcommand that the first words name."""
     import typer
 
     modules = [module] + (["hf_mlm.cli.evaluate_tagger"] if module == "hf_mlm.cli.evaluate" else [])
     found = [typer.main.get_command(importlib.import_module(name).app) for name in modules]
-    found = [command.commands[words[0]] if hasattr(command, "commands") else command for command in found]
-    return {option for command in found for parameter in command.params for option in parameter.opts}
+    return {option for command in found for parameter in _named(command, words).params for option in parameter.opts}
+
+
+def _named(command: Any, words: list[str]) -> Any:
+    """The subcommand that words lead to, as deep as there are groups."""
+    for word in words:
+        if not hasattr(command, "commands"):
+            break
+        command = command.commands[word]
+    return command
 
 
 def training_options(model: str) -> set[str]:

@@ -70,7 +70,8 @@ def agree(
             f"kappa {found.kappa:.4f} of {found.words:,} words, {found.kappa_entities:.4f} without O, span F1 "
             f"{found.span_f1:.4f} over {found.sentences:,} sentences\n"
         )
-    sys.stdout.write(f"{len(result.finished):,} sentences decided, {result.open:,} open\n")
+    rest = f"; the inspector's tasks are in {target / 'tasks'}" if result.open else ""
+    sys.stdout.write(f"{len(result.finished):,} sentences decided, {result.open:,} open{rest}\n")
 
 
 @app.command("round")
