@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hf_mlm.app.circle import circle_area, circle_outline
 from hf_mlm.app.region import Region
 from hf_mlm.pipelines.geojson import cell_geometry
-from hf_mlm.reporting.html import Markup, data_uri, element
+from hf_mlm.reporting.html import Markup, data_uri, drawing, element
 from hf_mlm.reporting.maps import Window, background
 from hf_mlm.world.imagery import blue_marble
 
@@ -37,8 +37,10 @@ def estimate_map(
     """
     place = estimate["latitude"], estimate["longitude"]
     circle = *place, estimate["radius_km"]
-    return element(
-        "svg",
+    return drawing(
+        window.width,
+        window.height,
+        title,
         *_ground(window),
         *(_cell(window, cell, estimate["cells"][0]["probability"]) for cell in estimate["cells"]),
         element("path", class_="within", fill_rule="evenodd", d=_path(window, circle_area(*circle), closed=True)),
@@ -46,10 +48,6 @@ def estimate_map(
         *(_neighbour(window, entity) for entity in neighbours if entity.get("latitude") is not None),
         _cross(window, *place),
         class_="map",
-        viewBox=f"0 0 {window.width:.0f} {window.height:.0f}",
-        role="img",
-        aria_label=title,
-        xmlns="http://www.w3.org/2000/svg",
     )
 
 

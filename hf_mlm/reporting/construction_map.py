@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hf_mlm.geo.partition import GeoCellPartition
-from hf_mlm.reporting.html import Markup, data_uri, element
+from hf_mlm.reporting.html import Markup, data_uri, drawing, element
 from hf_mlm.reporting.maps import Window
 
 
@@ -42,18 +42,9 @@ def cell_map(partition: GeoCellPartition, earth: bytes | None, title: str, windo
         "image", href=data_uri(painted(partition, bounds, window), "image/png"), style="filter:none", **size
     )
     ground = element("image", href=data_uri(earth, "image/jpeg"), **size) if earth else None
-    drawing = element(
-        "svg",
-        ground,
-        layer,
-        *_labels(partition, window),
-        class_="map",
-        viewBox=f"0 0 {size['width']} {size['height']}",
-        role="img",
-        aria_label=title,
-        xmlns="http://www.w3.org/2000/svg",
-    )
-    return element("figure", drawing, _legend(bounds), element("figcaption", title))
+    labels = _labels(partition, window)
+    svg = drawing(window.width, window.height, title, ground, layer, *labels, class_="map")
+    return element("figure", svg, _legend(bounds), element("figcaption", title))
 
 
 def class_bounds(counts: NDArray[np.integer[Any]]) -> list[int]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from hf_mlm.reporting.html import Markup, element, join
+from hf_mlm.reporting.html import Markup, drawing, element, join
 
 
 WIDTH, HEIGHT = 360, 230
@@ -40,18 +40,17 @@ def line_chart(title: str, series: Mapping[str, Points], note: str = "", x_label
     x_ticks = ticks(every[:, 0].min(), every[:, 0].max(), 6)
     y_ticks = ticks(min(0.0, every[:, 1].min()), every[:, 1].max(), 5)
     axes = _Axes(every[:, 0].min(), every[:, 0].max(), y_ticks[0], max(y_ticks[-1], every[:, 1].max()))
-    drawing = element(
-        "svg",
+    ends = "; ".join(f"{name} ends at {points[-1, 1]:.3g}" for name, points in lines.items())
+    chart = drawing(
+        WIDTH,
+        HEIGHT,
+        f"{title}: {ends}",
         _grid(axes, x_ticks, y_ticks, x_label),
         *(_line(axes, number, points) for number, points in enumerate(lines.values())),
         _names(axes, lines),
-        viewBox=f"0 0 {WIDTH} {HEIGHT}",
-        role="img",
-        aria_label=f"{title}: " + "; ".join(f"{name} ends at {points[-1, 1]:.3g}" for name, points in lines.items()),
-        xmlns="http://www.w3.org/2000/svg",
     )
     caption = element("figcaption", element("b", title), f" {note}" if note else None)
-    return element("figure", caption, drawing, class_="chart")
+    return element("figure", caption, chart, class_="chart")
 
 
 def ticks(low: float, high: float, about: int) -> list[float]:

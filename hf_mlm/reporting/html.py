@@ -57,6 +57,24 @@ def join(*children: str | None, separator: str = "") -> Markup:
     )
 
 
+def drawing(width: float, height: float, title: str, *marks: str | None, **attributes: object) -> Markup:
+    """Build an SVG drawing, as wide as the page leaves it room.
+
+    Args:
+        width: of its coordinates, from 0; rounded.
+        height: likewise, y downwards.
+        title: what a screen reader says instead of the picture.
+        marks: what is drawn, the lowest first; ``None`` is left out.
+        attributes: as in `element`.
+
+    Example:
+        >>> drawing(8, 4, "a dot", element("circle", r=2), class_="map")
+        '<svg class="map" viewBox="0 0 8 4" role="img" aria-label="a dot" xmlns="http://www.w3.org/2000/svg"><circle...'
+    """
+    shared = {"viewBox": f"0 0 {width:.0f} {height:.0f}", "role": "img", "aria_label": title, "xmlns": _SVG}
+    return element("svg", *marks, **attributes, **shared)
+
+
 def data_uri(content: bytes, media_type: str) -> str:
     """Put a file's bytes into an address, so that the page needs no second file.
 
@@ -82,6 +100,7 @@ def page(title: str, *sections: Markup, language: str = "en") -> str:
     return "<!DOCTYPE html>\n" + element("html", head, body, lang=language) + "\n"
 
 
+_SVG = "http://www.w3.org/2000/svg"
 _EMPTY_ELEMENTS = frozenset(
     ("br", "hr", "img", "meta", "link", "input", "path", "line", "rect", "circle", "polyline", "image", "use")
 )

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from hf_mlm.geo.distance import great_circle_distance
-from hf_mlm.reporting.html import Markup, data_uri, element
+from hf_mlm.reporting.html import Markup, data_uri, drawing, element
 
 
 @dataclass(frozen=True)
@@ -102,17 +102,9 @@ def error_map(
         element("circle", class_="guess", cx=f"{x:.1f}", cy=f"{y:.1f}", r="3.2")
         for x, y in window.project(*np.unique(predicted.round(3), axis=0).T)
     ]
-    return element(
-        "svg",
-        element("image", href=data_uri(earth, "image/jpeg"), width=window.width, height=f"{window.height:.0f}"),
-        *marks,
-        *guesses,
-        class_="map",
-        viewBox=f"0 0 {window.width:.0f} {window.height:.0f}",
-        role="img",
-        aria_label=title,
-        xmlns="http://www.w3.org/2000/svg",
-    )
+    href = data_uri(earth, "image/jpeg")
+    ground = element("image", href=href, width=window.width, height=f"{window.height:.0f}")
+    return drawing(window.width, window.height, title, ground, *marks, *guesses, class_="map")
 
 
 def background(earth: NDArray[np.uint8], window: Window | None = None, quality: int = 72) -> bytes:

@@ -3,7 +3,7 @@ import xml.etree.ElementTree as ElementTree
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hf_mlm.reporting.html import Markup, data_uri, element, join, page
+from hf_mlm.reporting.html import Markup, data_uri, drawing, element, join, page
 
 
 # What XML can hold at all: no control characters and no lone surrogates.
@@ -34,3 +34,10 @@ def test_a_page_is_one_well_formed_document() -> None:
     assert root.get("lang") == "de" and root.findtext("head/title") == "A & B"
     assert root.findtext("body/main/p") == "<script>"
     assert not list(root.iter("script")) and not list(root.iter("link"))
+
+
+def test_a_drawing_is_svg_that_a_screen_reader_can_tell() -> None:
+    root = ElementTree.fromstring(drawing(8.4, 4, "a < b", element("circle", r=2), None, class_="map"))
+    svg = "{http://www.w3.org/2000/svg}"
+    assert root.tag == f"{svg}svg" and [child.tag for child in root] == [f"{svg}circle"]
+    assert root.attrib == {"class": "map", "viewBox": "0 0 8 4", "role": "img", "aria-label": "a < b"}
