@@ -44,7 +44,7 @@ def cell_map(partition: GeoCellPartition, earth: bytes | None, title: str, windo
     ground = element("image", href=data_uri(earth, "image/jpeg"), **size) if earth else None
     labels = _labels(partition, window)
     svg = drawing(window.width, window.height, title, ground, layer, *labels, class_="map")
-    return element("figure", svg, _legend(bounds), element("figcaption", title))
+    return element("figure", svg, _legend(bounds, int(partition.counts.max())), element("figcaption", title))
 
 
 def class_bounds(counts: NDArray[np.integer[Any]]) -> list[int]:
@@ -118,10 +118,11 @@ def _labels(partition: GeoCellPartition, window: Window) -> list[Markup]:
     ]
 
 
-def _legend(bounds: list[int]) -> Markup:
+def _legend(bounds: list[int], most: int) -> Markup:
     texts = [f"{low:,} to {high - 1:,}" for low, high in zip(bounds, bounds[1:], strict=False)]
+    last = f"{most:,}" if bounds[-1] == most else f"{bounds[-1]:,} or more"
     items = [
         element("li", f"{text} entities", style=f"--swatch:{colour}")
-        for text, colour in zip([*texts, f"{bounds[-1]:,} or more"], COLOURS, strict=False)
+        for text, colour in zip([*texts, last], COLOURS, strict=False)
     ]
     return element("ul", *items, class_="legend")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hf_mlm.construction.fair.mlm import iso_date
 from hf_mlm.files import write_text
+from hf_mlm.geo.partition import GeoCellPartition
 from hf_mlm.reporting.construction_findings import BuildFindings, Losses, find_in_build
 from hf_mlm.reporting.construction_map import cell_map
 from hf_mlm.reporting.construction_paper import VARIABLE, PublishedCounts, published_counts
@@ -122,7 +123,7 @@ def _maps(findings: BuildFindings, ground: Ground) -> list[Markup]:
     for config, partition in findings.partitions.items():
         said = (
             f"{config}, {_LEVELS[config]}: {int(partition.counts.sum()):,} entities in "
-            f"{_several(len(partition), 'cell')} of S2 levels {partition.levels.min()} to {partition.levels.max()}."
+            f"{_several(len(partition), 'cell')} of {_levels(partition)}."
         )
         drawings.append(cell_map(partition, ground.earth, said))
     text = (
@@ -132,6 +133,11 @@ def _maps(findings: BuildFindings, ground: Ground) -> list[Markup]:
     return [_section("Entities per cell", text, *drawings)]
 
 
+def _levels(partition: GeoCellPartition) -> str:
+    least, most = int(partition.levels.min()), int(partition.levels.max())
+    return f"S2 level {least}" if least == most else f"S2 levels {least} to {most}"
+
+
 def _continents(findings: BuildFindings, published: PublishedCounts | None, ground: Ground) -> Markup | None:
     if not ground.continents:
         return _section("Continents", "Install hf-mlm[demo] to see them: GeoNames tells the continent of a country.")
@@ -139,7 +145,7 @@ def _continents(findings: BuildFindings, published: PublishedCounts | None, grou
     theirs = _by_continent(published.countries, ground.continents) if published else {}
     rows = [
         (f"{name} ({ours.get(name, 0):,})", [_share(each, name) for each in ([ours, theirs] if theirs else [ours])])
-        for name in sorted({*ours, *theirs}, key=lambda name: -ours.get(name, 0))
+        for name in sorted({*ours, *theirs}, key=lambda name: (-ours.get(name, 0), -theirs.get(name, 0), name))
     ]
     columns = ["Continent (entities)", "this build", *(["MLM v1"] if theirs else [])]
     table = bar_table("Share of the entities", columns, rows, "%", digits=1)

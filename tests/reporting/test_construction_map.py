@@ -34,6 +34,18 @@ def test_a_pixel_has_the_colour_of_its_cells_class() -> None:
             assert tuple(picture[row, column, :3]) == tuple(bytes.fromhex(COLOURS[rank][1:]))
 
 
+def test_a_cell_smaller_than_a_pixel_is_seen() -> None:
+    partition = GeoCellPartition.from_tokens(["1", "47a1cbd5"], [20, 400])
+    (latitude,), (longitude,) = (axis[1:] for axis in partition.centers)
+    bounds = class_bounds(partition.counts)
+    with Image.open(io.BytesIO(painted(partition, bounds, WINDOW))) as opened:
+        picture = np.asarray(opened.convert("RGBA"))
+    row, column = int((60 - latitude) / 2), int((longitude + 180) / 2)
+    around = picture[row - 2 : row + 3, column - 2 : column + 3, :3].reshape(-1, 3)
+    rank = sum(bound <= 400 for bound in bounds) - 1
+    assert (around == tuple(bytes.fromhex(COLOURS[rank][1:]))).all()
+
+
 @given(st.lists(st.integers(1, 10**6), min_size=1, max_size=30))
 def test_every_count_has_a_class(counts: list[int]) -> None:
     bounds = class_bounds(np.array(counts))

@@ -54,6 +54,7 @@ def test_figures() -> None:
     assert "1 hop ·" in text and "1 cell in irle" in text and "1.50" in text
     assert "Germany 20 66.7 %" in text and "3 entities have no country." in text and "more countries" not in text
     assert "Europe (27) 90.0 %" in text and "Both columns" not in text
+    assert re.search(r"28 entities in 1 cell of S2 level \d+\.", text) and "28 entities irle, all" in text
     assert "en 10; de 6" in text and "40 rows came in" in text and "no image (10) 25.0 %" in text
     assert "31 images came in" in text and "not stated" in text and "try this" in text
 
