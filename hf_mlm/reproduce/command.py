@@ -137,7 +137,7 @@ def reproduce(asked: Request, runners: Mapping[str, Runner], notice: Notice = la
         notice("Interrupted: the same command goes on, and runs that are finished are kept.")
         raise
     finally:
-        files = write(asked, [(job, outcome) for job in jobs if (outcome := finished(job, folder))])
+        files = write(asked, [(job, found) for job in jobs if (found := finished(job, folder))])
     return files
 
 
