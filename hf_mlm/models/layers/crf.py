@@ -10,7 +10,7 @@ from torch import nn
 
 from hf_mlm.models.layers import crf_numpy
 from hf_mlm.models.layers.crf_constraints import iob2_allowed
-from hf_mlm.models.layers.crf_likelihood import compiled_kernels, log_likelihood, tag_marginals
+from hf_mlm.models.layers.crf_likelihood import compiled_kernels, log_likelihood, on_host, tag_marginals
 from hf_mlm.models.layers.crf_viterbi import viterbi, viterbi_scan
 
 
@@ -53,6 +53,7 @@ class LinearChainCRF(nn.Module):
         self.end_transitions = nn.Parameter(torch.empty(num_tags))
         self.transitions = nn.Parameter(torch.empty(num_tags, num_tags))
         self.allowed = None if constraints is None else iob2_allowed(constraints)
+        self._placed: dict[torch.device, tuple[torch.Tensor, ...]] = {}  # ``allowed`` on each device that asked for it
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -138,12 +139,12 @@ class LinearChainCRF(nn.Module):
         if mask.numel() == 0:
             return tags
         scores = self._decoding_scores(emissions.dtype)
-        on_cpu = emissions.device.type == "cpu"
-        kernels = compiled_kernels() if on_cpu else None
+        here = on_host(emissions)
+        kernels = compiled_kernels() if here else None
         if kernels is not None:
             kernels.viterbi(emissions.detach(), mask, *scores, tags)
             return tags
-        search = crf_numpy.viterbi if on_cpu else viterbi
+        search = crf_numpy.viterbi if here else viterbi
         order = _left_alignment(mask)
         if order is None:
             return search(emissions, mask, *scores).where(mask, tags)
@@ -157,9 +158,18 @@ class LinearChainCRF(nn.Module):
         scores = [score.detach() for score in self._scores()]
         start, transitions, end = scores if scores[0].dtype == dtype else [score.to(dtype) for score in scores]
         if self.allowed is not None:
-            first, following = (torch.tensor(allowed, device=start.device) for allowed in self.allowed)
+            first, following = self._allowed_on(start.device)
             start, transitions = start.where(first, -torch.inf), transitions.where(following, -torch.inf)
         return start, transitions, end
+
+    def _allowed_on(self, device: torch.device) -> tuple[torch.Tensor, ...]:
+        """What ``iob2_allowed`` says, brought to a device once, as that waits for the device."""
+        if device in self._placed and not torch.compiler.is_exporting():
+            return self._placed[device]
+        placed = tuple(torch.tensor(allowed, device=device) for allowed in self.allowed or ())
+        if not torch.compiler.is_exporting():  # what is traced must not stay
+            self._placed[device] = placed
+        return placed
 
     def _checked(self, emissions: torch.Tensor, mask: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
         """Emissions in the precision of the computation, and the mask, after a look at both."""
@@ -175,7 +185,7 @@ class LinearChainCRF(nn.Module):
 
 def _left_alignment(mask: torch.Tensor) -> torch.Tensor | None:
     """Positions (batch, length) that bring each row's words together at its left; None where they are there."""
-    if mask.device.type == "cpu" and not (mask[:, 1:] > mask[:, :-1]).any():
+    if on_host(mask) and not (mask[:, 1:] > mask[:, :-1]).any():
         return None
     return torch.argsort((~mask).byte(), dim=1, stable=True)
 
@@ -194,7 +204,7 @@ def _check_mask(mask: torch.Tensor, emissions: torch.Tensor) -> None:
 
 def _check_finite(emissions: torch.Tensor, mask: torch.Tensor) -> None:
     """Refuse emissions that are not finite under the mask; one sum tells that all is well."""
-    if emissions.device.type != "cpu" or math.isfinite(emissions.sum().item()):
+    if not on_host(emissions) or math.isfinite(emissions.sum().item()):
         return
     bad = (~emissions.isfinite().all(2) & mask).nonzero()
     if len(bad) > 0:
@@ -209,7 +219,7 @@ def _check_tags(tags: torch.Tensor, mask: torch.Tensor, num_tags: int) -> None:
     if tags.shape != mask.shape:
         expected, shape = tuple(mask.shape), tuple(tags.shape)
         raise ValueError(f"tags must be {expected}, the batch and length of emissions, got the shape {shape}.")
-    if tags.device.type != "cpu":
+    if not on_host(tags):
         return
     low, high = tags.where(mask, 0).aminmax() if mask.numel() > 0 else (0, 0)
     if low < 0 or high >= num_tags:

@@ -95,17 +95,22 @@ def _prepare(
     emissions: torch.Tensor, mask: torch.Tensor, start: torch.Tensor, transitions: torch.Tensor, end: torch.Tensor
 ) -> tuple[Chain, Callable[[Chain], Posterior]]:
     """Build the chain, and choose the recursion that suits its device and the size of its transition scores."""
-    device, scores = emissions.device.type, (start, transitions, end)
-    if device not in ("cpu", "mps"):  # without looking at the values, which would wait for the device
+    scores, on_mps = (start, transitions, end), emissions.device.type == "mps"
+    if not (on_host(emissions) or on_mps):  # without looking at the values, which would wait for the device
         limit = widest_score(rescale_every=2)
         chain = absorbing_chain(emissions, mask, *(score.clamp(-limit, limit) for score in scores))
         return chain, functools.partial(forward_backward, rescale_every=2)
     chain = absorbing_chain(emissions, mask, *scores)
     widest = torch.linalg.vector_norm(torch.cat([score.flatten() for score in scores]), torch.inf)
-    if device == "mps" or widest > widest_score(rescale_every=8):
+    if on_mps or widest > widest_score(rescale_every=8):
         return chain, log_forward_backward
     kernels = compiled_kernels()
     return chain, functools.partial(forward_backward, rescale_every=8) if kernels is None else kernels.forward_backward
+
+
+def on_host(values: torch.Tensor) -> bool:
+    """Whether values lie where Python runs, so that looking at them keeps nobody waiting."""
+    return values.device.type == "cpu"
 
 
 @functools.cache

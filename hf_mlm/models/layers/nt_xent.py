@@ -41,7 +41,7 @@ def nt_xent(
     """
     _check(text_embeds, image_embeds, temperature, mask)
     device = text_embeds.device.type
-    if not torch.is_autocast_enabled(device):
+    if not (torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)):
         return _nt_xent(text_embeds, image_embeds, temperature, mask)
     with torch.autocast(device, enabled=False):
         return _nt_xent(text_embeds, image_embeds, temperature, mask)

@@ -73,6 +73,13 @@ def test_half_precision_is_computed_in_float32(dtype: torch.dtype) -> None:
         assert torch.equal(nt_xent(*half), nt_xent(*single))
 
 
+def test_an_accelerator_is_never_waited_for() -> None:
+    """A tensor of the meta device has no values: whatever looked at one, copied it or branched on it, would raise."""
+    inputs = [embeds.detach().to("meta").requires_grad_() for embeds in pairs()]
+    nt_xent(*inputs, mask=torch.empty(6, dtype=torch.bool, device="meta")).backward()
+    assert all(embeds.grad.shape == embeds.shape for embeds in inputs)
+
+
 def one_of_two(rank: int, folder: str) -> None:
     """Score half of the pairs in a process of its own and save its loss and gradients."""
     distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
