@@ -92,3 +92,16 @@ def test_few_tasks_at_once_ask_a_public_service(tmp_path: Path, dump: Path) -> N
 def test_wrong_settings(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="choose one of local, slurm, ray|at least one task"):
         ExecutorSettings(**wrong)
+
+
+def test_options_come_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "slurm.yaml"
+    path.write_text('time: "12:00:00"\npartition: cpu\n')
+    settings = ExecutorSettings.load("slurm", 4, path)
+    assert settings == ExecutorSettings("slurm", 4, {"time": "12:00:00", "partition": "cpu"})
+    assert ExecutorSettings.load("local", 1, None) == ExecutorSettings()
+    path.write_text("- cpu")
+    with pytest.raises(ValueError, match="slurm.yaml has to be a mapping such as 'partition: cpu'"):
+        ExecutorSettings.load("slurm", 4, path)
+    with pytest.raises(FileNotFoundError, match="there is no file .*none.yaml of the executor's arguments"):
+        ExecutorSettings.load("slurm", 4, tmp_path / "none.yaml")

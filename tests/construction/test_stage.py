@@ -10,7 +10,7 @@ from conftest import run_stage
 
 from hf_mlm.construction.batches import batched
 from hf_mlm.construction.manifest import StageManifest, code_version
-from hf_mlm.construction.stage import Block, ReadStage, Stage, to_document
+from hf_mlm.construction.stage import Block, ReadStage, Stage, forget_unfinished, to_document
 
 
 SCHEMA = pa.schema({"id": pa.string(), "n": pa.int64()})
@@ -77,3 +77,11 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
 
 def test_batches() -> None:
     assert list(batched(range(5), 2)) == [[0, 1], [2, 3], [4]] and list(batched([], 2)) == []
+
+
+def test_what_killed_writers_have_left_goes(tmp_path: Path) -> None:
+    for name in ("a.parquet", "a.parquet.part", "below/.b.json.1f.part"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    forget_unfinished(tmp_path)
+    assert [path.name for path in tmp_path.rglob("*.*")] == ["a.parquet"]

@@ -1,6 +1,7 @@
 """The finished dataset: exact shares, no leak, files that `load_dataset` opens."""
 
 import json
+import resource
 from collections import Counter
 from pathlib import Path
 
@@ -78,6 +79,18 @@ def test_the_same_again(records, tmp_path: Path) -> None:
     assert files[0] == files[1] and Counter(map(str, files[0]))["report.json"] == 1
     for file in files[0]:
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+
+
+def test_a_full_disk_is_said_and_survived(records, tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
+        with pytest.raises(OSError, match="no room is left to write in .*/out"):
+            write_dataset(tmp_path / "out", records)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list((tmp_path / "out").rglob("*.part"))
+    assert write_dataset(tmp_path / "out", records).sizes["train"] == 48
 
 
 def test_nothing_to_write(tmp_path: Path) -> None:
