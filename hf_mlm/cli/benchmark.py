@@ -139,7 +139,7 @@ def draw(name: str, folder: Path) -> Path:
     from hf_mlm.benchmarks.catalog import BENCHMARKS
     from hf_mlm.benchmarks.profiles import write_profile
 
-    return write_profile(name, name, BENCHMARKS[name].load().hot(), folder)
+    return write_profile(name, BENCHMARKS[name].profile(), folder)
 
 
 def write(sections: list[tuple[str, str]], output: Path) -> None:

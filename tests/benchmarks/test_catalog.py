@@ -19,7 +19,7 @@ def test_paths_offer_a_run_and_something_to_profile(name: str) -> None:
         pytest.importorskip(module)
     loaded = BENCHMARKS[name].load()
     assert list(inspect.signature(loaded.run).parameters) == ["report", "sizes"]
-    assert not inspect.signature(loaded.hot).parameters
+    assert not inspect.signature(loaded.hot if hasattr(loaded, "hot") else loaded.profile).parameters
 
 
 def test_a_missing_peer_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,6 +34,12 @@ def test_small_runs_compare_grow_and_name_the_floor(name: str, size: int) -> Non
     BENCHMARKS[name].load().run(report, [size])
     assert {row.kind for row in report.rows} >= {"peer", "growth"} | ({"floor"} if name != "ranks" else set())
     assert all(row.ratio.value > 0 for row in report.rows if row.kind != "alone")
+
+
+def test_the_profile_of_the_import_names_its_modules() -> None:
+    shares = BENCHMARKS["import"].profile()
+    assert "hf_mlm" in [name for name, _, _ in shares]
+    assert shares[0][1] >= shares[-1][1] >= 0
 
 
 def test_a_profile_draws_the_longest_function_first() -> None:

@@ -115,8 +115,9 @@ class _PartnerEntropy(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        views, everyone, temperature = (None if each is None else each * gradient for each in ctx.saved_tensors)
-        return *views.chunk(2), everyone, temperature, None, None
+        views, *others = ctx.saved_tensors
+        everyone, temperature = (None if each is None else each * gradient for each in others)
+        return *(views * gradient).chunk(2), everyone, temperature, None, None
 
 
 def _of_rows(
