@@ -12,7 +12,7 @@ import hf_mlm
 from hf_mlm.files import write_text
 from hf_mlm.reproduce.catalog import Table, find_table
 from hf_mlm.reproduce.data import GENERATED, demo_tree, fingerprint
-from hf_mlm.reproduce.interruption import interruptible
+from hf_mlm.training.interruption import interruptible
 from hf_mlm.reproduce.page import render
 from hf_mlm.reproduce.processes import processes
 from hf_mlm.reproduce.published import validation_curves

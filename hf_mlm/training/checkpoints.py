@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from transformers import Trainer
 from transformers.utils import logging
 
+from hf_mlm.training.interruption import interruptible
 from hf_mlm.training.settings import refuse_other_settings, save_settings
 
 
@@ -67,7 +68,8 @@ def run_training(trainer: Trainer, settings: tuple[Any, Any], checkpoint: str | 
     if trainer.args.should_save:
         save_settings(settings, trainer.args.output_dir)
     try:
-        return trainer.train(resume_from_checkpoint=checkpoint).metrics
+        with interruptible():
+            return trainer.train(resume_from_checkpoint=checkpoint).metrics
     except pickle.UnpicklingError as error:
         raise ValueError(
             f"training cannot go on from {checkpoint}: a file of it holds more than tensors and could run code; "

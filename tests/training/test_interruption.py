@@ -6,7 +6,7 @@ import weakref
 
 import pytest
 
-from hf_mlm.reproduce.interruption import interruptible
+from hf_mlm.training.interruption import interruptible
 
 
 class Key:
