@@ -57,18 +57,22 @@ def changed_fields(settings: Any) -> dict[str, Any]:
 
 
 def mapping(name: str, value: dict | str | None) -> dict[str, Any]:
-    """Take a mapping, given as one or as JSON.
+    """Take a mapping, given as one or in YAML, of which JSON is a part.
 
     Raises:
         ValueError: if it is none.
+
+    Example:
+        >>> mapping("dataset_options", "{size: 2000, hints: false}")
+        {'size': 2000, 'hints': False}
     """
     try:
-        found = json.loads(value) if isinstance(value, str) else value or {}
-    except ValueError:
+        found = yaml.load(value, _Loader) if isinstance(value, str) else value  # noqa: S506, the loader is a safe one
+    except yaml.YAMLError:
         found = value
-    if not isinstance(found, dict):
+    if found and not isinstance(found, dict):
         raise ValueError(f"{name}={value!r} must be a mapping from names to values, such as {{size: 2000}}.")
-    return found
+    return found or {}
 
 
 def parse_settings(types: Sequence[type], words: Sequence[str], prog: str) -> tuple[Any, ...]:
