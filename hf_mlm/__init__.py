@@ -6,9 +6,9 @@ whichever is imported first, and costs milliseconds: every name below is loaded 
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from hf_mlm.lazy import lazy_attributes
 from hf_mlm.registration import install_hooks, register
 
 
@@ -40,40 +40,40 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _EXPORTS = {
-    "AdaCANConfig": "hf_mlm.models.adacan",
-    "AdaCANForTokenClassification": "hf_mlm.models.adacan",
-    "AdaCANProcessor": "hf_mlm.models.adacan",
-    "BiLSTMCRFConfig": "hf_mlm.models.bilstm_crf",
-    "BiLSTMCRFForTokenClassification": "hf_mlm.models.bilstm_crf",
-    "CRFTaggerConfig": "hf_mlm.models.crf_tagger",
-    "CRFTaggerForTokenClassification": "hf_mlm.models.crf_tagger",
-    "CRFTaggerOutput": "hf_mlm.models.crf_tagger",
-    "HBiLSTMCRFConfig": "hf_mlm.models.hbilstm_crf",
-    "HBiLSTMCRFForTokenClassification": "hf_mlm.models.hbilstm_crf",
-    "IRLEConfig": "hf_mlm.models.irle",
-    "IRLEForRetrievalAndGeo": "hf_mlm.models.irle",
-    "IRLEOutput": "hf_mlm.models.irle",
-    "IRLEProcessor": "hf_mlm.models.irle",
-    "MKGFormerConfig": "hf_mlm.models.mkgformer",
-    "MKGFormerForTokenClassification": "hf_mlm.models.mkgformer",
-    "RegionProcessor": "hf_mlm.models.region_processor",
-    "TaggerProcessor": "hf_mlm.models.tagger_processor",
-    "TwoMNERConfig": "hf_mlm.models.two_mner",
-    "TwoMNERForTokenClassification": "hf_mlm.models.two_mner",
-    "TwoMNEROutput": "hf_mlm.models.two_mner",
-    "TwoMNERProcessor": "hf_mlm.models.two_mner",
-    "UMGFConfig": "hf_mlm.models.umgf",
-    "UMGFForTokenClassification": "hf_mlm.models.umgf",
-    "UMTConfig": "hf_mlm.models.umt",
-    "UMTForTokenClassification": "hf_mlm.models.umt",
-    "UMTOutput": "hf_mlm.models.umt",
-    "WordLevelProcessor": "hf_mlm.models.word_level.processing",
-    "DataCollatorForMultimodalTokenClassification": "hf_mlm.data.collators_ner",
-    "DataCollatorForRetrievalAndGeo": "hf_mlm.data.collators",
-    "Gallery": "hf_mlm.pipelines.gallery",
-    "IRLETrainer": "hf_mlm.training.trainer",
-    "IRLETrainingArguments": "hf_mlm.training.arguments",
-    "RetrievalAndGeoMetrics": "hf_mlm.training.evaluation",
+    "AdaCANConfig": "models.adacan",
+    "AdaCANForTokenClassification": "models.adacan",
+    "AdaCANProcessor": "models.adacan",
+    "BiLSTMCRFConfig": "models.bilstm_crf",
+    "BiLSTMCRFForTokenClassification": "models.bilstm_crf",
+    "CRFTaggerConfig": "models.crf_tagger",
+    "CRFTaggerForTokenClassification": "models.crf_tagger",
+    "CRFTaggerOutput": "models.crf_tagger",
+    "HBiLSTMCRFConfig": "models.hbilstm_crf",
+    "HBiLSTMCRFForTokenClassification": "models.hbilstm_crf",
+    "IRLEConfig": "models.irle",
+    "IRLEForRetrievalAndGeo": "models.irle",
+    "IRLEOutput": "models.irle",
+    "IRLEProcessor": "models.irle",
+    "MKGFormerConfig": "models.mkgformer",
+    "MKGFormerForTokenClassification": "models.mkgformer",
+    "RegionProcessor": "models.region_processor",
+    "TaggerProcessor": "models.tagger_processor",
+    "TwoMNERConfig": "models.two_mner",
+    "TwoMNERForTokenClassification": "models.two_mner",
+    "TwoMNEROutput": "models.two_mner",
+    "TwoMNERProcessor": "models.two_mner",
+    "UMGFConfig": "models.umgf",
+    "UMGFForTokenClassification": "models.umgf",
+    "UMTConfig": "models.umt",
+    "UMTForTokenClassification": "models.umt",
+    "UMTOutput": "models.umt",
+    "WordLevelProcessor": "models.word_level.processing",
+    "DataCollatorForMultimodalTokenClassification": "data.collators_ner",
+    "DataCollatorForRetrievalAndGeo": "data.collators",
+    "Gallery": "pipelines.gallery",
+    "IRLETrainer": "training.trainer",
+    "IRLETrainingArguments": "training.arguments",
+    "RetrievalAndGeoMetrics": "training.evaluation",
 }
 
 __all__ = [
@@ -115,17 +115,6 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Load a public name when it is first used (PEP 562)."""
-    if name not in _EXPORTS:
-        raise AttributeError(f"module 'hf_mlm' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_EXPORTS[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(set(globals()) | set(_EXPORTS))
-
+__getattr__, __dir__ = lazy_attributes(__name__, _EXPORTS)
 
 install_hooks()
