@@ -67,10 +67,10 @@ def _elsewhere(texts: torch.Tensor, images: torch.Tensor) -> torch.Tensor | None
 
 
 class Units(NamedTuple):
-    """Rows of unit length, and the lengths that they had."""
+    """Rows of unit length, and what made them so."""
 
     rows: torch.Tensor  # (n, size)
-    lengths: torch.Tensor  # (n, 1)
+    scales: torch.Tensor  # (n, 1)
 
 
 class _PartnerEntropy(torch.autograd.Function):
@@ -131,14 +131,14 @@ def _of_rows(
 
 def _unit_rows(rows: torch.Tensor) -> Units:
     """Divide rows (n, size) by their lengths."""
-    lengths = torch.linalg.vector_norm(rows, dim=1, keepdim=True).clamp_(min=1e-12)
-    return Units(rows / lengths, lengths)
+    scales = torch.linalg.vector_norm(rows, dim=1, keepdim=True).clamp_(min=1e-12).reciprocal_()
+    return Units(rows * scales, scales)
 
 
 def _across(gradient: torch.Tensor, units: Units, factor: float | torch.Tensor) -> torch.Tensor:
     """From the gradient for unit rows, overwritten, that for the rows, times a factor: along a row there is none."""
     along = torch.linalg.vecdot(gradient, units.rows).unsqueeze_(1)  # (n, 1)
-    return gradient.addcmul_(units.rows, along, value=-1).mul_(factor / units.lengths)
+    return gradient.addcmul_(units.rows, along, value=-1).mul_(units.scales * factor)
 
 
 def _own(values: torch.Tensor) -> torch.Tensor:
