@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
 from hf_mlm.models.irle import IRLEConfig
+from hf_mlm.models.saved_type import saved_type
 from hf_mlm.pipelines import gallery_files
 from hf_mlm.pipelines.cross_modal_retrieval import CrossModalRetrievalPipeline
 from hf_mlm.pipelines.gallery import Gallery
@@ -135,13 +135,7 @@ def model_type(folder: Path, name: str) -> str:
         FileNotFoundError: if there is no configuration.
         ValueError: if it is damaged, or of another type.
     """
-    path = folder / "config.json"
-    if not path.is_file():
-        raise FileNotFoundError(f"{name} has no config.json: name the output_dir of a training.")
-    try:
-        kind = json.loads(path.read_text(encoding="utf-8"))["model_type"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"the config.json of {name} is not the configuration of a model ({error!r}).") from error
+    kind = saved_type(folder, name)
     if kind not in MODELS:
         raise ValueError(f"{name} is a model of type {kind!r}; the page runs {', '.join(MODELS)}.")
     return kind

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -152,19 +151,14 @@ def main(argv: list[str]) -> None:
 
 def _is_tagger(words: list[str]) -> bool:
     """Whether the first word that is the folder of a model is that of a tagger, for which there are other options."""
+    from hf_mlm.models.saved_type import saved_type
     from hf_mlm.registration import MODELS
 
     for word in words:
-        settings = Path(word, "config.json")
-        if settings.is_file():
-            entry = MODELS.get(_model_type(settings))
+        if Path(word, "config.json").is_file():
+            try:
+                entry = MODELS.get(saved_type(Path(word)))
+            except ValueError:  # damaged: opening the model tells so
+                return False
             return entry is not None and "AutoModelForTokenClassification" in entry.auto_models
     return False
-
-
-def _model_type(settings: Path) -> str:
-    """The kind of model that a configuration is of; of a damaged one "", as opening the model tells what is wrong."""
-    try:
-        return str(json.loads(settings.read_text(encoding="utf-8"))["model_type"])
-    except (ValueError, KeyError, TypeError):
-        return ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +12,7 @@ from safetensors import SafetensorError
 
 import hf_mlm
 from hf_mlm.export.graphs import Graph, irle_graphs, tagger_graphs
+from hf_mlm.models.saved_type import saved_type
 
 
 class Exporter(NamedTuple):
@@ -48,7 +48,9 @@ def load(folder: Path) -> tuple[Any, Any]:
         ValueError: if models of its type are not exported, or the weights are damaged or of other shapes.
     """
     hf_mlm.register()
-    kind = _model_type(folder)
+    kind = saved_type(folder)
+    if kind not in EXPORTERS:
+        raise ValueError(f"{folder} holds a model of type {kind!r}; those that export are {', '.join(EXPORTERS)}.")
     try:
         model = getattr(transformers, EXPORTERS[kind].auto_class).from_pretrained(folder)
     except (RuntimeError, SafetensorError) as error:
@@ -68,20 +70,6 @@ def pixel_shape(processor: Any) -> tuple[int, ...]:
     if images is None:
         return ()
     return tuple(images([Image.new("RGB", (64, 48))], return_tensors="np")["pixel_values"].shape[1:])
-
-
-def _model_type(folder: Path) -> str:
-    if not folder.is_dir():
-        raise FileNotFoundError(f"there is no folder {str(folder)!r}: name the output_dir of a finished training.")
-    if not (folder / "config.json").is_file():
-        raise FileNotFoundError(f"the folder {str(folder)!r} has no config.json: name the output_dir of a training.")
-    try:
-        kind = json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{folder / 'config.json'} is not the configuration of a model ({error!r}).") from error
-    if kind not in EXPORTERS:
-        raise ValueError(f"{folder} holds a model of type {kind!r}; those that export are {', '.join(EXPORTERS)}.")
-    return kind
 
 
 def _reads_raw_input(model: Any) -> bool:

@@ -12,7 +12,6 @@ import hf_mlm
 from hf_mlm.files import write_text
 from hf_mlm.reproduce.catalog import Table, find_table
 from hf_mlm.reproduce.data import GENERATED, demo_tree, fingerprint
-from hf_mlm.training.interruption import interruptible
 from hf_mlm.reproduce.page import render
 from hf_mlm.reproduce.processes import processes
 from hf_mlm.reproduce.published import validation_curves
@@ -20,6 +19,7 @@ from hf_mlm.reproduce.requirements import missing
 from hf_mlm.reproduce.runs import Job, Outcome, Runner, finished, outdated, plan, work
 from hf_mlm.reproduce.scales import PLACES, SEEDS, Setup
 from hf_mlm.reproduce.tables import by_spec, fill, to_csv, to_markdown
+from hf_mlm.training.interruption import interruptible
 
 
 Notice = Callable[[str], None]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME
 
 from hf_mlm.geo.partition import GeoCellPartition
 from hf_mlm.models.irle import IRLEConfig, IRLEForRetrievalAndGeo, IRLEProcessor
+from hf_mlm.models.saved_type import saved_type
 from hf_mlm.training.arguments import IRLEArguments
 from hf_mlm.training.building import feature_widths, has_features
 from hf_mlm.training.cells import cell_names
@@ -36,9 +36,7 @@ def load_saved(folder: str | Path) -> tuple[IRLEForRetrievalAndGeo, IRLEProcesso
             each other.
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        raise FileNotFoundError(f"there is no folder {str(folder)!r}: name the output_dir of a finished training.")
-    kind = _model_type(folder / "config.json")
+    kind = saved_type(folder)
     if kind != IRLEConfig.model_type:
         raise ValueError(f"{folder} holds a model of type {kind!r}, and an 'irle' is needed.")
     if not (folder / SAFE_WEIGHTS_NAME).is_file() and not (folder / SAFE_WEIGHTS_INDEX_NAME).is_file():
@@ -166,14 +164,3 @@ def with_cells_of(config: IRLEConfig, rows: Dataset) -> Dataset:
             "that it was trained on."
         )
     return rows
-
-
-def _model_type(path: Path) -> Any:
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"the folder {str(path.parent)!r} has no config.json: name the output_dir of a training."
-        )
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))["model_type"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is not the configuration of a model ({error!r}).") from error
