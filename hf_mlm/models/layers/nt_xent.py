@@ -1,4 +1,4 @@
-"""NT-Xent: the alignment loss of 2M-NER (Equations 7-10, as its published code computes them)."""
+"""NT-Xent: the alignment loss of 2M-NER (Equations 9-10, as its published code computes them)."""
 
 from __future__ import annotations
 
