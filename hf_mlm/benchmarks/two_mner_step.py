@@ -6,8 +6,8 @@ encoders, and has a fused optimiser; what is timed is an epoch after the first. 
 `tagger_epoch`) are the same; images are noise as JPEG of 640 × 480, each sentence its own, as in MMNERD's English.
 
 The encoders are small; their sizes are chosen by estimate so that none outweighs the others more than mBERT, CLIP's
-ViT-B/32 and ResNet-152 do on a CPU (11.4, 12.7 and 7.7 s a step of 16). The published code trains the ViT; the second line
-is of a model with both image encoders frozen, in either loop.
+ViT-B/32 and ResNet-152 do on a CPU (11.4, 12.7 and 7.7 s a step of 16). The published code trains the ViT; the second
+line is of a model with both image encoders frozen, in either loop.
 """
 
 from __future__ import annotations

@@ -171,3 +171,22 @@ def test_accumulated_batches_train_as_one(feature_rows: Make, tiny_model: Make, 
     assert part_losses == pytest.approx(whole_losses, abs=1e-5)
     for name, weight in whole.items():
         torch.testing.assert_close(parts[name], weight, rtol=0, atol=1e-4, msg=name)
+
+
+def test_fused_adam_of_the_recipes_takes_the_steps_of_plain_adam(
+    feature_rows: Make, tiny_model: Make, tmp_path: Path
+) -> None:
+    rows, weights = feature_rows(24), {}
+    start = tiny_model(**STILL).state_dict()
+    for optim in ("adamw_torch", "adamw_torch_fused"):
+        model = tiny_model(**STILL)
+        model.load_state_dict(start)
+        arguments = settings(tmp_path / optim, num_train_epochs=5, learning_rate=1e-2, weight_decay=0.1, optim=optim)
+        collator = DataCollatorForRetrievalAndGeo()
+        Trainer(model, IRLETrainingArguments(**arguments), train_dataset=rows, data_collator=collator).train()
+        weights[optim] = model.state_dict()
+    for name, values in weights["adamw_torch"].items():
+        torch.testing.assert_close(weights["adamw_torch_fused"][name], values, rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(
+        weights["adamw_torch"]["image_branch.hidden.weight"], start["image_branch.hidden.weight"]
+    )
