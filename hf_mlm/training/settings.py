@@ -67,12 +67,12 @@ def mapping(name: str, value: dict | str | None) -> dict[str, Any]:
         {'size': 2000, 'hints': False}
     """
     try:
-        found = yaml.load(value, _Loader) if isinstance(value, str) else value  # noqa: S506, the loader is a safe one
+        found = yaml.load(value, _Loader) if isinstance(value, str) else value or {}  # noqa: S506, it is a safe one
     except yaml.YAMLError:
         found = value
-    if found and not isinstance(found, dict):
+    if not isinstance(found, dict):
         raise ValueError(f"{name}={value!r} must be a mapping from names to values, such as {{size: 2000}}.")
-    return found or {}
+    return found
 
 
 def parse_settings(types: Sequence[type], words: Sequence[str], prog: str) -> tuple[Any, ...]:

@@ -28,10 +28,10 @@ def test_what_is_said_about_better_counts() -> None:
     assert IRLETrainingArguments("x", use_cpu=True).greater_is_better is None
 
 
-def test_mappings_come_as_mappings_or_json() -> None:
+def test_mappings_come_as_mappings_or_yaml() -> None:
     arguments = IRLEArguments(model='{"margin": 0.2}', image_encoder='{"model_type": "resnet"}', text_encoder="folder")
     assert (arguments.model, arguments.image_encoder) == ({"margin": 0.2}, {"model_type": "resnet"})
     assert (arguments.text_encoder, arguments.dataset_options) == ("folder", {})
-    for wrong in ("[1]", "{", 3):
+    for wrong in ("[1]", "[]", "{", "0", "null", 3):
         with pytest.raises(ValueError, match="dataset_options=.* must be a mapping"):
             IRLEArguments(dataset_options=wrong)  # type: ignore[arg-type]
