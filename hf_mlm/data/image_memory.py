@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from hf_mlm.data.bounded_memory import BoundedMemory
+from hf_mlm.models.images import distinct_images
 
 
 MEMORY = 2 * 2**30  # bytes: 3,500 images of 224 × 224 pixels
@@ -36,16 +37,14 @@ class RememberingImages:
             images: of each row, None where it has none.
             keys: what tells one image from another, in this batch and in all others.
         """
-        present = {key: image for key, image in zip(keys, images, strict=True) if image is not None}
-        if not present:
+        firsts, index = distinct_images(images, keys)
+        if not firsts:
             return {}
-        numbers = {key: number for number, key in enumerate(present)}
-        index = [-1 if image is None else numbers[key] for key, image in zip(keys, images, strict=True)]
-        distinct, pictures = list(present), list(present.values())
+        distinct, pictures = list(firsts), list(firsts.values())
         pixels = self.pixels.get(
             distinct, lambda new: self._prepare([pictures[place] for place in new], [distinct[place] for place in new])
         )
-        return {"pixel_values": np.stack(pixels), "image_index": np.array(index)}
+        return {"pixel_values": np.stack(pixels), "image_index": index}
 
     def _prepare(self, images: Sequence[Any], keys: Sequence[Hashable]) -> list[np.ndarray]:
         return [pixels.copy() for pixels in self.processor.encode_images(images, keys)["pixel_values"]]

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 from transformers import BatchFeature
 
-from hf_mlm.models.images import to_rgb
+from hf_mlm.models.images import distinct_images, to_rgb
 from hf_mlm.models.sentence_processor import Sentence, SentenceProcessor
 
 
@@ -69,16 +69,11 @@ class ImageSentenceProcessor(SentenceProcessor):
             nothing if no row has an image.
         """
         keys = [id(image) for image in images] if keys is None else keys
-        distinct: dict[Hashable, int] = {}
-        index = [
-            -1 if image is None else distinct.setdefault(key, len(distinct))
-            for key, image in zip(keys, images, strict=True)
-        ]
-        if not distinct:
+        firsts, index = distinct_images(images, keys)
+        if not firsts:
             return {}
-        firsts = [images[index.index(number)] for number in range(len(distinct))]
-        pictures = [to_rgb(image, f"image {number}") for number, image in enumerate(firsts)]
-        return {**self.encode_pictures(pictures, list(distinct)), "image_index": np.array(index)}
+        pictures = [to_rgb(image, f"image {number}") for number, image in enumerate(firsts.values())]
+        return {**self.encode_pictures(pictures, list(firsts)), "image_index": index}
 
     def encode_pictures(self, pictures: Sequence[Image.Image], keys: Sequence[Hashable]) -> dict[str, np.ndarray]:
         """Prepare distinct images.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,29 @@ def to_rgb(image: Any, name: str = "image") -> Image.Image:
         raise ValueError(f"{name} is too large to open safely ({error}): scale it down first.") from error
     except (OSError, SyntaxError, EOFError) as error:  # what Pillow raises for damaged files, by format
         raise ValueError(f"{name} cannot be read as an image ({error}): replace or leave out the file.") from error
+
+
+def distinct_images(images: Sequence[Any], keys: Sequence[Hashable]) -> tuple[dict[Hashable, Any], np.ndarray]:
+    """Find the images of some rows that differ.
+
+    Args:
+        images: of each row, None where it has none.
+        keys: of each row, what tells one image from another.
+
+    Returns:
+        The first image of each key, and which of them each row has, -1 where none: int64 (rows,).
+
+    Example:
+        >>> distinct_images(["sea", None, "sea", "hill"], [7, 0, 7, 8])
+        ({7: 'sea', 8: 'hill'}, array([ 0, -1,  0,  1]))
+    """
+    firsts: dict[Hashable, Any] = {}
+    for key, image in zip(keys, images, strict=True):
+        if image is not None:
+            firsts.setdefault(key, image)
+    numbers = {key: number for number, key in enumerate(firsts)}
+    index = [-1 if image is None else numbers[key] for key, image in zip(keys, images, strict=True)]
+    return firsts, np.array(index, dtype=np.int64)
 
 
 def _open(image: Any, name: str) -> Image.Image:
