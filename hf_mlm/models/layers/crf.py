@@ -164,12 +164,10 @@ class LinearChainCRF(nn.Module):
 
     def _allowed_on(self, device: torch.device) -> tuple[torch.Tensor, ...]:
         """What ``iob2_allowed`` says, brought to a device once, as that waits for the device."""
-        if device in self._placed and not torch.compiler.is_exporting():
-            return self._placed[device]
-        placed = tuple(torch.tensor(allowed, device=device) for allowed in self.allowed or ())
-        if not torch.compiler.is_exporting():  # what is traced must not stay
-            self._placed[device] = placed
-        return placed
+        placed = {} if torch.compiler.is_exporting() else self._placed  # what is traced must not stay
+        if device not in placed:
+            placed[device] = tuple(torch.tensor(allowed, device=device) for allowed in self.allowed or ())
+        return placed[device]
 
     def _checked(self, emissions: torch.Tensor, mask: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
         """Emissions in the precision of the computation, and the mask, after a look at both."""
