@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hf_mlm.benchmarks.tables import duration
 from hf_mlm.files import write_text
-from hf_mlm.reporting.html import Markup, element
+from hf_mlm.reporting.html import Markup, drawing, element
 
 
 SHOWN = 12  # bars
@@ -62,19 +62,17 @@ def draw(title: str, shares: Shares) -> Markup:
     bars = [*shares[:SHOWN], ("all others", rest, 0)]
     height = LINE * (len(bars) + 2)
     heading = element("text", f"{title}: {duration(whole)} a call", x=8, y=18, font_weight="bold")
-    return element(
-        "svg",
+    return drawing(
+        WIDTH,
+        height,
+        f"Where the time of {title} goes",
         heading,
         *(_bar(number, bar, whole) for number, bar in enumerate(bars)),
-        xmlns="http://www.w3.org/2000/svg",
-        viewBox=f"0 0 {WIDTH} {height}",
         width=WIDTH,
         height=height,
         font_family="sans-serif",
         font_size=13,
         style="background: #fff",  # on dark pages too
-        role="img",
-        aria_label=f"Where the time of {title} goes",
     )
 
 

@@ -57,7 +57,7 @@ def join(*children: str | None, separator: str = "") -> Markup:
     )
 
 
-def drawing(width: float, height: float, title: str, *marks: str | None, **attributes: object) -> Markup:
+def drawing(width: float, height: float, title: str, /, *marks: str | None, **attributes: object) -> Markup:
     """Build an SVG drawing, as wide as the page leaves it room.
 
     Args:
