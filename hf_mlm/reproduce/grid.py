@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from hf_mlm.reproduce.experiments import GridSpec, TaggerSpec
 from hf_mlm.reproduce.processes import share_batch
-from hf_mlm.reproduce.runners import let_go, write_recipe
+from hf_mlm.reproduce.runners import write_recipe
 from hf_mlm.reproduce.runs import Job, Outcome
 from hf_mlm.reproduce.scales import settings_of
 
@@ -45,5 +45,5 @@ def run_grid(job: Job, folder: Path) -> Outcome:
     trainer.model_init = model_init
     points = grid_points({"alpha": spec.alphas, "learning_rate": spec.learning_rates})
     reached = search_grid(trainer, points, "eval_f1", folder)
-    let_go(trainer)
+    trainer.free_models()
     return Outcome({f"eval_f1,{point}": value for point, value in reached.items()}, [], time.monotonic() - began)

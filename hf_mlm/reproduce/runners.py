@@ -39,7 +39,7 @@ def run_irle(job: Job, folder: Path) -> Outcome:
     recipe = write_recipe(share_batch(settings, job.setup.overrides), folder)
     began = time.monotonic()
     run = train(*parse_settings([IRLEArguments, IRLETrainingArguments], ["--config", str(recipe)], "hf-mlm reproduce"))
-    let_go(run.trainer)
+    run.trainer.free_models()
     return Outcome(only_numbers(run.results), [], time.monotonic() - began)
 
 
@@ -58,7 +58,7 @@ def run_tagger(job: Job, folder: Path) -> Outcome:
     recipe = write_recipe(share_batch(settings, job.setup.overrides), folder)
     began = time.monotonic()
     run = train(*parse_settings([NERArguments, NERTrainingArguments], ["--config", str(recipe)], "hf-mlm reproduce"))
-    let_go(run.trainer)
+    run.trainer.free_models()
     return Outcome(only_numbers(run.results), read_counts(folder / "model"), time.monotonic() - began)
 
 
@@ -78,12 +78,6 @@ def run_count(job: Job, folder: Path) -> Outcome:
     else:
         splits = load_dataset(name, spec.dataset, data_dir=job.setup.data_dir)
     return Outcome(count_mlm(splits) if name == "mlm" else count_mmnerd(splits))
-
-
-def let_go(trainer: Any) -> None:
-    """Free a trainer's models, and leave the group of processes to the next run."""
-    trainer.model_wrapped = trainer.model
-    trainer.accelerator.free_memory()
 
 
 def count_mlm(splits: Mapping[str, Any]) -> dict[str, float]:

@@ -62,16 +62,6 @@ class IRLETrainer(SplitTrainer):
         with self._evaluation_collator():
             return super().get_test_dataloader(*args, **kwargs)
 
-    def end(self) -> None:
-        """Leave the other processes, once nothing more is to be done together.
-
-        The model's distributed wrapper is freed first: were it the last to hold on to the process group, freeing it
-        later could wait for ever on the group's threads.
-        """
-        self.model_wrapped = self.model
-        self.accelerator.free_memory()
-        super().end()
-
     @contextmanager
     def _evaluation_collator(self) -> Iterator[None]:
         training = self.data_collator

@@ -25,3 +25,17 @@ class SplitTrainer(PublishingTrainer):
         if eval_dataset is None or isinstance(eval_dataset, str) or eval_dataset is self.eval_dataset:
             return super().get_eval_dataloader(eval_dataset)
         return super().get_test_dataloader(eval_dataset)
+
+    def free_models(self) -> None:
+        """Free the optimizer and the model's distributed wrapper; the processes stay together for the next run."""
+        self.model_wrapped = self.model
+        self.accelerator.free_memory()
+
+    def end(self) -> None:
+        """Leave the other processes, once nothing more is to be done together.
+
+        The model's distributed wrapper is freed first: were it the last to hold on to the process group, freeing it
+        later could wait for ever on the group's threads, or abort the process.
+        """
+        self.free_models()
+        super().end()

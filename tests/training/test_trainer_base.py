@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import weakref
 from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
+from torch import distributed, nn
+from torch.nn.parallel import DistributedDataParallel
 from transformers import Trainer, TrainingArguments
 
 from hf_mlm.training.trainer import IRLETrainer
@@ -31,3 +33,21 @@ def test_another_split_is_read_from_its_own_rows(kept: bool, tmp_path: Path) -> 
 
 def test_both_trainers_are_of_that_kind() -> None:
     assert issubclass(IRLETrainer, SplitTrainer) and issubclass(TaggerTrainer, SplitTrainer)
+
+
+@pytest.mark.skipif(not distributed.is_available(), reason="this torch has no torch.distributed")
+def test_the_wrapper_is_freed_before_the_processes_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
+    trainer = SplitTrainer(nn.Linear(1, 1), TrainingArguments(str(tmp_path), use_cpu=True, report_to="none"))
+    trainer.model_wrapped = DistributedDataParallel(trainer.model)
+    wrapper = weakref.ref(trainer.model_wrapped)
+    there: list[bool] = []
+    leave = distributed.destroy_process_group
+
+    def look_and_leave(group: distributed.ProcessGroup | None) -> None:
+        there.append(wrapper() is not None)
+        leave(group)
+
+    monkeypatch.setattr(distributed, "destroy_process_group", look_and_leave)
+    trainer.end()
+    assert there == [False] and not distributed.is_initialized()
