@@ -88,9 +88,8 @@ class LinearChainCRF(nn.Module):
             emissions, tags, mask = _reorder(emissions, order), tags.gather(1, order), mask.gather(1, order)
         return log_likelihood(emissions, mask, *self._scores(), tags)
 
-    @torch.no_grad()
     def decode(self, emissions: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
-        """Tags of the best path, computed on the device of the emissions; it can be exported.
+        """Tags of the best path, without gradient, computed on the device of the emissions; it can be exported.
 
         Args:
             emissions: (batch, length, num_tags) floating point.
@@ -102,11 +101,12 @@ class LinearChainCRF(nn.Module):
         Raises:
             ValueError: as ``forward``.
         """
+        emissions = emissions.detach()
         if not torch.compiler.is_exporting():
             return self._decode(emissions, mask)
         mask = emissions.new_ones(emissions.shape[:2], dtype=torch.bool) if mask is None else mask
         scores = self._decoding_scores(emissions.dtype)
-        return viterbi_scan(emissions.detach(), mask, *scores).masked_fill(~mask, IGNORED)
+        return viterbi_scan(emissions, mask, *scores).masked_fill(~mask, IGNORED)
 
     @torch.no_grad()
     @torch.compiler.disable
@@ -142,7 +142,7 @@ class LinearChainCRF(nn.Module):
         here = on_host(emissions)
         kernels = compiled_kernels() if here else None
         if kernels is not None:
-            kernels.viterbi(emissions.detach(), mask, *scores, tags)
+            kernels.viterbi(emissions, mask, *scores, tags)
             return tags
         search = crf_numpy.viterbi if here else viterbi
         order = _left_alignment(mask)

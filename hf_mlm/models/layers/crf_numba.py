@@ -166,18 +166,40 @@ def _retrace(scores: np.ndarray, onward: np.ndarray, mask: np.ndarray, tags: np.
 
 @njit(nogil=True, cache=True)
 def _advance(scores: np.ndarray, transitions: np.ndarray) -> None:
-    """Add to each word's scores, (length, states, batch), the best way there, three origins at a time."""
+    """Add to each word's scores, (length, states, batch), the best way there."""
     length, states, batch = scores.shape
     best = np.empty(batch, scores.dtype)
     for word in range(1, length):
         before, now = scores[word - 1], scores[word]
         for state in range(states):
-            best[:] = -np.inf
-            for a in range(0, states, 3):
-                b, c = min(a + 1, states - 1), min(a + 2, states - 1)
-                to_a, to_b, to_c = transitions[a, state], transitions[b, state], transitions[c, state]
-                for row in range(batch):
-                    pair = max(before[b, row] + to_b, before[c, row] + to_c)
-                    best[row] = max(max(best[row], before[a, row] + to_a), pair)
+            five, steps = _five(transitions, 0, state)
             for row in range(batch):
-                now[state, row] += best[row]
+                best[row] = _best_of_five(before, five, steps, row)
+            for first in range(5, states - 5, 5):
+                five, steps = _five(transitions, first, state)
+                for row in range(batch):
+                    best[row] = max(best[row], _best_of_five(before, five, steps, row))
+            five, steps = _five(transitions, max(0, states - 5), state)  # some for the second time, which does no harm
+            for row in range(batch):
+                now[state, row] += max(best[row], _best_of_five(before, five, steps, row))
+
+
+@njit(nogil=True, cache=True)
+def _five(transitions: np.ndarray, first: int, state: int) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    """Five origins from ``first`` on, the last one more than once where there are fewer, and their way to ``state``.
+
+    So many at a time, because a pass over the rows costs more to begin than to run.
+    """
+    last = len(transitions) - 1
+    a, b, c, d, e = first, min(first + 1, last), min(first + 2, last), min(first + 3, last), min(first + 4, last)
+    steps = transitions[a, state], transitions[b, state], transitions[c, state], transitions[d, state]
+    return (a, b, c, d, e), (*steps, transitions[e, state])
+
+
+@njit(nogil=True, cache=True)
+def _best_of_five(before: np.ndarray, origins: tuple[int, ...], steps: tuple[float, ...], row: int) -> float:
+    a, b, c, d, e = origins
+    to_a, to_b, to_c, to_d, to_e = steps
+    left = max(before[a, row] + to_a, before[b, row] + to_b)
+    right = max(before[c, row] + to_c, before[d, row] + to_d)
+    return max(max(left, right), before[e, row] + to_e)
