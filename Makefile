@@ -1,10 +1,12 @@
 # make demo: train and look at IR+LE on the embedded world.   make test: the test suite.
-# Both start from a bare checkout: Python, pip and make are enough.
+# make wheel: a wheel in dist/, and build/wheel, an environment with nothing but it.
+# All start from a bare checkout: Python, pip and make are enough.
 PYTHON ?= python3
 BIN := .venv/bin
-INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
+PIP := -m pip --disable-pip-version-check -q
+INSTALL := $(BIN)/python $(PIP) install -c constraints.txt
 
-.PHONY: demo test lint docs clean
+.PHONY: demo test lint docs wheel clean
 
 demo: .venv/demo.stamp
 	$(BIN)/hf-mlm demo
@@ -19,6 +21,12 @@ lint: .venv/dev.stamp
 
 docs: .venv/docs.stamp
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build
+
+wheel: | .venv/bin/python
+	rm -rf build dist
+	$(BIN)/python $(PIP) wheel -c constraints.txt --no-deps -w dist .
+	$(PYTHON) -m venv build/wheel
+	build/wheel/bin/python $(PIP) install -c constraints.txt dist/*.whl
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

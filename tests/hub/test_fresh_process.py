@@ -2,9 +2,8 @@
 
 Once with the Python of the tests, and once with one that has nothing but the wheel, named in HF_MLM_WHEEL_PYTHON::
 
-    python -m pip wheel --no-deps -w dist . && python -m venv fresh
-    fresh/bin/python -m pip install -c constraints.txt dist/*.whl
-    HF_MLM_WHEEL_PYTHON=fresh/bin/python pytest tests/hub
+    make wheel
+    HF_MLM_WHEEL_PYTHON=build/wheel/bin/python pytest tests/hub
 """
 
 from __future__ import annotations
