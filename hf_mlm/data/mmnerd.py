@@ -20,7 +20,7 @@ from hf_mlm.data.builder import ShardBuilder, ShardConfig, Splits
 from hf_mlm.data.formats.caption_shard import CaptionSettings, caption_shards
 from hf_mlm.data.formats.conll_shard import conll_shards
 from hf_mlm.data.formats.iob2 import TAGS
-from hf_mlm.data.formats.label_rules import LabelRules, read_labels
+from hf_mlm.data.formats.label_rules import LabelRules, read_labels, read_type_map
 from hf_mlm.data.formats.mmnerd_layout import LANGUAGES, MMNERDLayout, find_mmnerd
 from hf_mlm.world.sources import ATTRIBUTION
 
@@ -58,9 +58,10 @@ class MMNERDConfig(ShardConfig):
         """What becomes of labels.
 
         Raises:
-            ValueError: as `read_labels`.
+            ValueError: as `read_type_map` and `read_labels`.
         """
-        return LabelRules(self.repair, self.type_map or {}, TAGS if self.labels is None else read_labels(self.labels))
+        tags = TAGS if self.labels is None else read_labels(self.labels)
+        return LabelRules(self.repair, read_type_map(self.type_map), tags)
 
     def find(self) -> MMNERDLayout:
         """What ``data_dir`` holds; raises as `find_mmnerd`."""

@@ -61,6 +61,28 @@ class LabelRules:
         )
 
 
+def read_type_map(type_map: Any) -> dict[str, str]:
+    """What a user wants entity types to become.
+
+    Args:
+        type_map: ``{"GPE": "LOC", "DATE": "O"}``, or None for nothing.
+
+    Raises:
+        ValueError: if it is no mapping of names to names.
+
+    Example:
+        >>> read_type_map(None)
+        {}
+    """
+    given = {} if type_map is None else type_map
+    if not isinstance(given, Mapping) or not all(isinstance(kind, str) for pair in given.items() for kind in pair):
+        raise ValueError(
+            f"type_map={type_map!r} must map entity types to entity types, such as {{'GPE': 'LOC'}}, or to 'O', which "
+            "drops them."
+        )
+    return dict(given)
+
+
 def read_labels(labels: Any) -> tuple[str, ...]:
     """The labels that a user asks for.
 

@@ -1,7 +1,7 @@
 import pytest
 
 from hf_mlm.data.formats.conll import Sentence
-from hf_mlm.data.formats.label_rules import LabelRules, read_labels
+from hf_mlm.data.formats.label_rules import LabelRules, read_labels, read_type_map
 
 
 def test_rules_repair_and_rename() -> None:
@@ -52,6 +52,12 @@ def test_all_labels_keep_their_order() -> None:
 def test_what_is_no_list_of_names_is_refused(labels: object) -> None:
     with pytest.raises(ValueError, match=r"must be a list of entity types, such as \['PERSON', 'DATE'\].$"):
         read_labels(labels)
+
+
+@pytest.mark.parametrize("type_map", ["GPE=LOC", ["GPE", "LOC"], {"GPE": None}, {"GPE": ["LOC"]}, {1: "LOC"}])
+def test_what_is_no_map_of_types_is_refused(type_map: object) -> None:
+    with pytest.raises(ValueError, match=r"^type_map=.* must map entity types to entity types, such as {'GPE': 'LOC'}"):
+        read_type_map(type_map)
 
 
 @pytest.mark.parametrize("labels", [["O"], ["O", "DATE"], ["B-DATE", "I-DATE"], ["DATE", "B-SHIP"]])
