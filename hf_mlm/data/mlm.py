@@ -89,6 +89,8 @@ class MLM(ShardBuilder):
 
     def _open_demo(self) -> tuple[Features, Splits]:
         config = self.config
+        if config.holdout not in ("blocks", "random"):
+            raise ValueError(f"holdout={config.holdout!r} must be 'blocks' or 'random'.")
         settings = WorldSettings(config.size, config.holdout, config.hints, config.seed)
         return raw_features(build_world(settings).partition.tokens), world_shards(settings)
 

@@ -21,6 +21,26 @@ from hf_mlm.geo.distance import great_circle_distance
 _FORMAT = "hf_mlm geo-cell partition, version 1"
 
 
+def check_settings(max_entities: int, min_entities: int, rule: str) -> None:
+    """Refuse settings of `GeoCellPartition.fit` that no places can satisfy.
+
+    Args:
+        max_entities: at least 1.
+        min_entities: between 0 and ``max_entities``.
+        rule: ``"paper"`` or ``"authors"``.
+
+    Raises:
+        ValueError: if one is not.
+    """
+    if max_entities < 1 or not 0 <= min_entities <= max_entities:
+        raise ValueError(
+            "max_entities has to be at least 1 and min_entities between 0 and max_entities, but they are "
+            f"{max_entities} and {min_entities}."
+        )
+    if rule not in quadtree.RULES:
+        raise ValueError(f"rule has to be one of {', '.join(map(repr, quadtree.RULES))}, but is {rule!r}.")
+
+
 @dataclass(frozen=True, eq=False)
 class GeoCellPartition:
     """Disjoint S2 cells of several levels in the order of their tokens; a cell's index is its class.
@@ -89,13 +109,7 @@ class GeoCellPartition:
             >>> partition.tokens, partition.counts.tolist()
             (['479', '47b', '7'], [1, 2, 1])
         """
-        if max_entities < 1 or not 0 <= min_entities <= max_entities:
-            raise ValueError(
-                "max_entities has to be at least 1 and min_entities between 0 and max_entities, but they are "
-                f"{max_entities} and {min_entities}."
-            )
-        if rule not in quadtree.RULES:
-            raise ValueError(f"rule has to be one of {', '.join(map(repr, quadtree.RULES))}, but is {rule!r}.")
+        check_settings(max_entities, min_entities, rule)
         leaves = np.sort(s2.cell_ids(latitudes, longitudes))
         cells, counts = quadtree.split(leaves, max_entities, min_entities, quadtree.RULES[rule])
         if not cells.size:

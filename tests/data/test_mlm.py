@@ -178,6 +178,7 @@ def test_what_is_wrong_with_a_row_reaches_the_user(
         ({"name": "nope"}, "'nope' not found. Available: .'mlm', 'irle', 'irle-gr', 'demo'"),
         ({"name": "irle", "data_dir": "nowhere"}, "data_dir 'nowhere' is not a folder"),
         ({"name": "irle", "data_dir": ".", "dtype": "int8"}, "dtype must be one of float32, float16, got 'int8'"),
+        ({"name": "demo", "size": 20, "holdout": "country"}, "^holdout='country' must be 'blocks' or 'random'.$"),
         ({"name": "irle", "colour": "red"}, "doesn't have a 'colour' key"),
         ({"name": "irle-gr"}, r'HF_HUB_OFFLINE is set; .*records/3885753.*load_dataset\("mlm", "irle-gr", data_dir='),
     ],

@@ -16,16 +16,23 @@ from hf_mlm.data.formats.images import check_image
 from hf_mlm.data.formats.raw_json import RawFile
 from hf_mlm.data.formats.raw_table import raw_tables
 from hf_mlm.data.splits import SPLITS, hash_split
-from hf_mlm.geo.partition import GeoCellPartition
+from hf_mlm.geo.partition import GeoCellPartition, check_settings
 
 
 @dataclass(frozen=True)
 class CellSettings:
-    """How cells are made of the entities' coordinates; the arguments of `GeoCellPartition.fit`."""
+    """How cells are made of the entities' coordinates; the arguments of `GeoCellPartition.fit`.
+
+    Raises:
+        ValueError: as `check_settings`.
+    """
 
     max_entities: int = 500
     min_entities: int = 20
     rule: str = "paper"
+
+    def __post_init__(self) -> None:
+        check_settings(self.max_entities, self.min_entities, self.rule)
 
 
 @dataclass(frozen=True)

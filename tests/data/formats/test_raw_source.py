@@ -77,6 +77,13 @@ def test_too_few_entities_for_cells(write: Any) -> None:
         open_raw(write(MLM_1=[entity(1), entity(2)]), CellSettings())
 
 
+def test_settings_that_cannot_be_are_not_blamed_on_the_entities() -> None:
+    with pytest.raises(ValueError, match="^rule has to be one of 'paper', 'authors', but is 'author'.$"):
+        CellSettings(rule="author")
+    with pytest.raises(ValueError, match="^max_entities has to be at least 1 .*, but they are 2 and 20.$"):
+        CellSettings(max_entities=2)
+
+
 def test_an_entity_in_two_files_is_refused(write: Any) -> None:
     with pytest.raises(ValueError, match="all files together: entity Q2 occurs more than once"):
         open_raw(write(MLM_1=[entity(1), entity(2)], MLM_2=[entity(2)]))
