@@ -67,7 +67,7 @@ def check(
 def _in_folder(data_dir: Path, language: str) -> tuple[Files, Path | None]:
     from hf_mlm.data.formats.mmnerd_layout import find_mmnerd, languages_in
 
-    layout = find_mmnerd(data_dir, languages_in(data_dir) or [language])
+    layout = find_mmnerd(data_dir, (data_dir.is_dir() and languages_in(data_dir)) or [language])
     listed = [(name, split, str(path)) for name, paths in layout.files.items() for split, path in paths.items()]
     return sorted(listed, key=lambda file: _ORDER.index(file[1])), layout.images
 

@@ -80,6 +80,8 @@ def test_mistakes_are_told_in_a_sentence(tmp_path: Path, capsys: pytest.CaptureF
     (tmp_path / "train.txt").unlink()
     assert run("--data_dir", tmp_path) == 1
     assert "holds no files of language 'en'" in capsys.readouterr().err
+    assert run("--data_dir", "nowhere") == 1
+    assert "data_dir 'nowhere' is not a folder; give the folder that holds MMNERD." in capsys.readouterr().err
 
 
 def test_entity_types_of_ones_own_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
