@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import nn
@@ -41,6 +43,13 @@ class CellLoss(nn.Module):
             groups = [coarse_groups(self.config.cell_tokens, level) for level in self.config.hierarchy_levels]
             maps["groups"] = torch.from_numpy(np.stack(groups))
         return maps
+
+    def _apply(self, *args: Any, **kwargs: Any) -> CellLoss:
+        """Follow the model to its device, but not to half precision, in which places would be kilometres off."""
+        super()._apply(*args, **kwargs)
+        if "centers" in self._buffers:
+            self.centers = self.maps()["centers"].to(self.centers.device)
+        return self
 
     def forward(self, geo_logits: torch.Tensor, cells: torch.Tensor) -> torch.Tensor:
         """Average over the rows whose cell is known.

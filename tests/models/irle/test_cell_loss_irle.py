@@ -48,6 +48,13 @@ def test_smoothed_targets_fall_off_with_the_distance() -> None:
     assert ours.item() == pytest.approx(total / 6, rel=1e-5)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_places_stay_exact_in_a_model_of_half_precision(dtype: torch.dtype) -> None:
+    cells = torch.tensor([0, 1, 2, 3, 4, 0])
+    single, half = loss(geo_label_smoothing_km=9), loss(geo_label_smoothing_km=9).to(dtype)
+    assert half(logits(), cells).item() == single(logits(), cells).item()
+
+
 def test_a_coarse_level_adds_the_cross_entropy_of_summed_probabilities() -> None:
     cells = torch.tensor([0, 1, 2, 3, 4, 0])
     parents = [CellId.from_token(token).parent(2).to_token() for token in TOKENS]
