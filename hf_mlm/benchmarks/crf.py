@@ -63,9 +63,11 @@ def kernels(kind: str) -> Iterator[None]:
     modules, found = (crf_module, crf_likelihood), crf_likelihood.compiled_kernels
     for module in modules if kind == "plain" else ():
         setattr(module, KERNELS, lambda: None)
-    yield
-    for module in modules:
-        setattr(module, KERNELS, found)
+    try:
+        yield
+    finally:
+        for module in modules:
+            setattr(module, KERNELS, found)
 
 
 def repeated(call: Callable[[], object]) -> Callable[[], object]:

@@ -55,13 +55,17 @@ def peer_levels(latitudes: np.ndarray, longitudes: np.ndarray) -> list[list[int]
 
 
 def within(ours: tuple[GeoCellPartition, np.ndarray], peer: list[list[int]]) -> np.ndarray:
-    """Whether each place's cell, where it has one of the levels, is the peer's: bool (places,)."""
+    """Whether each place has that of the peer's cells which the partition has, or none if it has none: bool (places,).
+
+    A place in a larger or smaller cell than the peer's has none of them.
+    """
     partition, assigned = ours
     assigned = assigned[: len(peer[0])]
-    levels = np.asarray(partition.levels)[assigned]
-    known = (assigned >= 0) & (levels >= 1) & (levels <= LEVELS)
-    theirs = np.array(peer, np.uint64)[np.where(known, levels, 1) - 1, np.arange(len(assigned))]
-    return ~known | (theirs == np.asarray(partition.cell_ids)[assigned])
+    theirs = np.array(peer, np.uint64)  # (levels, places)
+    row = np.searchsorted(partition.cell_ids, theirs).clip(max=len(partition) - 1)
+    expected = np.where(partition.cell_ids[row] == theirs, row, -1).max(axis=0)  # (places,)
+    level = partition.levels[assigned]
+    return expected == np.where((level >= 1) & (level <= LEVELS), assigned, -1)
 
 
 def hot() -> Callable[[], object]:
