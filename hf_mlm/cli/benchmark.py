@@ -42,6 +42,7 @@ def benchmark(
     asked = read_sizes(sizes)
     if len(names) > 1 and asked:
         raise ValueError("--sizes count something else for every path: name one path.")
+    check_output(output)
     if profile is not None:
         for name in names:
             sys.stdout.write(f"Written: {draw(name, profile)}\n")
@@ -68,6 +69,19 @@ def read_sizes(words: str) -> list[int]:
     if not all(word.isdecimal() and int(word) > 0 for word in parts):
         raise ValueError(f"--sizes {words!r} must be positive whole numbers with commas between, such as 16,128.")
     return [int(word) for word in parts]
+
+
+def check_output(output: Path | None) -> None:
+    """Refuse, before anything is measured, what cannot be written.
+
+    Raises:
+        ValueError: if it is a folder, or has the name of the figures that are written beside it.
+    """
+    if output is not None and (output.is_dir() or output.suffix == ".json"):
+        raise ValueError(
+            f"--output {output} must be a file of Markdown, such as speed.md; its figures are "
+            "written beside it as .json."
+        )
 
 
 def listing() -> str:

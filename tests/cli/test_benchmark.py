@@ -73,6 +73,8 @@ def test_profiles_are_pictures(tmp_path: Path) -> None:
         (["nonsense"], "there is no path 'nonsense' to measure; choose one of all, crf,"),
         (["crf", "--sizes", "4,x"], "--sizes '4,x' must be positive whole numbers"),
         (["all", "--sizes", "4"], "--sizes count something else for every path"),
+        (["nt-xent", "--output", "speed.json"], "--output speed.json must be a file of Markdown, such as speed.md;"),
+        (["nt-xent", "--output", "."], "--output . must be a file of Markdown"),
     ],
 )
 def test_bad_words_get_a_sentence(words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
