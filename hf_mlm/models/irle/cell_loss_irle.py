@@ -27,6 +27,8 @@ class CellLoss(nn.Module):
         config: tells ``geo_label_smoothing_km``, ``hierarchy_levels`` and the cells.
     """
 
+    centers: torch.Tensor
+
     def __init__(self, config: IRLEConfig):
         super().__init__()
         self.config = config
