@@ -106,11 +106,16 @@ MODELS = {
 }
 
 
-# Task -> the pipeline's class, and the Auto class that opens its models.
+# Task -> the pipeline's class, and the Auto classes that open its models: the second one those of other tasks, so that
+# the pipeline refuses them in a sentence.
+_TAGGER, _ANY = "AutoModelForTokenClassification", "AutoModel"
 PIPELINES = {
-    "multimodal-ner": ("hf_mlm.pipelines.multimodal_ner:MultimodalNERPipeline", "AutoModelForTokenClassification"),
-    "cross-modal-retrieval": ("hf_mlm.pipelines.cross_modal_retrieval:CrossModalRetrievalPipeline", "AutoModel"),
-    "geo-estimation": ("hf_mlm.pipelines.geo_estimation:GeoEstimationPipeline", "AutoModel"),
+    "multimodal-ner": ("hf_mlm.pipelines.multimodal_ner:MultimodalNERPipeline", (_TAGGER, _ANY)),
+    "cross-modal-retrieval": (
+        "hf_mlm.pipelines.cross_modal_retrieval:CrossModalRetrievalPipeline",
+        (_ANY, _TAGGER),
+    ),
+    "geo-estimation": ("hf_mlm.pipelines.geo_estimation:GeoEstimationPipeline", (_ANY, _TAGGER)),
 }
 
 
@@ -175,11 +180,11 @@ def register_processors() -> None:
 def register_pipelines() -> None:
     """Make ``pipeline`` know the package's tasks."""
     registry = _resolve("transformers.pipelines:PIPELINE_REGISTRY")
-    for task, (path, auto_class) in PIPELINES.items():
+    for task, (path, auto_classes) in PIPELINES.items():
         pipeline_class = None if registry is None else _resolve(path)
         if pipeline_class is not None and task not in registry.supported_tasks:
-            auto_model = _resolve(f"transformers.models.auto.modeling_auto:{auto_class}")
-            registry.register_pipeline(task, pipeline_class, pt_model=auto_model, type="multimodal")
+            models = tuple(_resolve(f"transformers.models.auto.modeling_auto:{name}") for name in auto_classes)
+            registry.register_pipeline(task, pipeline_class, pt_model=models, type="multimodal")
 
 
 AUTO_HOOKS: dict[str, Callable[[], None]] = {

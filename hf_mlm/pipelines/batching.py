@@ -12,6 +12,29 @@ from transformers.pipelines.base import Pipeline
 from hf_mlm.pipelines.numbering import prepared
 
 
+def check_whole(text: str) -> None:
+    r"""Refuse a text that no tokenizer can read.
+
+    Args:
+        text: of any length.
+
+    Raises:
+        ValueError: if it holds half a character, as one does that was cut within an emoji.
+
+    Example:
+        >>> check_whole("Sligo \ud83d")
+        Traceback (most recent call last):
+        ValueError: the text has half a character, '\ud83d', at 6 (from 0): cut it before or after the whole one.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"the text has half a character, {text[error.start]!a}, at {error.start} (from 0): cut it before or after "
+            "the whole one."
+        ) from error
+
+
 class BatchingPipeline(Pipeline):
     """Answers one input, or each of a list or generator; the answers do not depend on the size of the batches.
 

@@ -35,6 +35,10 @@ class CrossModalRetrievalPipeline(ImageTextPipeline):
         gallery: a `Gallery`, the folder of one, or a dataset to encode now; when omitted, the one that was saved or
             pushed in the folder ``gallery`` of the model.
         **kwargs: as for any pipeline.
+
+    Raises:
+        ValueError: if ``gallery`` is none of these, or another model's.
+        FileNotFoundError: if there is no gallery in the folder.
     """
 
     task_needed = "retrieval"
@@ -43,8 +47,13 @@ class CrossModalRetrievalPipeline(ImageTextPipeline):
         super().__init__(*args, **kwargs)
         if isinstance(gallery, Dataset):
             gallery = Gallery.encode(self.model, gallery, self.processor)
-        elif not isinstance(gallery, Gallery):
+        elif gallery is None or isinstance(gallery, (str, os.PathLike)):
             gallery = Gallery.load(self._own_folder() if gallery is None else gallery)
+        elif not isinstance(gallery, Gallery):
+            raise ValueError(
+                f"gallery is a {type(gallery).__name__}; pass a Gallery, the folder of one, or one split of a "
+                'dataset, such as load_dataset(…)["test"].'
+            )
         gallery.check_model(self.model)
         self.gallery: Gallery = gallery
 

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from hf_mlm.pipelines.addresses import open_image
-from hf_mlm.pipelines.batching import BatchingPipeline
+from hf_mlm.pipelines.batching import BatchingPipeline, check_whole
 
 
 MODALITIES = ("image", "text")
@@ -79,8 +79,8 @@ class ImageTextPipeline(BatchingPipeline):
             timeout: seconds to wait for an image at an address; no end when None.
 
         Raises:
-            ValueError: if it is neither image nor text, the text is empty, the image cannot be read, or the model has
-                no encoder for it.
+            ValueError: if it is neither image nor text, the text is empty or holds half a character, its classes are
+                no names, the image cannot be read, or the model has no encoder for it.
             OSError: if the image is not there.
         """
         image, text, classes = self._parts(inputs)
@@ -92,6 +92,7 @@ class ImageTextPipeline(BatchingPipeline):
             pixel_values = self.processor(images=[open_image(image, timeout)])["pixel_values"]
         if text is not None and not text.strip():
             raise ValueError(f"{self.task} got an empty text: leave it out, or say what it is about.")
+        check_whole(text or "")
         return Query(pixel_values, text, classes)
 
     def _parts(self, inputs: Any) -> tuple[Any, str | None, str | Sequence[str]]:
@@ -109,6 +110,8 @@ class ImageTextPipeline(BatchingPipeline):
                 f"{self.task} takes a text, an image, or a mapping with 'image', 'text' or both, or a list or "
                 f"generator of them, and got a {_describe(inputs)}; of a dataset pass iter(dataset)."
             )
+        if not isinstance(classes, str) and not (isinstance(classes, Sequence) and all(map(_is_text, classes))):
+            raise ValueError(f"classes={classes!r} must be names, as a list or joined by ', '.")
         return image, text, classes
 
     def _collate(self, batch: Sequence[Query]) -> dict[str, dict[str, torch.Tensor]]:
@@ -133,8 +136,12 @@ class ImageTextPipeline(BatchingPipeline):
             raise ValueError(f"{self.task} has no setting {', '.join(settings)}.")
 
     def _refuse_top_k(self, top_k: Any) -> None:
-        if top_k is not None and not (isinstance(top_k, int) and top_k >= 1):
+        if top_k is not None and not (isinstance(top_k, int) and not isinstance(top_k, bool) and top_k >= 1):
             raise ValueError(f"top_k={top_k!r} must be a whole number of at least 1.")
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
 
 
 def _describe(inputs: Any) -> str:

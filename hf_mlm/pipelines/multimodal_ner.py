@@ -13,7 +13,7 @@ from hf_mlm.models.layers.word_pooling import word_starts
 from hf_mlm.models.word_encoding import Window
 from hf_mlm.models.word_splitting import split_words
 from hf_mlm.pipelines.addresses import open_image
-from hf_mlm.pipelines.batching import BatchingPipeline
+from hf_mlm.pipelines.batching import BatchingPipeline, check_whole
 
 
 class Prepared(NamedTuple):
@@ -52,7 +52,7 @@ class MultimodalNERPipeline(BatchingPipeline):
         if not hasattr(self.model, "head"):
             raise ValueError(
                 f"multimodal-ner runs on the taggers of hf_mlm, and this one is a {self.model.config.model_type!r}: "
-                "ask it by pipeline('token-classification')."
+                "ask it by a pipeline of its own, such as 'token-classification' or 'geo-estimation'."
             )
         if not hasattr(self.processor, "windows"):
             raise ValueError(
@@ -77,7 +77,7 @@ class MultimodalNERPipeline(BatchingPipeline):
             timeout: seconds to wait for an image at an address; no end when None.
 
         Raises:
-            ValueError: if it is no text, or the image cannot be read.
+            ValueError: if it is no text, it holds half a character, or the image cannot be read.
             OSError: if the image is not there.
         """
         text, image = (inputs.get("text"), inputs.get("image")) if isinstance(inputs, Mapping) else (inputs, None)
@@ -86,6 +86,7 @@ class MultimodalNERPipeline(BatchingPipeline):
                 f"multimodal-ner takes a text or {{'text': …, 'image': …}}, or a list or generator of them, and got a "
                 f"{type(inputs).__name__}; of a dataset pass iter(dataset)."
             )
+        check_whole(text)
         words, spans = split_words(text)
         picture = None if image is None or not self._reads_images else open_image(image, timeout)
         return Prepared(text, spans, self.processor.windows([words]), picture)

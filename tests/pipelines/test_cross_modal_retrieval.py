@@ -8,6 +8,7 @@ from typing import Any
 import huggingface_hub.constants
 import pytest
 import torch
+from datasets import DatasetDict
 from transformers import pipeline
 
 from hf_mlm import Gallery
@@ -79,6 +80,8 @@ def test_missing_and_foreign_galleries_get_a_sentence(irle: Path, pipe: Any, tmp
     wide = saved(tmp_path / "wide", embedding_size=7)
     with pytest.raises(ValueError, match="the gallery has embeddings of 6 and the model of 7"):
         pipeline("cross-modal-retrieval", model=str(wide), gallery=pipe.gallery)
+    with pytest.raises(ValueError, match="^gallery is a DatasetDict; pass a Gallery, .* one split of a dataset"):
+        pipeline("cross-modal-retrieval", model=str(irle), gallery=DatasetDict(test=rows()))
     pipe.model.name_or_path, name = "", pipe.model.name_or_path
     with pytest.raises(ValueError, match="needs a gallery: pass gallery="):
         pipeline("cross-modal-retrieval", model=pipe.model, processor=pipe.processor)

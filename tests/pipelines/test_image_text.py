@@ -13,7 +13,7 @@ import pytest
 import torch
 from transformers import BertConfig, BertModel, pipeline
 
-from hf_mlm import IRLEConfig, IRLEForRetrievalAndGeo
+from hf_mlm import CRFTaggerConfig, CRFTaggerForTokenClassification, IRLEConfig, IRLEForRetrievalAndGeo
 from tests.models.irle.tiny import feature_config
 from tests.pipelines.tiny import encoded, picture, saved
 
@@ -101,6 +101,9 @@ def test_no_text_opens_a_file_or_an_address(
         (3, "takes a text, an image, or a mapping .* and got a int; of a dataset pass iter"),
         ({"images": [3]}, "and got a mapping with 'images': list"),
         ({"text": ["a"]}, "and got a mapping with 'text': list"),
+        ({"text": "a", "classes": 5}, "classes=5 must be names, as a list or joined by ', '"),
+        ({"text": "a", "classes": ["city", None]}, "classes=.* must be names"),
+        ("a city \ud83d", "the text has half a character, .*, at 7"),
         ({"image": 3}, "image is a int, which is no image"),
         (b"no image", "cannot be read as an image"),
         (encoded(picture())[:200], "cannot be read as an image"),
@@ -124,7 +127,7 @@ def test_images_that_are_not_there_get_a_sentence(pipes: dict[str, Any], address
 
 @pytest.mark.parametrize("task", TASKS)
 def test_settings_are_checked(pipes: dict[str, Any], task: str) -> None:
-    for wrong in (0, -1, 2.5, "all"):
+    for wrong in (0, -1, 2.5, "all", True):
         with pytest.raises(ValueError, match="top_k=.* must be a whole number of at least 1"):
             pipes[task]("a city", top_k=wrong)
     with pytest.raises(ValueError, match=f"{task} has no setting topk"):
@@ -148,6 +151,10 @@ def test_models_that_cannot_serve_get_a_sentence(task: str, irle: Path, tmp_path
     bert = BertModel(BertConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=2, vocab_size=9))
     with pytest.raises(ValueError, match=f"{task} runs on models of type 'irle', and this one is a 'bert'"):
         pipeline(task, model=bert, tokenizer=None, config=bert.config)
+    tagger = CRFTaggerForTokenClassification(CRFTaggerConfig(text_encoder_config=bert.config))
+    tagger.save_pretrained(tmp_path / "tagger")
+    with pytest.raises(ValueError, match=f"^{task} runs on models of type 'irle', and this one is a 'crf_tagger'"):
+        pipeline(task, model=str(tmp_path / "tagger"))
 
 
 def test_a_model_with_one_encoder_reads_that_modality(irle: Path) -> None:

@@ -14,7 +14,7 @@ from hf_mlm.models.tagger_processor import TaggerProcessor
 from hf_mlm.models.two_mner import TwoMNERForTokenClassification
 from tests.models.crf_tagger.tiny import config as text_config
 from tests.models.two_mner.tiny import config, processor, wordpiece
-from tests.pipelines.tiny import encoded, picture
+from tests.pipelines.tiny import encoded, picture, saved
 
 
 def decided(model: Any) -> Any:
@@ -144,6 +144,8 @@ def test_models_that_cannot_serve_get_a_sentence(folder: Path, tmp_path: Path) -
     bert = BertForTokenClassification(BertConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=2))
     with pytest.raises(ValueError, match=r"taggers of hf_mlm, and this one is a 'bert': .*'token-classification'"):
         pipeline("multimodal-ner", model=bert, config=bert.config)
+    with pytest.raises(ValueError, match=r"^multimodal-ner runs on the taggers .*, and this one is a 'irle': "):
+        pipeline("multimodal-ner", model=str(saved(tmp_path / "irle")))
 
 
 def test_a_text_model_needs_no_image_and_leaves_it_aside(tmp_path: Path) -> None:
@@ -172,5 +174,7 @@ def test_the_plain_pipeline_opens_the_models_too(folder: Path) -> None:
 def test_other_input_gets_a_sentence(pipe: Any, wrong: Any) -> None:
     with pytest.raises(ValueError, match="takes a text or .* of a dataset pass iter"):
         pipe(wrong)
+    with pytest.raises(ValueError, match=r"^input 1 \(counted from 0\): the text has half a character, .*, at 6"):
+        pipe(["paris", "paris \ud83d in france"])
     with pytest.raises(ValueError, match="no setting aggregation_strategy"):
         pipe("paris", aggregation_strategy="first")

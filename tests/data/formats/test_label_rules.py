@@ -56,7 +56,7 @@ def test_what_is_no_list_of_names_is_refused(labels: object) -> None:
 
 @pytest.mark.parametrize("type_map", ["GPE=LOC", ["GPE", "LOC"], {"GPE": None}, {"GPE": ["LOC"]}, {1: "LOC"}])
 def test_what_is_no_map_of_types_is_refused(type_map: object) -> None:
-    with pytest.raises(ValueError, match=r"^type_map=.* must map entity types to entity types, such as {'GPE': 'LOC'}"):
+    with pytest.raises(ValueError, match=r"^type_map=.* must map entity types to entity types, such as {'GPE'"):
         read_type_map(type_map)
 
 
