@@ -60,8 +60,11 @@ class ReadDump(Block):
             return None
         try:
             content = json.loads(text)
+            if content.get("type", "item") != "item":  # dumps hold properties, too
+                self.drop("neither place nor class")
+                return None
             row = parse_item(content, self.languages)
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             self.drop("invalid JSON")
             return None
         if not (row["superclasses"] or row["country_code"] or (row["positions"] and row["classes"])):

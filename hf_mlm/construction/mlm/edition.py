@@ -133,10 +133,10 @@ def load_edition(path: Path | None = None, **changes: Any) -> Edition:
 
 
 def is_item_id(value: str) -> bool:
-    """Whether a string is the id of a Wikidata item.
+    """Whether a string is the id of a Wikidata item, whose number fits into 64 bits.
 
     Example:
         >>> is_item_id("Q64"), is_item_id("P31"), is_item_id("Q")
         (True, False, False)
     """
-    return value[:1] == "Q" and value[1:].isascii() and value[1:].isdigit()
+    return value[:1] == "Q" and value[1:].isascii() and value[1:].isdigit() and len(value) < 20

@@ -58,21 +58,24 @@ def parse_item(content: Mapping[str, Any], languages: Sequence[str]) -> Row:
         a row of `item_schema`; lists of names are sorted and without repetitions.
 
     Raises:
-        KeyError, TypeError, AttributeError, ValueError: if the JSON is no item's.
+        KeyError, TypeError, AttributeError, ValueError, OverflowError: if the JSON is no item's, or a text in it is
+            none that UTF-8 knows.
     """
+    if not is_item_id(content["id"]):
+        raise ValueError(f"{content['id']!r} is no item")
     claims = content["claims"] or {}  # empty mappings are written as []
     labels, sitelinks = content.get("labels") or {}, content.get("sitelinks") or {}
     codes = sorted(str(code) for code in best_values(claims.get(COUNTRY_CODE, ())))
     return {
         "id": content["id"],
-        "labels": {language: labels.get(language, {}).get("value") for language in languages},
+        "labels": {language: _text(labels.get(language, {}).get("value")) for language in languages},
         "classes": _item_ids(claims, INSTANCE_OF),
         "superclasses": _item_ids(claims, SUBCLASS_OF),
         "countries": _item_ids(claims, COUNTRY),
-        "country_code": codes[0] if codes else None,
+        "country_code": _text(codes[0]) if codes else None,
         "positions": [_position(value) for value in best_values(claims.get(COORDINATES, ()))],
-        "images": sorted({file_name(str(value)) for value in best_values(claims.get(IMAGE, ()))}),
-        "sitelinks": {language: sitelinks.get(site_of(language), {}).get("title") for language in languages},
+        "images": sorted({file_name(_text(value) or "") for value in best_values(claims.get(IMAGE, ()))}),
+        "sitelinks": {language: _text(sitelinks.get(site_of(language), {}).get("title")) for language in languages},
     }
 
 
@@ -118,6 +121,13 @@ def item_id(address: str) -> str:
         'Q64'
     """
     return address.removeprefix(_ENTITY)
+
+
+def _text(value: str | None) -> str | None:
+    """The value itself; half a surrogate pair, or what is no string, makes an error."""
+    if value is not None:
+        value.encode()
+    return value
 
 
 def _item_ids(claims: Mapping[str, Any], name: str) -> list[str]:

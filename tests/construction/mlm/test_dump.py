@@ -12,6 +12,8 @@ from hf_mlm.construction.mlm.sources import DumpSource
 
 def test_bad_lines_are_counted(build_here: Any, tmp_path: Path) -> None:
     lines = graph.dump_lines(graph.world())
+    far = f'{{"latitude":1{"0" * 400},"longitude":1,"globe":"http://www.wikidata.org/entity/Q2"}}'
+    position = f'{{"rank":"normal","mainsnak":{{"snaktype":"value","datavalue":{{"value":{far}}}}}}}'
     bad = [
         '{"type":"item","id":"Q7","claims":{"P625":[{},',
         '{"id":"Q8","claims":{"P625":[{"rank":"normal"}]}},',
@@ -19,13 +21,20 @@ def test_bad_lines_are_counted(build_here: Any, tmp_path: Path) -> None:
         '{"type":"item","id":"Q10","claims":{"P31":[]}},',
         '["P625"],',
         "\ufeff",
+        '{"type":"property","id":"P279","claims":{"P31":[]}},',
+        '{"type":"item","id":"P515","claims":{"P279":[]}},',
+        '{"type":"item","id":"Q99999999999999999999","claims":{"P279":[]}},',
+        '{"type":"item","id":"Q11","labels":{"en":{"value":"\\ud800"}},"claims":{"P279":[]}},',  # half a character
+        '{"type":"item","id":"Q12","labels":{"en":{"value":5}},"claims":{"P279":[]}},',
+        f'{{"type":"item","id":"Q13","claims":{{"P625":[{position}]}}}},',
+        '{"P625":' + "[" * 100_000 + "},",
     ]
     path = tmp_path / "bad.json"
     path.write_text("\n".join([*lines[:5], *bad, *lines[5:]]), encoding="utf-8")
     good = build_here("good", until="places")
     manifests = build_here("bad", DumpSource.of([path]), "places")
     assert manifests["items"].rows == good["items"].rows
-    added = {"invalid JSON": 4, "redirect": 1, "neither place nor class": 1}
+    added = {"invalid JSON": 10, "redirect": 1, "neither place nor class": 2}
     before = good["items"].dropped
     assert manifests["items"].dropped == {reason: before.get(reason, 0) + more for reason, more in added.items()}
     assert manifests["places"].rows == good["places"].rows
