@@ -18,9 +18,17 @@ import hf_mlm
 from hf_mlm.construction.traffic import Answer, Traffic, request_key
 
 
-RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
+RETRIED = frozenset({408, 425, 429, *range(500, 600)})
 _CONTACT = re.compile(r"(https?://\S+\.\S+|[^@\s]+@[^@\s]+\.[^@\s]+)")
 _BLOCK = 1 << 16
+_TOO_LARGE = 0  # no status of HTTP: what is recorded of a body that was refused
+_LONGEST_WAIT = 86_400.0  # seconds; who is sent away for longer stops
+_BROKEN = (
+    requests.ConnectionError,
+    requests.Timeout,
+    requests.exceptions.ChunkedEncodingError,
+    requests.exceptions.ContentDecodingError,
+)
 
 
 class UnavailableError(OSError):
@@ -41,7 +49,7 @@ class HttpSettings:
         offline: ask nobody; what was not recorded is an error.
         attempts: how often a request is sent before it counts as failed.
         pause: seconds before the second attempt; the bound doubles each time, and the pause is random below it.
-        longest_pause: seconds; also the longest that a ``Retry-After`` is obeyed in one go.
+        longest_pause: seconds, the most that the bound grows to; a ``Retry-After`` is obeyed whatever it says.
         timeout: seconds to connect, and between two blocks of an answer (the query service gives up after 60).
     """
 
@@ -94,27 +102,36 @@ class PoliteClient:
         Args:
             url: address.
             parameters: of the query.
-            is_final: whether an answer of status 200 is one, or says in its body that the service is overloaded.
+            is_final: whether an answer whose status is not one of `RETRIED` is one, or says in its body that the
+                service is overloaded; it may raise, and then nothing is recorded.
             most_bytes: refuse longer bodies.
 
         Returns:
             an answer whose status is not one of `RETRIED`; 404 is a final answer, too.
 
         Raises:
-            UnavailableError: if every attempt failed, or ``offline`` is set and nothing was recorded.
+            UnavailableError: if every attempt failed, the service wants to be left alone for more than a day, or
+                ``offline`` is set and nothing was recorded.
             TooLargeError: if the body is longer than ``most_bytes``; what came of it is thrown away.
         """
         return self._ask("GET", url, parameters or {}, is_final, most_bytes, RETRIED)
 
-    def post(self, url: str, form: Mapping[str, str], retried: frozenset[int] = RETRIED) -> Answer:
+    def post(
+        self,
+        url: str,
+        form: Mapping[str, str],
+        is_final: Callable[[Answer], bool] = lambda answer: True,
+        retried: frozenset[int] = RETRIED,
+    ) -> Answer:
         """Post a form (a query that is too long for an address); otherwise as `get`.
 
         Args:
             url: address.
             form: its fields.
+            is_final: as in `get`.
             retried: statuses that are no answer.
         """
-        return self._ask("POST", url, form, lambda answer: True, None, retried)
+        return self._ask("POST", url, form, is_final, None, retried)
 
     def _ask(
         self,
@@ -127,6 +144,8 @@ class PoliteClient:
     ) -> Answer:
         key = request_key(method, url, parameters)
         recorded = self.traffic.find(key)
+        if recorded is not None and recorded.status == _TOO_LARGE:
+            raise TooLargeError(f"{url} was larger than is taken when it was asked for.")
         if recorded is not None:
             return recorded
         if self.settings.offline:
@@ -134,7 +153,11 @@ class PoliteClient:
                 f"{url} was never asked for {_brief(parameters)}, and offline is set; run once without, with the same "
                 "settings."
             )
-        answer = self._persist(method, url, parameters, is_final, most_bytes, retried)
+        try:
+            answer = self._persist(method, url, parameters, is_final, most_bytes, retried)
+        except TooLargeError:
+            self.traffic.record(key, Answer(_TOO_LARGE, b""))
+            raise
         self.traffic.record(key, answer)
         return answer
 
@@ -152,13 +175,18 @@ class PoliteClient:
             wait: float | None = None
             try:
                 answer, wait = self._send(method, url, parameters, most_bytes)
-                if answer.status not in retried and (answer.status != 200 or is_final(answer)):
+                if answer.status not in retried and is_final(answer):
                     return answer
                 reason = f"status {answer.status}" if answer.status != 200 else "it is overloaded"
-            except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
+            except _BROKEN as error:
                 reason = "no answer in time" if isinstance(error, requests.Timeout) else "the connection broke"
+            if wait is not None and wait > _LONGEST_WAIT:
+                raise UnavailableError(
+                    f"{url} wants to be left alone for {wait / 3600:,.0f} hours; run the same command again after "
+                    "that, it goes on where it stopped."
+                )
             if attempt + 1 < self.settings.attempts:
-                self.sleep(self._pause(attempt) if wait is None else min(wait, self.settings.longest_pause))
+                self.sleep(self._pause(attempt) if wait is None else wait)
         raise UnavailableError(
             f"{url} gave no answer to {_brief(parameters)} in {self.settings.attempts} attempts ({reason}); run the "
             "same command again later, it goes on where it stopped."
@@ -203,6 +231,8 @@ def _retry_after(header: str | None) -> float | None:
         moment = parsedate_to_datetime(header)
     except ValueError:
         return None
+    if moment.tzinfo is None:  # "-0000": the sender does not tell its own zone, the time is UTC
+        moment = moment.replace(tzinfo=timezone.utc)
     return max(0.0, (moment - datetime.now(timezone.utc)).total_seconds())
 
 

@@ -15,6 +15,7 @@ EARTH, MOON = "Q2", "Q405"
 SETTLEMENT, CITY, TOWN, VILLAGE = "Q486972", "Q515", "Q3957", "Q532"
 SPA_TOWN, HOT_SPA, TOO_DEEP = "Q4946461", "Q71", "Q72"
 GERMANY, FRANCE = "Q183", "Q142"
+PARENTLESS, CODELESS = "Q73", "Q74"
 _PREFIXES = {
     "wd": "http://www.wikidata.org/entity/",
     "wdt": "http://www.wikidata.org/prop/direct/",
@@ -87,7 +88,11 @@ def classes() -> list[Item]:
         Item(GERMANY, {"en": "Germany"}, [Statement("P297", "DE"), Statement("P31", "Q6256")]),
         Item(FRANCE, {"en": "France"}, [Statement("P297", "FR")]),
     ]
-    return [*items, deprecated, *countries]
+    unknown = [
+        Item(PARENTLESS, {"en": "kind of unknown kind"}, [Statement("P279", None)]),
+        Item(CODELESS, {"en": "Nowhere"}, [Statement("P297", None)]),
+    ]
+    return [*items, deprecated, *countries, *unknown]
 
 
 def awkward() -> dict[str, Item]:
@@ -103,6 +108,7 @@ def awkward() -> dict[str, Item]:
     several = with_statements(
         place(906, 0, 0), Statement("P625", (51.0, 8.0, EARTH)), Statement("P625", (50.0, 7.0, EARTH))
     )
+    several.statements += [Statement("P31", PARENTLESS), Statement("P17", CODELESS)]
     return {
         "no coordinates": without(place(900, 0, 0), "P625"),
         "on the moon": on_moon,
@@ -188,8 +194,9 @@ def _triples(item: Item, statement: Statement, node: str) -> list[str]:
         ]
     if not statement.best:
         return []
-    if statement.value is None:
-        return [f"wd:{item.id} wdt:{statement.name} [] ."]
+    if statement.value is None:  # a blank node, as the query service had them, or the address that it has for one now
+        unknown = "[]" if int(item.id[1:]) % 2 else f"<http://www.wikidata.org/.well-known/genid/{node}>"
+        return [f"wd:{item.id} wdt:{statement.name} {unknown} ."]
     others = {
         "P18": f"<http://commons.wikimedia.org/wiki/Special:FilePath/{quote(str(statement.value))}>",
         "P297": f'"{statement.value}"',

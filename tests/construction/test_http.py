@@ -28,7 +28,7 @@ def test_who_asks_is_said(client: PoliteClient, wiki: Any) -> None:
     assert agent.startswith("hf-mlm/") and "(me@example.org) python-requests/" in agent
 
 
-@pytest.mark.parametrize("fault", ["429", "503", "cut", "slow"])
+@pytest.mark.parametrize("fault", ["429", "503", "520", "cut", "garbled", "slow"])
 def test_nothing_is_lost_when_a_request_fails(fault: str, client: PoliteClient, wiki: Any) -> None:
     wiki.faults = [fault, fault]
     answer = client.get(f"{wiki.url}/thumb/a.jpg")
@@ -56,6 +56,16 @@ def test_pauses_grow_and_retry_after_is_obeyed(http: HttpSettings, wiki: Any) ->
     wiki.faults = ["429"]  # which says Retry-After: 0
     client.get(f"{wiki.url}/thumb/throttled.jpg")
     assert pauses == [0.0]
+    pauses.clear()
+    wiki.faults, wiki.retry_after = ["429"], "3600"  # longer than any pause of ours
+    client.get(f"{wiki.url}/thumb/throttled for an hour.jpg")
+    assert pauses == [3600.0]
+
+
+def test_who_is_sent_away_for_days_stops(client: PoliteClient, wiki: Any) -> None:
+    wiki.faults, wiki.retry_after = ["429"], "180000"
+    with pytest.raises(UnavailableError, match="left alone for 50 hours; run the same command again after that"):
+        client.get(f"{wiki.url}/thumb/a.jpg")
 
 
 @pytest.mark.parametrize(
@@ -66,7 +76,7 @@ def test_retry_after(header: str | None, low: float | None, high: float | None) 
 
 
 def test_retry_after_as_a_date() -> None:
-    assert _retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0
+    assert _retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == _retry_after("Wed, 21 Oct 2015 07:28:00 -0000") == 0
     assert _retry_after("Wed, 21 Oct 2215 07:28:00 GMT") > 1e9
 
 
@@ -80,6 +90,10 @@ def test_too_large_an_answer_is_refused(client: PoliteClient, wiki: Any) -> None
     wiki.images["large.jpg"] = bytes(200_000)
     with pytest.raises(TooLargeError, match="larger than 100,000 bytes"):
         client.get(f"{wiki.url}/thumb/large.jpg", most_bytes=100_000)
+    replay = PoliteClient(dataclasses.replace(client.settings, offline=True))
+    with pytest.raises(TooLargeError, match="was larger than is taken"):
+        replay.get(f"{wiki.url}/thumb/large.jpg", most_bytes=100_000)
+    assert sum(wiki.requests.values()) == 1
 
 
 def test_what_was_asked_is_not_asked_again(http: HttpSettings, wiki: Any) -> None:

@@ -36,8 +36,9 @@ class Wikimedia:
     """What the stand-in knows and how it behaves.
 
     Attributes:
-        faults: what goes wrong with the next requests, in order: ``"429"``, ``"503"``, ``"maxlag"``, ``"cut"``,
-            ``"half"`` (valid HTTP, half the JSON), ``"slow"``.
+        faults: what goes wrong with the next requests, in order: a status such as ``"429"``, ``"maxlag"``, ``"cut"``,
+            ``"half"`` (valid HTTP, half the JSON), ``"garbled"`` (no gzip, but said to be), ``"slow"``.
+        retry_after: what is said with a status and with ``"maxlag"``.
         extracts_at_once: how many introductions come before a continuation.
         texts: title -> introduction, where it is not made up.
         redirects: title -> title or title#section.
@@ -56,6 +57,7 @@ class Wikimedia:
         self.images: dict[str, bytes] = {}
         self.infos: dict[str, dict[str, Any]] = {}
         self.pace = 0.0
+        self.retry_after = "0"
         self.agents: set[str] = set()
         self.requests: Counter[str] = Counter()
         self.busy = self.most_busy = 0
@@ -89,6 +91,8 @@ class Wikimedia:
             name = unquote(split.path.removeprefix("/thumb/"))
             content = self.images.get(name, photograph(name))
             return (404, b"no such file") if content == b"404" else (200, content)
+        if len(address) > 8192:
+            return 414, b"too long an address"
         asked = {name: values[0] for name, values in parse_qs(split.query).items()}
         assert asked["maxlag"] and asked["formatversion"] == "2"
         titles = asked["titles"].split("|")
@@ -170,10 +174,13 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wiki.busy -= 1
 
     def reply(self, fault: str) -> None:
-        if fault in ("429", "503"):
-            self.send(int(fault), b"slow down", {"Retry-After": "0"})
+        later = {"Retry-After": self.wiki.retry_after}
+        if fault.isdigit():
+            self.send(int(fault), b"not now", later)
         elif fault == "maxlag":
-            self.send(200, b'{"error":{"code":"maxlag","info":"Waiting"}}', {"Retry-After": "0"})
+            self.send(200, b'{"error":{"code":"maxlag","info":"Waiting"}}', later)
+        elif fault == "garbled":
+            self.send(200, b"no gzip", {"Content-Encoding": "gzip"})
         else:
             time.sleep(1.0 if fault == "slow" else 0)
             status, body = self.wiki.answer(self.path)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
+from urllib.parse import quote_plus
 
 from hf_mlm.construction.http import PoliteClient
 from hf_mlm.construction.traffic import Answer
@@ -13,6 +15,7 @@ from hf_mlm.construction.traffic import Answer
 
 MAX_LAG = 5  # seconds that the database may lag behind before the API turns us away
 _COMMON = {"action": "query", "format": "json", "formatversion": "2", "maxlag": str(MAX_LAG)}
+_LONGEST = 6000  # bytes of titles in an address, of which Wikimedia's servers take 8,192
 _BUSY = ("maxlag", "ratelimited", "readonly", "internal_api_error")
 
 
@@ -74,34 +77,45 @@ def query_pages(
         UnavailableError: if it does not answer.
     """
     pages = Pages()
-    for start in range(0, len(titles), at_once):
-        named = {**_COMMON, **parameters, "titles": "|".join(titles[start : start + at_once])}
+    for part in _parts(titles, at_once):
+        named = {**_COMMON, **parameters, "titles": "|".join(part)}
         for query in _continued(client, api, named):
             pages.add(query)
     return pages
 
 
+def _parts(titles: Sequence[str], at_once: int) -> Iterator[list[str]]:
+    """Titles by requests: signs beyond ASCII take up to twelve bytes each in an address."""
+    part: list[str] = []
+    size = 0
+    for title in titles:
+        length = len(quote_plus(title)) + len("%7C")
+        if part and (len(part) == at_once or size + length > _LONGEST):
+            yield part
+            part, size = [], 0
+        part.append(title)
+        size += length
+    if part:
+        yield part
+
+
 def _continued(client: PoliteClient, api: str, parameters: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
     following: dict[str, str] | None = {}
     while following is not None:
-        content = _content(client.get(api, {**parameters, **following}, is_final=_is_final))
-        if "error" in content:
-            raise ApiError(f"{api} refuses a query: {content['error'].get('info', content['error'])}")
+        content = json.loads(client.get(api, {**parameters, **following}, is_final=partial(_is_final, api)).content)
         yield content.get("query", {})
         following = content.get("continue")
 
 
-def _is_final(answer: Answer) -> bool:
-    """Whether an answer is whole, and not "come back later"."""
+def _is_final(api: str, answer: Answer) -> bool:
+    """Whether an answer is whole, and not "come back later"; what is refused is an error, and not recorded."""
+    if answer.status != 200:
+        raise ApiError(f"{api} refuses a query (status {answer.status}): {answer.content[:200]!r}")
     try:
-        error = _content(answer).get("error", {})
+        error = json.loads(answer.content).get("error", {})
+        code, info = str(error.get("code", "")), error.get("info", error)
     except (ValueError, AttributeError):
         return False
-    return not str(error.get("code", "")).startswith(_BUSY)
-
-
-def _content(answer: Answer) -> dict[str, Any]:
-    if answer.status != 200:
-        raise ApiError(f"the API answers with status {answer.status}")
-    content: dict[str, Any] = json.loads(answer.content)
-    return content
+    if error and not code.startswith(_BUSY):
+        raise ApiError(f"{api} refuses a query: {info}")
+    return not error

@@ -13,7 +13,7 @@ import pyarrow as pa
 from datatrove.data import Document
 
 from hf_mlm.construction.batches import batched
-from hf_mlm.construction.http import HttpSettings, PoliteClient, UnavailableError
+from hf_mlm.construction.http import HttpSettings, PoliteClient
 from hf_mlm.construction.mlm.items import file_name, is_item_id, item_id, item_number
 from hf_mlm.construction.mlm.names import name_row, referred
 from hf_mlm.construction.mlm.sparql import BATCH, WIKIDATA, Endpoint
@@ -37,8 +37,8 @@ SELECT ?item ?label (LANG(?label) AS ?language) WHERE {{ VALUES ?item {{ {values
 ARTICLES = """\
 SELECT ?item ?site ?title WHERE {{ VALUES ?item {{ {values} }} VALUES ?site {{ {sites} }}
 ?article schema:about ?item ; schema:isPartOf ?site ; schema:name ?title }}"""
-CODES = "SELECT ?item ?code WHERE {{ VALUES ?item {{ {values} }} ?item wdt:P297 ?code }}"
-CLASSES = "SELECT DISTINCT ?item WHERE {{ VALUES ?item {{ {values} }} ?item wdt:P279 ?above }}"
+CODES = "SELECT ?item ?code WHERE {{ VALUES ?item {{ {values} }} ?item wdt:P297 ?code FILTER(isLiteral(?code)) }}"
+CLASSES = "SELECT ?item ?above WHERE {{ VALUES ?item {{ {values} }} ?item wdt:P279 ?above }}"
 _SLICES = 3  # digits at most, hence a thousand parts of a class
 
 
@@ -132,16 +132,15 @@ class InstancesOfEndpoint(SparqlBlock):
         return self._slices(endpoint, item, "") if bindings is None else _ids(bindings)
 
     def _slices(self, endpoint: Endpoint, item: str, digits: str) -> list[str]:
-        if len(digits) == _SLICES:
-            raise UnavailableError(
-                f"{endpoint.url} cannot list the instances of {item} whose ids end with {digits} in its time; build "
-                "from a dump instead."
-            )
         self.note(f"instances of {item} asked in parts")
         found: list[str] = []
-        for digit in "0123456789":
-            bindings = endpoint.ask(SLICE.format(item=item, digits=digit + digits))
-            found += self._slices(endpoint, item, digit + digits) if bindings is None else _ids(bindings)
+        for ending in (digit + digits for digit in "0123456789"):
+            query = SLICE.format(item=item, digits=ending)
+            if len(ending) < _SLICES:
+                bindings = endpoint.ask(query)
+            else:
+                bindings = endpoint.insist(query, f"the instances of {item} whose ids end with {ending}")
+            found += self._slices(endpoint, item, ending) if bindings is None else _ids(bindings)
         return found
 
 
@@ -178,7 +177,7 @@ class ItemsOfEndpoint(SparqlBlock):
                 "countries": sorted(filter(is_item_id, map(item_id, facts[item, "P17"])), key=item_number),
                 "country_code": None,
                 "positions": positions[item],
-                "images": sorted(set(map(_commons_name, facts[item, "P18"]))),
+                "images": sorted({_commons_name(value) for value in facts[item, "P18"] if _is_file(value)}),
                 "sitelinks": articles[item],
             }
             for item in items
@@ -236,7 +235,8 @@ class NamesOfEndpoint(SparqlBlock):
         for binding in endpoint.select(CODES, wanted):
             item = item_id(binding["item"])
             codes[item] = min(binding["code"], codes.get(item, binding["code"]))
-        known = {item_id(binding["item"]) for binding in endpoint.select(CLASSES, wanted)} | set(codes)
+        above = endpoint.select(CLASSES, wanted)
+        known = {item_id(one["item"]) for one in above if is_item_id(item_id(one["above"]))} | set(codes)
         named: dict[str, dict[str, Any]] = defaultdict(dict)
         for item, language, label in labels(endpoint, sorted(known, key=item_number), self.languages):
             named[item][language] = label
@@ -257,6 +257,11 @@ def labels(endpoint: Endpoint, items: Sequence[str], languages: Sequence[str]) -
 
 def _ids(bindings: Iterable[dict[str, str]]) -> list[str]:
     return [item_id(binding["item"]) for binding in bindings]
+
+
+def _is_file(address: str) -> bool:
+    """Whether a value is a file: the query service has an address of its own for an unknown one, too."""
+    return "/Special:FilePath/" in address
 
 
 def _commons_name(address: str) -> str:

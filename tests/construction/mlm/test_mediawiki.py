@@ -1,6 +1,11 @@
 """Titles traced through what a MediaWiki says about them."""
 
-from hf_mlm.construction.mlm.mediawiki import Pages
+from typing import Any
+
+import pytest
+
+from hf_mlm.construction.http import HttpSettings, PoliteClient
+from hf_mlm.construction.mlm.mediawiki import ApiError, Pages, query_pages
 
 
 def test_normalised_then_redirected_then_found() -> None:
@@ -35,3 +40,24 @@ def test_properties_come_over_several_answers() -> None:
     pages.add({"pages": [{"title": "A", "extract": "text", "revisions": [{"revid": 2}]}]})
     page, _ = pages.find("A")
     assert page == {"title": "A", "extract": "text", "revisions": [{"revid": 1}, {"revid": 2}]}
+
+
+def test_long_titles_take_several_requests(http: HttpSettings, wiki: Any) -> None:
+    titles = [f"File:Площадь в городе Новосибирске зимой, {number}.jpg" for number in range(50)]
+    pages = query_pages(PoliteClient(http), wiki.commons, titles, {}, 50)
+    assert [pages.find(title)[0]["title"] for title in titles] == titles  # type: ignore[index]
+    assert sum(wiki.requests.values()) == 2 and max(map(len, wiki.requests)) < 8192
+
+
+@pytest.mark.parametrize("refused", ["403", "error"])
+def test_a_refusal_is_an_error_and_not_remembered(refused: str, http: HttpSettings, wiki: Any) -> None:
+    ask = lambda: query_pages(PoliteClient(http), wiki.commons, ["File:A.jpg"], {}, 50)  # noqa: E731
+    answer = wiki.answer
+    if refused == "error":
+        wiki.answer = lambda address: (200, b'{"error": {"code": "blocked", "info": "status 403"}}')
+    else:
+        wiki.faults = [refused]
+    with pytest.raises(ApiError, match="refuses a query.*status 403"):
+        ask()
+    wiki.answer = answer
+    assert ask().find("File:A.jpg")[0]

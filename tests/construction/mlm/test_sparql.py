@@ -45,17 +45,23 @@ def test_too_much_is_halved(way: str, http: HttpSettings) -> None:
     assert found == items
 
 
-def test_what_cannot_be_halved_stops_the_build(http: HttpSettings) -> None:
-    with (
-        wikimedia.served(type("Handler", (Slow,), {"most": 0})) as url,
-        pytest.raises(UnavailableError, match="about Q1 alone in its time; build from a dump"),
-    ):
-        list(Endpoint(PoliteClient(http), url).select(QUERY, ["Q1", "Q2"]))
+@pytest.mark.parametrize("way", ["500", "502", "half"])
+def test_what_cannot_be_halved_stops_the_build_until_it_is_answered(way: str, http: HttpSettings) -> None:
+    handler: Any = type("Handler", (Slow,), {"most": 0, "way": way})
+    with wikimedia.served(handler) as url:
+        ask = lambda: list(Endpoint(PoliteClient(http), url).select(QUERY, ["Q1", "Q2"]))  # noqa: E731
+        with pytest.raises(UnavailableError, match="about Q1 alone, however often it is asked; run the same command"):
+            ask()
+        handler.most = 1
+        assert len(ask()) == 2
 
 
-def test_a_query_that_is_refused_is_an_error(http: HttpSettings) -> None:
-    with (
-        wikimedia.served(type("Handler", (Slow,), {"most": 0, "way": "400"})) as url,
-        pytest.raises(ValueError, match="refuses a query .status 400"),
-    ):
-        list(Endpoint(PoliteClient(http), url).select(QUERY, ["Q1"]))
+@pytest.mark.parametrize("items", [["Q1"], ["Q1", "Q2"]])
+def test_a_query_that_is_refused_is_an_error_and_not_remembered(items: list[str], http: HttpSettings) -> None:
+    handler: Any = type("Handler", (Slow,), {"most": 0, "way": "403"})
+    with wikimedia.served(handler) as url:
+        ask = lambda: list(Endpoint(PoliteClient(http), url).select(QUERY, items))  # noqa: E731
+        with pytest.raises(ValueError, match="refuses a query .status 403"):
+            ask()
+        handler.most = 2
+        assert len(ask()) == len(items)

@@ -6,7 +6,7 @@ from typing import Any
 import graph
 import pytest
 
-from hf_mlm.construction.http import UnavailableError
+from hf_mlm.construction.http import PoliteClient, UnavailableError
 from hf_mlm.construction.mlm.sparql import Endpoint
 from hf_mlm.construction.mlm.sparql_items import InstancesOfEndpoint
 
@@ -37,6 +37,10 @@ def test_a_large_class_is_asked_in_parts(instances: InstancesOfEndpoint, monkeyp
 def test_what_no_part_is_small_enough_for_stops_the_build(
     instances: InstancesOfEndpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def unavailable(*_: Any) -> Any:
+        raise UnavailableError("status 500")
+
     monkeypatch.setattr(Endpoint, "ask", lambda *_: None)
-    with pytest.raises(UnavailableError, match="whose ids end with 000 in its time; build from a dump"):
+    monkeypatch.setattr(PoliteClient, "post", unavailable)
+    with pytest.raises(UnavailableError, match="whose ids end with 000, however often it is asked; .* from a dump"):
         ids(instances)
