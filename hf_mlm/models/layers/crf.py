@@ -104,6 +104,7 @@ class LinearChainCRF(nn.Module):
         emissions = emissions.detach()
         if not torch.compiler.is_exporting():
             return self._decode(emissions, mask)
+        emissions = _from_half(emissions)
         mask = emissions.new_ones(emissions.shape[:2], dtype=torch.bool) if mask is None else mask
         scores = self._decoding_scores(emissions.dtype)
         return viterbi_scan(emissions, mask, *scores).masked_fill(~mask, IGNORED)
@@ -178,7 +179,11 @@ class LinearChainCRF(nn.Module):
             mask = torch.ones(emissions.shape[:2], dtype=torch.bool, device=emissions.device)
         _check_mask(mask, emissions)
         _check_finite(emissions, mask)
-        return (emissions.float() if emissions.dtype in (torch.float16, torch.bfloat16) else emissions), mask
+        return _from_half(emissions), mask
+
+
+def _from_half(emissions: torch.Tensor) -> torch.Tensor:
+    return emissions.float() if emissions.dtype in (torch.float16, torch.bfloat16) else emissions
 
 
 def _left_alignment(mask: torch.Tensor) -> torch.Tensor | None:

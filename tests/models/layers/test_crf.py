@@ -218,12 +218,14 @@ class Decoder(torch.nn.Module):
         return self.crf.decode(emissions, mask)
 
 
-def test_exported_decoding_takes_any_batch_and_length() -> None:
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_exported_decoding_takes_any_batch_and_length(dtype: torch.dtype) -> None:
     crf, emissions, _, mask = random_case(6, 4, 7, 5, dtype=torch.float32)
     sizes = {0: torch.export.Dim.AUTO, 1: torch.export.Dim.AUTO}
-    exported = torch.export.export(Decoder(crf), (emissions, mask), dynamic_shapes=(sizes, sizes)).module()
+    exported = torch.export.export(Decoder(crf), (emissions.to(dtype), mask), dynamic_shapes=(sizes, sizes)).module()
     for seed, batch, length in ((1, 2, 3), (2, 9, 30), (3, 5, 2)):
         _, emissions, _, mask = random_case(seed, batch, length, 5, dtype=torch.float32)
+        emissions = emissions.to(dtype)
         assert torch.equal(exported(emissions, mask), crf.decode(emissions, mask))
 
 
