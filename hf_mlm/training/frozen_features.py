@@ -47,7 +47,7 @@ class RememberedFeatures:
         """Look at (images, 3, height, width), those alone that are new."""
         if self.encoder.training or pixel_values.device.type != "cpu":
             return self.compute(pixel_values)
-        keys = [_key(pixels) for pixels in pixel_values]
+        keys = [_key(pixels, self.encoder.model.dtype) for pixels in pixel_values]
         features = self.kept.get(keys, lambda new: self._look(pixel_values[new]))
         return ImageFeatures(*(torch.stack(parts) for parts in zip(*features, strict=True)))
 
@@ -61,8 +61,8 @@ def _size(features: ImageFeatures) -> int:
     return sum(part.nbytes for part in features)
 
 
-def _key(pixels: torch.Tensor) -> bytes:
-    """A digest of an image's pixels, and of what else decides its features: under autocast they have another type."""
-    state: Any = (torch.is_autocast_enabled("cpu"), pixels.dtype, tuple(pixels.shape))
+def _key(pixels: torch.Tensor, weights: torch.dtype) -> bytes:
+    """A digest of an image's pixels, and of what else decides its features: types, which autocast changes too."""
+    state: Any = (torch.is_autocast_enabled("cpu"), weights, pixels.dtype, tuple(pixels.shape))
     values = pixels.contiguous().view(torch.uint8).numpy()
     return blake2b(values, digest_size=16, key=repr(state).encode()[:64]).digest()

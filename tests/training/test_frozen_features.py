@@ -6,7 +6,7 @@ import torch
 
 from hf_mlm.models.two_mner import TwoMNERForTokenClassification
 from hf_mlm.training.frozen_features import RememberedFeatures, remember_features
-from tests.models.two_mner.tiny import config, pictures
+from tests.models.two_mner.tiny import batch, config, pictures
 
 
 def tagger(**settings: object) -> TwoMNERForTokenClassification:
@@ -39,6 +39,15 @@ def test_what_is_trained_or_looks_at_the_batch_is_not_remembered() -> None:
     model.eval()
     remembered(pictures(2))
     assert len(remembered.kept) == 2
+
+
+def test_a_model_that_is_cast_sees_its_images_anew() -> None:
+    model, plain = tagger(freeze_resnet=True).eval(), tagger(freeze_resnet=True).eval()
+    remember_features(model)
+    inputs = batch()
+    model(**inputs)
+    found, fresh = (each.to(torch.bfloat16)(**inputs) for each in (model, plain))
+    torch.testing.assert_close(found.logits, fresh.logits)
 
 
 def test_without_room_every_image_is_looked_at_and_state_dicts_stay_the_same() -> None:
