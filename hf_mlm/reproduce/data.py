@@ -68,8 +68,25 @@ def demo_tree(folder: Path, places: int) -> Path:
         (tree / IMAGE_FOLDER).mkdir(parents=True)
         for word, split in SPLIT_NAMES.items():
             _write_split(tree, word, list(world.rows(split)))
-        os.replace(tree, target)
+        put(tree, target)
     return target
+
+
+def put(tree: Path, target: Path) -> None:
+    """Move a tree in its place, unless another command was faster, whose tree is the same.
+
+    Args:
+        tree: complete.
+        target: its place, on the same disk.
+
+    Raises:
+        OSError: if it cannot be moved, and there is none.
+    """
+    try:
+        os.replace(tree, target)
+    except OSError:
+        if not target.is_dir():
+            raise
 
 
 def _write_split(tree: Path, word: str, rows: list[dict]) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 
 BATCH = "per_device_train_batch_size"
+Answer = TypeVar("Answer")
 
 
 def on_cpu() -> bool:
@@ -21,6 +22,13 @@ def processes() -> Any:
     from accelerate import PartialState
 
     return PartialState(cpu=True) if on_cpu() else PartialState()
+
+
+def from_main_process(ask: Callable[[], Answer]) -> Answer:
+    """Ask on the main process, and give all of them its answer, which must be one that can be pickled."""
+    from accelerate.utils import broadcast_object_list
+
+    return broadcast_object_list([ask() if processes().is_main_process else None])[0]
 
 
 def share_batch(settings: Mapping[str, Any], chosen: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 A finished run is a folder with ``result.json``, which is written last and whole. A run that was interrupted goes on
 from its last checkpoint when the same command is given again. Another version or edited code makes other runs, and
-leaves those of before where they are.
+leaves those of before where they are. Two commands may share a folder of runs; each run is done by one of them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,11 @@ import hf_mlm
 from hf_mlm.data.disk import full_disk_in_words
 from hf_mlm.reproduce.code import code_fingerprint
 from hf_mlm.reproduce.experiments import Spec, as_dict
-from hf_mlm.reproduce.processes import processes
+from hf_mlm.reproduce.processes import BATCH, from_main_process, processes
 from hf_mlm.reproduce.scales import Setup
 
 
-RESULT, LOG = "result.json", "log.txt"
+RESULT, LOG, LOCK = "result.json", "log.txt", ".lock"
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,8 @@ class Job:
         """Beginning of the folder's name: what is asked, readable, and a hash of it with scale, weights and data."""
         readable = re.sub(r"[^a-z0-9.]+", "-", self.spec.name.lower()).strip("-")
         setup = {name: value for name, value in asdict(self.setup).items() if name != "data_dir" and value}
+        if BATCH in self.setup.overrides and (count := processes().num_processes) > 1:
+            setup["processes"] = count  # each has that batch, so that a step learns from as many times the rows
         return f"{readable}-seed{self.seed}-{_hash(as_dict(self.spec), self.seed, setup, self.fingerprint)}"
 
     @property
@@ -135,17 +137,52 @@ def work(jobs: Sequence[Job], folder: Path, runners: Mapping[str, Runner]) -> It
         jobs: of a table.
         folder: of all runs.
         runners: what does a run, by ``spec.kind``.
+
+    Raises:
+        ValueError: if another command is doing a run at this moment.
     """
-    done = [finished(job, folder) for job in jobs]  # looked up at once, so that all processes do the same
-    for job, outcome in zip(jobs, done, strict=True):
+    for job in jobs:
+        outcome = _look(job, folder)
         if outcome is None:
             place = folder / job.name
             place.mkdir(parents=True, exist_ok=True)
-            with full_disk_in_words(place, "and give the command again: finished runs are kept"):
-                with _logged(place):
-                    outcome = runners[job.spec.kind](job, place)
-                _save(job, outcome, place)
+            with _alone(place):
+                outcome = _look(job, folder) or _do(job, place, runners)  # by another command, a moment ago
         yield job, outcome
+
+
+def _look(job: Job, folder: Path) -> Outcome | None:
+    """Open what a run has found, on all processes what the main one sees."""
+    return from_main_process(lambda: finished(job, folder))
+
+
+def _do(job: Job, place: Path, runners: Mapping[str, Runner]) -> Outcome:
+    with full_disk_in_words(place, "and give the command again: finished runs are kept"):
+        with _logged(place):
+            outcome = runners[job.spec.kind](job, place)
+        _save(job, outcome, place)
+    return outcome
+
+
+def _alone(place: Path) -> AbstractContextManager[Any]:
+    """Keep other commands out of a run's folder, as long as the main process lives.
+
+    Raises:
+        ValueError: if another command is in it.
+    """
+    from filelock import FileLock, Timeout
+
+    if not processes().is_main_process:
+        return nullcontext()
+    try:
+        return FileLock(place / LOCK).acquire(timeout=0)
+    except Timeout as error:
+        raise ValueError(
+            f"another command is at work in {place}: wait for it and give this one again, which keeps what is "
+            "finished, or choose another --output."
+        ) from error
+    except OSError:  # a network's file system that knows no locks
+        return nullcontext()
 
 
 @contextmanager

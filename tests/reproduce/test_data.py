@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from hf_mlm.reproduce.data import GENERATED, demo_tree, fingerprint
+from hf_mlm.reproduce.data import GENERATED, demo_tree, fingerprint, put
 
 
 def folder(root: Path, **files: str) -> Path:
@@ -29,6 +29,15 @@ def test_a_fingerprint_tells_contents_and_names_and_not_places(tmp_path: Path) -
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="'nowhere' is not a folder; give the folder that holds the dataset"):
         fingerprint("nowhere")
+
+
+def test_of_two_trees_made_at_once_the_first_stays(tmp_path: Path) -> None:
+    first, second = folder(tmp_path / "a", train="x"), folder(tmp_path / "b", train="x")
+    put(first, tmp_path / "tree")
+    put(second, tmp_path / "tree")
+    assert fingerprint(tmp_path / "tree") == fingerprint(second) and not first.exists()
+    with pytest.raises(FileNotFoundError):
+        put(tmp_path / "none", tmp_path / "other")
 
 
 @pytest.mark.real

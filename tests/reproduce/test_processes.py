@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import pytest
 
 from hf_mlm.reproduce import processes
-from hf_mlm.reproduce.processes import BATCH, share_batch
+from hf_mlm.reproduce.processes import BATCH, from_main_process, share_batch
 
 
 @pytest.fixture
@@ -32,3 +32,7 @@ def test_a_batch_that_the_user_has_set_stays() -> None:
 def test_unequal_shares_get_a_sentence() -> None:
     with pytest.raises(ValueError, match=f"^4 processes cannot share a batch of 30 rows: .* --override {BATCH}=N.$"):
         share_batch({BATCH: 30}, {})
+
+
+def test_one_process_answers_itself() -> None:
+    assert from_main_process(lambda: {"finished": True}) == {"finished": True}

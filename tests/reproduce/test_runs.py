@@ -1,8 +1,10 @@
 import json
 import re
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -40,6 +42,15 @@ def test_data_that_moved_are_the_same_data() -> None:
     assert replace(JOB, setup=Setup("full", "elsewhere")).name == JOB.name
 
 
+def test_processes_count_where_the_user_has_set_the_batch_of_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    own = replace(JOB, setup=Setup("full", "here", overrides={"per_device_train_batch_size": 8}))
+    alone, shared = own.name, JOB.name
+    monkeypatch.setattr(runs, "processes", lambda: SimpleNamespace(num_processes=2))
+    assert own.name != alone and JOB.name == shared  # a batch of the papers is divided among the processes
+
+
 def test_the_name_can_be_read_and_is_the_same_in_every_process() -> None:
     one, other = (Job(CountSpec("mlm", "irle"), 0, Setup("full"), "x") for _ in range(2))
     assert one.name == other.name and re.fullmatch(r"bert-en-seed1-[0-9a-f]{12}-[0-9a-f]{12}", JOB.name)
@@ -74,6 +85,39 @@ def test_an_interrupted_table_goes_on_and_loses_nothing(tmp_path: Path) -> None:
     third = StubRunner(TABLE, fails_at=1)
     assert [outcome for _, outcome in work(jobs, tmp_path, third.kinds)] == [outcome for _, outcome in done]
     assert third.asked == []
+
+
+HOLD = """
+import sys
+from filelock import FileLock
+with FileLock(sys.argv[1]):
+    sys.stdout.write("held")
+    sys.stdout.flush()
+    sys.stdin.read()
+"""
+
+
+def test_a_run_is_done_by_one_command_at_a_time(tmp_path: Path) -> None:
+    place = tmp_path / JOB.name
+    place.mkdir()
+    words = [sys.executable, "-c", HOLD, str(place / ".lock")]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None and other.stdout.read(4) == b"held"
+        with pytest.raises(ValueError, match=r"^another command is at work in .*: wait for it and give"):
+            list(work([JOB], tmp_path, {"tagger": lambda job, folder: pytest.fail("two are at work")}))
+        other.kill()
+    ((_, outcome),) = work([JOB], tmp_path, {"tagger": lambda job, folder: Outcome({"test_f1": 0.5})})
+    assert outcome.metrics == {"test_f1": 0.5}  # nothing is left of one that was killed
+
+
+def test_what_another_command_has_finished_meanwhile_is_taken(tmp_path: Path) -> None:
+    jobs = plan(TABLE.specs[:2], [1], Setup("smoke"), "x")
+
+    def run(job: Job, folder: Path) -> Outcome:
+        list(work(jobs[1:], tmp_path, {"tagger": lambda job, folder: Outcome({"test_f1": 0.75})}))
+        return Outcome({"test_f1": 0.25})
+
+    assert [outcome.metrics["test_f1"] for _, outcome in work(jobs, tmp_path, {"tagger": run})] == [0.25, 0.75]
 
 
 def test_a_result_tells_all_that_led_to_it(tmp_path: Path) -> None:
