@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from numbers import Real
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import yaml
+from transformers.utils import logging
 
 from hf_mlm.files import write_text
 from hf_mlm.reproduce.experiments import CountSpec, IRLESpec, TaggerSpec
@@ -18,6 +19,8 @@ from hf_mlm.reproduce.processes import on_cpu, processes, share_batch
 from hf_mlm.reproduce.runs import Job, Outcome
 from hf_mlm.reproduce.scales import WORLD_SIZES, recipe_of, settings_of
 
+
+logger = logging.get_logger(__name__)
 
 RECIPE = "recipe.yaml"
 
@@ -30,7 +33,7 @@ def run_irle(job: Job, folder: Path) -> Outcome:
         folder: of the run; gets ``recipe.yaml``, which ``hf-mlm train irle --config`` repeats.
     """
     from hf_mlm.training.arguments import IRLEArguments, IRLETrainingArguments
-    from hf_mlm.training.settings import parse_settings, read_recipe
+    from hf_mlm.training.settings import read_recipe
     from hf_mlm.training.train import train
 
     spec = cast(IRLESpec, job.spec)
@@ -38,7 +41,7 @@ def run_irle(job: Job, folder: Path) -> Outcome:
     settings = merge(base, settings_of(spec, job.setup, job.seed, folder / "model"))
     recipe = write_recipe(share_batch(settings, job.setup.overrides), folder)
     began = time.monotonic()
-    run = train(*parse_settings([IRLEArguments, IRLETrainingArguments], ["--config", str(recipe)], "hf-mlm reproduce"))
+    run = train(*read_settings([IRLEArguments, IRLETrainingArguments], recipe))
     run.trainer.free_models()
     return Outcome(only_numbers(run.results), [], time.monotonic() - began)
 
@@ -51,13 +54,12 @@ def run_tagger(job: Job, folder: Path) -> Outcome:
         folder: of the run; gets ``recipe.yaml``.
     """
     from hf_mlm.training.arguments_ner import NERArguments, NERTrainingArguments
-    from hf_mlm.training.settings import parse_settings
     from hf_mlm.training.train_ner import train
 
     settings = settings_of(cast(TaggerSpec, job.spec), job.setup, job.seed, folder / "model")
     recipe = write_recipe(share_batch(settings, job.setup.overrides), folder)
     began = time.monotonic()
-    run = train(*parse_settings([NERArguments, NERTrainingArguments], ["--config", str(recipe)], "hf-mlm reproduce"))
+    run = train(*read_settings([NERArguments, NERTrainingArguments], recipe))
     run.trainer.free_models()
     return Outcome(only_numbers(run.results), read_counts(folder / "model"), time.monotonic() - began)
 
@@ -138,6 +140,27 @@ def write_recipe(settings: Mapping[str, Any], folder: Path) -> Path:
         write_text(target, yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
     state.wait_for_everyone()
     return target
+
+
+def read_settings(types: Sequence[type], recipe: Path) -> tuple[Any, ...]:
+    """Read a run's recipe, and go on from the last checkpoint of its training.
+
+    That the folder is the same run's tells its name. What the name leaves out may have changed since the interruption
+    and does not hinder: where the data lie, on what device and on how many processes the run goes on.
+
+    Args:
+        types: dataclasses of the settings, those of the training last.
+        recipe: what `write_recipe` has written.
+    """
+    from hf_mlm.training.checkpoints import last_complete_checkpoint
+    from hf_mlm.training.settings import parse_settings
+
+    settings = parse_settings(types, ["--config", str(recipe)], "hf-mlm reproduce")
+    checkpoint = last_complete_checkpoint(settings[-1].output_dir)
+    if checkpoint is not None:
+        logger.warning(f"Going on from {checkpoint}.")
+        settings[-1].resume_from_checkpoint = checkpoint
+    return settings
 
 
 def read_counts(model_dir: Path) -> list[list[int]]:

@@ -1,12 +1,19 @@
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
 import yaml
 from datasets import ClassLabel, Dataset, Features, List, Value
 
 from hf_mlm.data.formats.iob2 import TAGS
+from hf_mlm.reproduce import runners
+from hf_mlm.reproduce.experiments import TaggerSpec
+from hf_mlm.reproduce.processes import BATCH
 from hf_mlm.reproduce.runners import count_mlm, count_mmnerd, merge, only_numbers, read_counts, write_recipe
+from hf_mlm.reproduce.runs import Job
+from hf_mlm.reproduce.scales import Setup
 
 
 def test_counts_are_one_row_a_sentence_whatever_the_order_and_the_windows(tmp_path: Path) -> None:
@@ -56,6 +63,31 @@ def test_a_recipe_repeats_the_settings(tmp_path: Path) -> None:
     read = read_recipe(str(path))
     assert read.pop("use_cpu") and read == settings and yaml.safe_load(path.read_text())["dataset"] == "en+de"
     assert [file.name for file in tmp_path.iterdir()] == ["recipe.yaml"]
+
+
+def test_an_interrupted_run_goes_on_with_other_data_folders_and_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hf_mlm.training import checkpoints, train_ner
+    from hf_mlm.training.settings import save_settings
+
+    def train(*settings: Any) -> Any:
+        found.append((checkpoints.find_checkpoint(settings), settings[1].per_device_train_batch_size))
+        save_settings(settings, settings[1].output_dir)
+        (Path(settings[1].output_dir) / "checkpoint-3").mkdir(exist_ok=True)
+        return SimpleNamespace(results={}, trainer=SimpleNamespace(free_models=lambda: None))
+
+    found: list[Any] = []
+    monkeypatch.setattr(train_ner, "train", train)
+    monkeypatch.setattr(checkpoints, "damage_of", lambda folder: None)
+    for data, processes in (("here", 2), ("there", 1), ("there", 4)):
+        monkeypatch.setattr(
+            runners, "share_batch", lambda settings, chosen, n=processes: {**settings, BATCH: settings[BATCH] // n}
+        )
+        runners.run_tagger(Job(TaggerSpec("BERT-CRF", "en"), 1, Setup("smoke", data), "x"), tmp_path)
+    checkpoint = str(tmp_path / "model" / "checkpoint-3")
+    assert found == [(None, 8), (checkpoint, 16), (checkpoint, 4)]
+    assert "resume" not in (tmp_path / "recipe.yaml").read_text() + (tmp_path / "model/settings.yaml").read_text()
 
 
 def test_settings_go_over_recipes() -> None:
