@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +23,7 @@ from hf_mlm.reproduce.tables import by_spec, fill, to_csv, to_markdown
 from hf_mlm.training.interruption import interruptible
 
 
+SET_BY = {"seed": "--seeds", "output_dir": "--output"}  # what the command sets for each run
 Notice = Callable[[str], None]
 
 
@@ -71,10 +73,14 @@ def request(
         dataset: a data set, to leave the others out.
 
     Raises:
-        ValueError: if there is no such paper, table, system or data set, or a seed is given twice.
+        ValueError: if there is no such paper, table, system or data set, a seed is given twice, or what the command
+            sets itself is overridden.
     """
     if len(set(seeds)) != len(seeds):
         raise ValueError(f"--seeds {','.join(map(str, seeds))} names a seed twice, which would count one run as two.")
+    for name, option in SET_BY.items():
+        if name in setup.overrides:
+            raise ValueError(f"--override {name}={setup.overrides[name]} would change nothing: give it as {option}.")
     table = find_table(paper, number)
     table = table.only(only) if only else table
     table = table.on(dataset) if dataset else table
@@ -166,17 +172,25 @@ def write(asked: Request, done: Sequence[tuple[Job, Outcome]]) -> list[Path]:
 
 def facts(asked: Request) -> list[str]:
     """How a table comes about, in a few words each."""
-    smoke = asked.setup.scale == "smoke"
+    changed = _changes(asked.setup)
     words = ["hf-mlm", "reproduce", asked.table.paper, "--table", asked.table.number, "--scale", asked.setup.scale]
     words += [word for name, value in asked.chosen.items() for word in (f"--{name}", value)]
     return [
         "smoke scale: tiny models on a little generated data show that all works; their figures compare with nothing"
-        if smoke
-        else "full scale: the paper's settings",
+        if asked.setup.scale == "smoke"
+        else f"full scale: the paper's settings{', but for those that the command changes' if changed else ''}",
         f"seeds {', '.join(map(str, asked.seeds))}",
         f"hf-mlm {hf_mlm.__version__}",
-        shlex.join(words),
+        shlex.join([*words, *changed]),
     ]
+
+
+def _changes(setup: Setup) -> list[str]:
+    """The options of a command that change what is trained."""
+    named = {**setup.encoders, **({"word_vectors": setup.word_vectors} if setup.word_vectors else {})}
+    words = [word for name, source in named.items() for word in (f"--{name}", source)]
+    settings = [f"{name}={json.dumps(value)}" for name, value in setup.overrides.items()]
+    return [*words, *(word for setting in settings for word in ("--override", setting))]
 
 
 def outline(asked: Request) -> list[str]:

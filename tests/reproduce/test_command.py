@@ -4,7 +4,7 @@ import pytest
 
 from hf_mlm.reproduce import command, runs
 from hf_mlm.reproduce.catalog import find_table
-from hf_mlm.reproduce.command import check, jobs_of, outline, reproduce, request
+from hf_mlm.reproduce.command import check, facts, jobs_of, outline, reproduce, request
 from hf_mlm.reproduce.scales import Setup
 from tests.reproduce.stub import StubRunner
 
@@ -125,3 +125,20 @@ def test_data_of_full_scale_are_fingerprinted(tmp_path: Path) -> None:
     assert {job.name for job in jobs}.isdisjoint(
         job.name for job in jobs_of(request("mlm", "3", Setup("full", str(tmp_path)), tmp_path / "out"))
     )
+
+
+def test_a_table_tells_what_was_done_otherwise_than_in_the_paper(tmp_path: Path) -> None:
+    as_the_paper, _, _, command_line = facts(request("2m-ner", "5", Setup("full", "MMNERD"), tmp_path))
+    assert as_the_paper == "full scale: the paper's settings"
+    assert command_line == "hf-mlm reproduce 2m-ner --table 5 --scale full"
+    setup = Setup("full", "MMNERD", {"text_encoder": "my bert"}, "use", {"bf16": True, "optim": "sgd"})
+    otherwise, _, _, command_line = facts(request("2m-ner", "5", setup, tmp_path))
+    assert otherwise == "full scale: the paper's settings, but for those that the command changes"
+    named = "--text_encoder 'my bert' --word_vectors use --override bf16=true --override 'optim=\"sgd\"'"
+    assert command_line.endswith(f"--scale full {named}")
+
+
+@pytest.mark.parametrize(("name", "option"), [("seed", "--seeds"), ("output_dir", "--output")])
+def test_what_each_run_sets_is_not_overridden(name: str, option: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=f"^--override {name}=4 would change nothing: give it as {option}\\.$"):
+        request("2m-ner", "5", Setup("smoke", overrides={name: 4}), tmp_path)
