@@ -11,7 +11,8 @@ from datasets.utils.metadata import MetadataConfigs
 from huggingface_hub import DatasetCard, DatasetCardData
 
 from hf_mlm.publishing.figures import markdown_table
-from hf_mlm.publishing.model_card import CITATIONS, HOME, LANGUAGES, TEMPLATES
+from hf_mlm.publishing.model_card import CITATIONS, HOME, TEMPLATES
+from hf_mlm.publishing.run_facts import languages_of
 from hf_mlm.world.sources import ATTRIBUTION
 
 
@@ -93,7 +94,7 @@ def _metadata(dataset: str, infos: Mapping[str, Any]) -> dict[str, Any]:
     rows = sum(split.num_examples for info in infos.values() for split in info.splits.values())
     return {
         "license": dataset_licence(dataset, infos),
-        "language": LANGUAGES[dataset],
+        "language": list(languages_of(dataset, infos)),
         "pretty_name": dataset.upper(),
         "task_categories": TASKS[dataset],
         "size_categories": [size_category(rows)],

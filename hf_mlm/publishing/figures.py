@@ -128,9 +128,9 @@ def _eval_results(facts: RunFacts, split: str | None) -> Iterator[EvalResult]:
     for figure in figures_of(facts):
         yield EvalResult(
             task_type=figure.task,
-            dataset_type=facts.dataset,
+            dataset_type="own-files" if facts.own_files else facts.dataset,
             dataset_name=dataset_title(facts),
-            dataset_config=facts.dataset_config,
+            dataset_config=None if facts.own_files else facts.dataset_config,
             dataset_split=split,
             metric_type=figure.metric,
             metric_name=figure.title,
@@ -140,6 +140,8 @@ def _eval_results(facts: RunFacts, split: str | None) -> Iterator[EvalResult]:
 
 def dataset_title(facts: RunFacts) -> str:
     """The dataset as people call it, such as ``"MLM (irle-gr)"``."""
+    if facts.own_files:
+        return f"files of the publisher's own ({', '.join(facts.own_files)})"
     config = facts.dataset_config
     return facts.dataset.upper() + (f" ({config})" if config else "")
 

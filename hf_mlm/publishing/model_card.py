@@ -12,6 +12,7 @@ import yaml
 from datasets import Dataset
 from huggingface_hub import ModelCard, ModelCardData
 
+from hf_mlm.data.formats.iob2 import TAGS, TYPES, types_of
 from hf_mlm.data.mlm import CITATION as MLM_CITATION
 from hf_mlm.data.mmnerd import CITATION as MMNERD_CITATION
 from hf_mlm.publishing.figures import eval_results, figure_table, figures_of, markdown_table
@@ -26,11 +27,11 @@ LIBRARY = "hf-mlm"
 DEFAULT_LICENCE = "apache-2.0"
 UNKNOWN_LICENCE = "unknown"
 CITATIONS = {"mlm": MLM_CITATION, "mmnerd": MMNERD_CITATION}
-LANGUAGES = {"mlm": ["en", "de", "fr"], "mmnerd": ["en", "fr", "es", "de"]}
 DATA_LICENCES = {
     "mlm": "Data: MLM, CC BY 4.0 (Zenodo record 3885753); its summaries are Wikipedia's, CC BY-SA.",
     "mmnerd": "Data: MMNERD states no licence; its authors give it for research.",
 }
+OWN_LICENCE = "Data: files of the publisher's own, whose licence is for them to tell."
 KINDS = {
     "two_mner": "2M-NER: entities in a sentence, with the help of its image "
     "([Wang et al., 2024](https://arxiv.org/abs/2404.17122)).",
@@ -69,10 +70,11 @@ def model_card(
         figures=_figures(facts, twins or {}, pictures or {}),
         training=_training(facts),
         data=_data(facts) + _gallery(gallery),
+        types=_types(facts),
         cells=f"{facts.config.get('num_geo_cells', 'no')} cells",
         limits=_limits(facts),
         licence=licence,
-        data_licence=ATTRIBUTION if facts.dataset_config == "demo" else DATA_LICENCES[facts.dataset],
+        data_licence=_data_licence(facts),
         citation=CITATIONS[facts.dataset].strip(),
     )
     return ModelCard(f"---\n{card_data(facts, repo_id, licence)}\n---\n\n{body}")
@@ -85,8 +87,14 @@ def chosen_licence(facts: RunFacts, licence: str | None) -> str:
         Apache-2.0 for models of MLM and of the demo worlds, ``"unknown"`` where the data is not known.
 
     Raises:
-        ValueError: if the Hub does not know it, or it is left out for a model of MMNERD, which states none itself.
+        ValueError: if the Hub does not know it, or it is left out for a model of MMNERD, which states none itself, or
+            of files of one's own.
     """
+    if licence is None and facts.own_files:
+        raise ValueError(
+            "the model was trained on files of your own, so no licence is assumed for its weights: choose with "
+            "--licence, such as --licence cc-by-4.0."
+        )
     if licence is None and facts.dataset == "mmnerd" and facts.dataset_config not in ("demo", None):
         raise ValueError(
             "MMNERD states no licence, so none can be assumed for weights that were trained on it: choose with "
@@ -106,7 +114,7 @@ def card_data(facts: RunFacts, repo_id: str, licence: str) -> ModelCardData:
     retrieves, results = facts.model_type == IRLE, eval_results(facts)
     return ModelCardData(
         license=licence,
-        language=LANGUAGES[facts.dataset],
+        language=list(facts.languages) or None,
         library_name=LIBRARY,
         pipeline_tag="feature-extraction" if retrieves else "token-classification",
         tags=[facts.model_type, *(["cross-modal-retrieval", "geolocation"] if retrieves else ["multimodal-ner"])],
@@ -141,8 +149,10 @@ def snippet(facts: RunFacts, repo_id: str, gallery: bool = False) -> str:
 def _questions(facts: RunFacts, repo_id: str, gallery: bool) -> list[str]:
     """Calls of the pipelines that run on a model."""
     if facts.model_type != IRLE:
-        text_and_image = '{"text": "Turtles near Sydney", "image": "photo.jpg"}'
-        return [f'tag = pipeline("multimodal-ner", model="{repo_id}")', f"print(tag({text_and_image}))"]
+        asked = (
+            '{"text": "Turtles near Sydney", "image": "photo.jpg"}' if facts.reads_images else '"Turtles near Sydney"'
+        )
+        return [f'tag = pipeline("multimodal-ner", model="{repo_id}")', f"print(tag({asked}))"]
     if not facts.reads_raw_input:
         return []
     lines = []
@@ -191,6 +201,8 @@ def _training(facts: RunFacts) -> str:
 def _data(facts: RunFacts) -> str:
     splits = facts.provenance.get("dataset", {}).get("splits", {})
     named = f'Data: `load_dataset("{facts.dataset}", "{facts.dataset_config}")`'
+    if facts.own_files:
+        named = f"Data: CoNLL files of the publisher's own ({', '.join(facts.own_files)})"
     if not splits:
         known = f"{named}. " if facts.dataset_config else ""
         return f"{known}Fingerprints of the rows were not recorded."
@@ -205,8 +217,28 @@ def _gallery(entities: Dataset | None) -> str:
     return f"\n\nThe gallery that goes with the model holds embeddings of {len(entities):,} entities, with {columns}."
 
 
+def _data_licence(facts: RunFacts) -> str:
+    if facts.own_files:
+        return OWN_LICENCE
+    return ATTRIBUTION if facts.dataset_config == "demo" else DATA_LICENCES[facts.dataset]
+
+
+def _types(facts: RunFacts) -> str:
+    """What a tagger finds."""
+    types = types_of(list(facts.config.get("id2label", dict(enumerate(TAGS))).values()))
+    named = ", ".join(types)
+    return f"persons, places, organisations and others ({named})" if set(types) == set(TYPES) else named
+
+
 def _limits(facts: RunFacts) -> str:
-    if facts.dataset_config != "demo":
+    if facts.dataset == "mmnerd" and not facts.own_files:
+        texts = "- Captions and posts are short and have an image beside them; running text is another kind, and is\n"
+        return f"{texts}  tagged worse.\n{_demo_limits(facts)}"
+    return _demo_limits(facts)
+
+
+def _demo_limits(facts: RunFacts) -> str:
+    if facts.dataset_config != "demo" or facts.own_files:
         return ""
     return (
         "- It was trained on the embedded world of `hf-mlm demo`, whose sentences are generated around real facts\n"

@@ -133,9 +133,13 @@ def write_card(
 
     Raises:
         FileNotFoundError: if the folder holds no model.
-        ValueError: if a name or the licence does not do, or a file is damaged.
+        ValueError: if a name or the licence does not do, a file is damaged, or ``output`` is no name of a file.
     """
     check_repo_id(repo_id)
+    if output.is_dir() or not output.suffix:
+        raise ValueError(
+            f"the card is a file and its pictures go beside it: write {output / 'README.md'} for {output}."
+        )
     pictures = output.with_suffix("")
     with tempfile.TemporaryDirectory(prefix="hf_mlm_card_") as scratch:
         card = stage_model(folder, Path(scratch), repo_id, licence, twins, gallery)
@@ -175,13 +179,15 @@ def complete_plain_push(working_dir: str | Path, repo_id: str, source: str | Non
 
 
 def licence_of_plain_push(folder: str | Path) -> str | None:
-    """The licence where nobody is there to be asked: ``"unknown"`` for a model of MMNERD, else what the data allows.
+    """The licence where nobody is there to be asked: ``"unknown"`` for a model of MMNERD or of one's own files, else
+    what the data allows.
 
     Args:
         folder: of the run.
     """
     facts = RunFacts.read(folder)
-    return UNKNOWN_LICENCE if facts.dataset == "mmnerd" and facts.dataset_config != "demo" else None
+    known = facts.dataset == "mlm" or facts.dataset_config == "demo"
+    return None if known and not facts.own_files else UNKNOWN_LICENCE
 
 
 def _copy_model(folder: Path, target: Path) -> None:

@@ -19,6 +19,7 @@ PRIVATE_SETTINGS = frozenset(
     {
         "output_dir",
         "data_dir",
+        "data_files",
         "image_dir",
         "cache_dir",
         "logging_dir",

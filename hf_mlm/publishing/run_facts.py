@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from hf_mlm.training.settings import SETTINGS_NAME, read_recipe
 
 
 IRLE = "irle"
+TEXT_ALONE = ("crf_tagger", "bilstm_crf", "hbilstm_crf")
+LANGUAGES = {"mlm": ("en", "de", "fr"), "mmnerd": ("en", "fr", "es", "de")}
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,8 @@ class RunFacts:
         settings: that differ from their defaults, fit for others to read.
         provenance: versions, hardware and data as `hf_mlm.training.provenance` notes them.
         trainer_state: of the last checkpoint.
+        own_files: languages of the user's own CoNLL files that it was trained on; empty where it was trained on a
+            dataset that this package knows.
     """
 
     config: dict[str, Any]
@@ -33,6 +38,7 @@ class RunFacts:
     settings: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
     trainer_state: dict[str, Any] = field(default_factory=dict)
+    own_files: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, folder: str | Path) -> RunFacts:
@@ -49,13 +55,15 @@ class RunFacts:
         if not (folder / "config.json").is_file():
             raise FileNotFoundError(f"{folder} holds no config.json: name the output_dir of a training.")
         results = _read_json(folder / "all_results.json")
-        settings = folder / SETTINGS_NAME
+        path = folder / SETTINGS_NAME
+        settings = read_recipe(str(path)) if path.is_file() else {}
         return cls(
             config=_read_json(folder / "config.json"),
             results={name: value for name, value in results.items() if isinstance(value, (int, float))},
-            settings=public_settings(read_recipe(str(settings))) if settings.is_file() else {},
+            settings=public_settings(settings),
             provenance=_read_json(folder / PROVENANCE_NAME),
             trainer_state=_read_json(_last_trainer_state(folder)),
+            own_files=_own_files(settings),
         )
 
     @property
@@ -75,15 +83,50 @@ class RunFacts:
         return recorded or (self.settings.get("dataset", "demo") if self.settings else None)
 
     @property
+    def languages(self) -> tuple[str, ...]:
+        """Those that it was trained on, as far as they are known."""
+        config = self.dataset_config
+        if self.own_files or config is None:
+            return self.own_files
+        return languages_of(self.dataset, [config])
+
+    @property
     def reads_raw_input(self) -> bool:
         """Whether pixels and tokens go in, not precomputed features."""
         return self.model_type != IRLE or bool(self.config.get("image_encoder_config"))
+
+    @property
+    def reads_images(self) -> bool:
+        """Whether it looks at the image of a sentence or an entity."""
+        switched_off = self.config.get("image_branches") == [] or not self.config.get("use_images", True)
+        return self.model_type not in TEXT_ALONE and not switched_off
 
     @property
     def scored_split(self) -> str | None:
         """``"test"``, else ``"eval"`` for the validation split, or None without figures."""
         scored = ("test", "eval")
         return next((split for split in scored if any(name.startswith(f"{split}_") for name in self.results)), None)
+
+
+def languages_of(dataset: str, configs: Iterable[str]) -> tuple[str, ...]:
+    """Languages of some configs of a dataset.
+
+    Example:
+        >>> languages_of("mmnerd", ["en", "en+de"]), languages_of("mmnerd", ["en", "demo"])
+        (('en', 'de'), ('en', 'fr', 'es', 'de'))
+    """
+    known = LANGUAGES[dataset]
+    named = {language for config in configs for language in config.split("+")}
+    return tuple(language for language in known if language in named) if named <= set(known) else known
+
+
+def _own_files(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """Languages of the files that the settings of a tagger name."""
+    files = settings.get("data_files")
+    if not files:
+        return ()
+    by_language = isinstance(files, Mapping) and set(files) <= set(LANGUAGES["mmnerd"])
+    return tuple(files) if by_language else (str(settings.get("dataset", "en")),)
 
 
 def _read_json(path: Path | None) -> dict[str, Any]:

@@ -82,6 +82,49 @@ def test_licences() -> None:
         model_card(facts(), "tester/irle", licence="CC-BY")
 
 
+def test_a_model_of_files_of_ones_own_does_not_speak_of_mmnerd(tmp_path: Path) -> None:
+    labels = {"0": "O", "1": "B-SHIP", "2": "I-SHIP", "3": "B-DATE", "4": "I-DATE"}
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "crf_tagger", "id2label": labels}))
+    (tmp_path / "all_results.json").write_text(json.dumps({"test_f1": 0.5}))
+    settings = {"dataset": "de", "data_files": {"train": "letters_of_eve.conll"}, "learning_rate": 1e-4}
+    (tmp_path / "settings.yaml").write_text(yaml.safe_dump(settings))
+    facts = RunFacts.read(tmp_path)
+    with pytest.raises(ValueError, match="^the model was trained on files of your own, .*: choose with --licence"):
+        model_card(facts, "tester/ships")
+    card = model_card(facts, "tester/ships", licence="cc-by-4.0")
+    (result,) = metadata(card)["model-index"][0]["results"]
+    assert result["dataset"] == {"type": "own-files", "name": "files of the publisher's own (de)", "split": "test"}
+    assert metadata(card)["language"] == ["de"]
+    assert "- It finds SHIP, DATE and nothing else" in card.content
+    assert 'print(tag("Turtles near Sydney"))' in card.content  # it reads no image
+    for untrue in ("MMNERD", "load_dataset(", "letters_of_eve", "Captions and posts"):
+        assert untrue not in card.content.partition("## Citation")[0]
+
+
+@pytest.mark.parametrize(
+    ("settings", "languages"),
+    [
+        ({"dataset": "en"}, ["en"]),
+        ({"dataset": "en+de"}, ["en", "de"]),
+        ({"dataset": "all"}, ["en", "fr", "es", "de"]),
+        ({"dataset": "demo"}, ["en", "fr", "es", "de"]),
+        ({}, None),
+    ],
+)
+def test_a_card_names_the_languages_of_the_training(settings: dict[str, str], languages: list[str] | None) -> None:
+    card = model_card(facts("two_mner", settings=settings), "tester/ner", licence="other")
+    assert metadata(card).get("language") == languages
+    assert "- Captions and posts are short" in card.content
+
+
+def test_files_of_several_languages(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "two_mner"}))
+    (tmp_path / "settings.yaml").write_text(
+        yaml.safe_dump({"data_files": {"de": {"train": "a"}, "es": {"train": "b"}}})
+    )
+    assert RunFacts.read(tmp_path).languages == ("de", "es")
+
+
 @pytest.mark.parametrize("model_type", ["irle", "two_mner", "crf_tagger", "umt"])
 def test_every_kind_has_a_complete_card(model_type: str) -> None:
     card = model_card(facts(model_type, settings={}), "tester/name").content

@@ -158,3 +158,7 @@ def test_a_card_alone_has_its_pictures_beside_it(raw_model: Path, tmp_path: Path
     write_card(raw_model, tmp_path / "cards" / "irle.md", f"{USER}/irle")
     assert "](irle/cells.png)" in (tmp_path / "cards" / "irle.md").read_text()
     assert (tmp_path / "cards" / "irle" / "cells.png").read_bytes().startswith(b"\x89PNG")
+    for folder in ("cards", "card"):  # one that is there, and one that would be its own folder of pictures
+        with pytest.raises(ValueError, match=f"^the card is a file .*: write .*{folder}/README.md for "):
+            write_card(raw_model, tmp_path / folder, f"{USER}/irle")
+    assert not (tmp_path / "card").exists()
