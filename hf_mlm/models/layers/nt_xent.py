@@ -53,10 +53,11 @@ def _nt_xent(
     precision = torch.promote_types(text_embeds.dtype, torch.float32)
     texts, images = text_embeds.to(precision), image_embeds.to(precision)
     if mask is None:
-        return _PartnerEntropy.apply(texts, images, _elsewhere(texts, images), temperature, 0.5 / len(texts), None)
+        mean = 0.5 / max(1, len(texts))
+        return _PartnerEntropy.apply(texts, images, _elsewhere(texts, images), temperature, mean, None)
     present = mask.repeat(2)  # (2N,)
     anyone = gather_with_gradient(present.to(precision)) > 0  # (2N of all processes,)
-    share = (len(anyone) // len(present)) / anyone.sum(dtype=precision).clamp(min=1)
+    share = (len(anyone) // max(1, len(present))) / anyone.sum(dtype=precision).clamp(min=1)
     texts, images = (side.masked_fill(~mask.unsqueeze(1), 0) for side in (texts, images))
     return _PartnerEntropy.apply(texts, images, _elsewhere(texts, images), temperature, share, (present, anyone))
 

@@ -60,6 +60,14 @@ def test_without_any_pair_the_loss_is_zero() -> None:
     assert loss.item() == 0 and all(embeds.grad.count_nonzero() == 0 for embeds in inputs)
 
 
+@pytest.mark.parametrize("mask", [None, torch.zeros(0, dtype=torch.bool)])
+def test_an_empty_batch_has_no_loss(mask: torch.Tensor | None) -> None:
+    nothing = torch.zeros(0, 3, requires_grad=True)
+    loss = nt_xent(nothing, nothing, mask=mask)
+    loss.backward()
+    assert loss.item() == 0 and nothing.grad.shape == (0, 3)
+
+
 def test_a_learned_temperature_gets_its_gradient() -> None:
     temperature = torch.tensor(0.7, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(nt_xent, (*pairs(3), temperature))
