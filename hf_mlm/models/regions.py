@@ -6,7 +6,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -111,6 +111,10 @@ class BoxFile:
                     f"{width} × {height} pixels; boxes are [left, top, right, bottom] of the original image: clip it."
                 )
         return boxes or [(0, 0, width, height)]
+
+    def knows_any(self, image_ids: Iterable[Hashable]) -> bool:
+        """Whether the file has boxes of one of some images at least."""
+        return any(image_id in self._images for image_id in image_ids)
 
     def _add(self, number: int, line: str) -> None:
         where = f"{self.path}:{number}"

@@ -14,7 +14,7 @@ from hf_mlm.models.bilstm_crf import BiLSTMCRFConfig, BiLSTMCRFForTokenClassific
 from hf_mlm.models.hbilstm_crf import HBiLSTMCRFConfig, HBiLSTMCRFForTokenClassification
 from hf_mlm.models.mkgformer import MKGFormerConfig, MKGFormerForTokenClassification
 from hf_mlm.models.region_processor import RegionProcessor
-from hf_mlm.models.regions import region_provider
+from hf_mlm.models.regions import BoxFile, region_provider
 from hf_mlm.models.tagger_processor import TaggerProcessor
 from hf_mlm.models.two_mner import TwoMNERProcessor
 from hf_mlm.models.two_mner.pretrained_two_mner import load_encoders
@@ -37,6 +37,7 @@ WORD_LEVEL = {
     "hbilstm_crf": (HBiLSTMCRFConfig, HBiLSTMCRFForTokenClassification),
     "adacan": (AdaCANConfig, AdaCANForTokenClassification),
 }
+REGIONAL = ("umgf", "mkgformer")
 IMAGE_TAGGERS = {
     "umt": (UMTConfig, UMTForTokenClassification),
     "umgf": (UMGFConfig, UMGFForTokenClassification),
@@ -86,8 +87,9 @@ def build_image_tagger(
         "image_encoder_config": config,
         "use_images": image is not None,
     }
-    if arguments.model_type == "mkgformer" and image is not None:
-        found["num_regions"] = region_provider(arguments.regions, arguments.num_regions).num_regions
+    if arguments.model_type in REGIONAL and image is not None:
+        count = _count_regions(arguments, dataset["train"])
+        found |= {"num_regions": count} if arguments.model_type == "mkgformer" else {}
     config = configure(kind, kind, arguments, dataset["train"], **found)
     return model_class(config, encoders.get("text"), loaded), processor
 
@@ -108,6 +110,19 @@ def _opened(image: Any) -> tuple[PreTrainedModel | None, Any]:
         return None, None if image is None else described(image)
     loaded = load_encoders(resnet=image)[0]["resnet"]
     return loaded, loaded.config
+
+
+def _count_regions(arguments: NERArguments, rows: Dataset) -> int:
+    """Regions of an image at most; a file of boxes that belong to no image of the dataset is refused."""
+    provider = region_provider(arguments.regions, arguments.num_regions)
+    own = arguments.images in ("own", "shuffled") and "image_id" in rows.column_names
+    ids = [image_id for image_id in rows["image_id"] if image_id is not None] if own else []
+    if isinstance(provider, BoxFile) and ids and not provider.knows_any(ids):
+        raise ValueError(
+            f"regions={arguments.regions!r} has boxes of none of the training images: each line names its image as "
+            f"the dataset does, such as {ids[0]!r}."
+        )
+    return provider.num_regions
 
 
 def _vectors(arguments: NERArguments, dataset: DatasetDict) -> WordVectorSource | None:

@@ -36,6 +36,17 @@ def test_each_baseline_trains_on_images_and_without(model_type: str, tmp_path: P
     assert getattr(twin.trainer.model, "image_encoder", None) is None
 
 
+@pytest.mark.parametrize("model_type", ["umgf", "mkgformer"])
+def test_boxes_of_other_images_are_refused(model_type: str, tmp_path: Path) -> None:
+    data, boxes = write_corpus(tmp_path / "data", images=True), tmp_path / "boxes.jsonl"
+    boxes.write_text('{"image_id": "of another dataset", "boxes": [[0, 0, 1, 1]]}')
+    changes = {"model_type": model_type, **FORMS[model_type], "regions": str(boxes)}
+    with pytest.raises(ValueError, match=r"boxes of none of the training images: .* such as '00000000---train'\.$"):
+        run(recipe(data, tmp_path, **changes))
+    blank = {**changes, "images": "blank", "num_train_epochs": 1}
+    assert run(recipe(data, tmp_path, **blank)).results["test_f1"] >= 0
+
+
 def test_word_vectors_start_the_table_and_widen_the_vocabulary(tmp_path: Path) -> None:
     data = write_corpus(tmp_path / "data")
     test = data / "test_conll_format.txt"
