@@ -87,7 +87,7 @@ _GENERATED = (
 
 
 class MMNERD(ShardBuilder):
-    """Sentences in English, German, French and Spanish with entities, most with an image (MMNERD, 2M-NER §4)."""
+    """Sentences in English, German, French and Spanish with entities, most with an image (MMNERD, of 2M-NER)."""
 
     BUILDER_CONFIG_CLASS = MMNERDConfig
     BUILDER_CONFIGS = [

@@ -1,1 +1,1 @@
-"""How MMNERD is made: captions, proposals of a machine, translations, two annotators and an inspector (2M-NER §4)."""
+"""How MMNERD is made: captions, proposals of a machine, translations, two annotators and an inspector (2M-NER)."""

@@ -23,8 +23,8 @@ class Pair(NamedTuple):
 class Agreement:
     """Agreement over some sentences.
 
-    2M-NER §4 reports a kappa of 0.96 and does not say of what. Words outside of entities are most words, and easy: the
-    kappa with them is the kindest figure, the one without the most severe.
+    The 2M-NER paper reports a kappa of 0.96 and does not say of what. Words outside of entities are most words, and
+    easy: the kappa with them is the kindest figure, the one without the most severe.
 
     Attributes:
         sentences: how many.

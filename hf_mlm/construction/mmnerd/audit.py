@@ -58,7 +58,7 @@ def wilson_interval(right: int, total: int, confidence: float = 0.95) -> Interva
         ValueError: if a value is out of range.
 
     Example:
-        >>> [round(bound, 4) for bound in wilson_interval(626, 631)]  # 2M-NER §4
+        >>> [round(bound, 4) for bound in wilson_interval(626, 631)]  # 2M-NER's audit
         [0.9816, 0.9966]
     """
     if not 0 <= right <= total or total < 1 or not 0 < confidence < 1:
@@ -76,7 +76,7 @@ def write_audit(path: Path, records: Sequence[Record], size: int = 300, seed: in
     Args:
         path: a file of tab-separated columns; ``right`` is left empty.
         records: finished sentences.
-        size: how many sentences to draw; 300 in 2M-NER §4.
+        size: how many sentences to draw; 300 in the 2M-NER paper.
         seed: of the draw.
 
     Raises:

@@ -64,8 +64,8 @@ def write_dataset(
     """Divide sentences and write them: spans as JSONL, Parquet, CoNLL as MMNERD has it, report and statistics.
 
     Nothing that shares an image, or the text up to case, digits and signs, is on two sides; within that, shares are
-    exact for each combination of language and source (2M-NER §4: 8:1:1). Images are neither copied nor changed: their
-    hashes are listed, absent and broken ones are reported.
+    exact for each combination of language and source (8:1:1 in the 2M-NER paper). Images are neither copied nor
+    changed: their hashes are listed, absent and broken ones are reported.
 
     Args:
         folder: to write.

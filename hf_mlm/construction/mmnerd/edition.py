@@ -23,7 +23,7 @@ class NEREdition:
         sources: files of sentences.
         annotators: language -> who proposes entities in captions, see `open_annotator`.
         label_map: of the annotators' labels, see `load_label_map`.
-        min_entities: captions with fewer proposals go no further; 2 in 2M-NER §4.
+        min_entities: captions with fewer proposals go no further; 2 in the 2M-NER paper.
         placeholder: what becomes of captions with ``<PERSON>`` in them, see `apply_policy`.
         translation: what translates, if a source asks for it.
         ratios: of train, validation and test.

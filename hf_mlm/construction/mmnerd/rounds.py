@@ -1,4 +1,4 @@
-"""Training of annotators: rounds on sentences whose entities are known (2M-NER §4: from 81 % to 90 %)."""
+"""Training of annotators: rounds on sentences whose entities are known (2M-NER: from 81 % to 90 %)."""
 
 from __future__ import annotations
 
