@@ -23,6 +23,7 @@ ASSIGNMENT, LOG, GOLD, AGREEMENT, ROUNDS = (
     "agreement.json",
     "rounds.json",
 )
+INSPECTOR = "inspector"  # name of the tasks of whoever decides
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,11 @@ def give_out(target: Path, annotators: Sequence[str], tool: str, seed: int = 0) 
         annotator -> number of sentences.
 
     Raises:
-        ValueError: if tasks were given out already to others, so that nobody's work is lost.
+        ValueError: if tasks were given out already to others, so that nobody's work is lost, or somebody is called
+            ``inspector``, whose tasks have that name.
     """
+    if INSPECTOR in annotators:
+        raise ValueError(f"annotators={list(annotators)}: the inspector's tasks are called that; give another name.")
     records = read_draft(target)
     assignment = assign([record.id for record in records], annotators, seed)
     path = target / ASSIGNMENT
@@ -101,7 +105,7 @@ def take_in(target: Path, files: Mapping[str, Path], tool: str, inspector: Path 
     write_text(target / AGREEMENT, json.dumps(_figures(overall), indent=1))
     write_records(target / GOLD, finished)
     to_inspect = [_first_answer(records, one) for one in decisions if one.how == OPEN and len(one.answers) == 2]
-    write_tasks(_tasks(target, "inspector", tool), to_inspect, tool, "first annotator")
+    write_tasks(_tasks(target, INSPECTOR, tool), to_inspect, tool, "first annotator")
     return Adjudication(overall, decisions, finished)
 
 

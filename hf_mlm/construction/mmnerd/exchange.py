@@ -65,10 +65,15 @@ def read_answers(path: Path, records: Mapping[str, Record], tool: str) -> Answer
         try:
             identity, text = form.identify(task)
             spans = form.from_answer(task, text)
+            known = identity in records
         except (KeyError, TypeError, AttributeError, IndexError) as error:
             raise ValueError(f"{where} is no answer that {tool} exports ({error!r}).") from error
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from error
+        if not known:
+            raise ValueError(
+                f"{where}: no sentence of this build is called {identity!r}; give the answers of this build."
+            )
         record = _check(where, identity, text, records, answers)
         if spans is None:
             answers.skipped.append(identity)
@@ -90,8 +95,6 @@ def tool_named(name: str) -> Tool:
 
 
 def _check(where: str, identity: str, text: str, records: Mapping[str, Record], answers: Answers) -> Record:
-    if identity not in records:
-        raise ValueError(f"{where}: no sentence of this build is called {identity!r}; give the answers of this build.")
     if text != records[identity].text:
         raise ValueError(
             f"{where}: the text of {identity} was changed, so that places in it mean nothing; restore it."

@@ -192,7 +192,7 @@ def is_address(reference: str) -> bool:
 
 def _columns(line: bytes) -> list[str] | None:
     try:
-        return line.decode("utf-8").rstrip("\r\n").split("\t")
+        return line.decode("utf-8-sig").rstrip("\r\n").split("\t")
     except UnicodeDecodeError:
         return None
 

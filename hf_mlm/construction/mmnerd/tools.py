@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import index
 from typing import Any, Protocol
 
 from hf_mlm.construction.mmnerd.records import Record, Span
@@ -86,7 +87,7 @@ class LabelStudio:
         """The one annotation that was not cancelled.
 
         Raises:
-            ValueError: if an entity's places do not hold the text that it has.
+            ValueError: if an entity's places are outside of the text, or do not hold the text that it has.
         """
         given = [each for each in task.get("annotations", []) if not each.get("was_cancelled")]
         if not _only_one(given):
@@ -96,6 +97,8 @@ class LabelStudio:
 
     def _span(self, value: dict[str, Any], text: str) -> Span:
         units = text.encode("utf-16-le")
+        if not 0 <= value["start"] < value["end"] <= len(units) // 2:
+            raise ValueError(f"an entity is at {value['start']}–{value['end']}, outside of its text.")
         pieces = [units[2 * start : 2 * end] for start, end in ((0, value["start"]), (0, value["end"]))]
         start, end = (len(piece.decode("utf-16-le", errors="ignore")) for piece in pieces)
         told = value.get("text")
@@ -130,7 +133,7 @@ def _about(record: Record) -> dict[str, str]:
 
 
 def _spans(values: list[dict[str, Any]]) -> list[Span]:
-    return [Span(value["start"], value["end"], value["label"]) for value in values]
+    return [Span(index(value["start"]), index(value["end"]), value["label"]) for value in values]
 
 
 def _only_one(given: list[Any]) -> bool:

@@ -39,6 +39,8 @@ def test_everybody_gets_as_much_and_nobody_is_robbed(build: Path) -> None:
     assert give_out(build, PEOPLE, "argilla") == counts  # the same people, another tool
     with pytest.raises(ValueError, match="gives the sentences to others"):
         give_out(build, ("anna", "zoe"), "prodigy")
+    with pytest.raises(ValueError, match="the inspector's tasks are called that"):
+        give_out(build, ("anna", "inspector"), "prodigy")
 
 
 def test_what_nobody_answered_stays_open(build: Path) -> None:

@@ -59,7 +59,9 @@ def test_label_studio_counts_utf16_units(record) -> None:
         ({"spans": [{"start": 2, "end": 500, "label": "PER"}]}, "outside of its text"),
         ({"spans": [{"start": 2, "end": 5, "label": "PER"}, {"start": 3, "end": 9, "label": "LOC"}]}, "overlap"),
         ({"spans": [{"start": 2}]}, "no answer that prodigy exports"),
+        ({"spans": [{"start": None, "end": 5, "label": "PER"}]}, "no answer that prodigy exports"),
         ({"meta": {}}, "no answer that prodigy exports"),
+        ({"meta": {"id": ["web/en/1"]}}, "no answer that prodigy exports"),
     ],
 )
 def test_what_is_refused(change: dict, sentence: str, tmp_path: Path, record) -> None:

@@ -31,6 +31,13 @@ def test_captions(edition_file: Path) -> None:
     assert records[-1].text == "Rome" and len(records) == 40 + 10 + 1 + 1
 
 
+def test_a_mark_before_the_first_line_is_no_part_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "captions.tsv"
+    path.write_text("https://example.org/a.jpg\tRome\r\n", encoding="utf-8-sig")
+    (record,) = read(captions(path))[0]
+    assert (record.image_url, record.image_id) == ("https://example.org/a.jpg", "00000001---a")
+
+
 def test_placeholders(edition_file: Path) -> None:
     path = edition_file.with_name("captions.tsv")
     kept = next(one for one in read(captions(path), "keep")[0] if one.image_id == "b")

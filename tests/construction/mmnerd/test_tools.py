@@ -47,7 +47,11 @@ def test_label_studio() -> None:
     cancelled = {"was_cancelled": True, "result": []}
     assert tool.from_answer({"annotations": [cancelled, {"result": result}]}, TEXT) == [Span(2, 5, "PER")]
     assert tool.from_answer({"annotations": [cancelled]}, TEXT) is None
-    for change, sentence in (({"text": "Eve"}, "stands 'Ada', not 'Eve'"), ({"labels": ["PER", "ORG"]}, "PER, ORG")):
+    for change, sentence in (
+        ({"text": "Eve"}, "stands 'Ada', not 'Eve'"),
+        ({"labels": ["PER", "ORG"]}, "PER, ORG"),
+        ({"end": 15, "text": None}, "3–15, outside of its text"),
+    ):
         wrong = {"annotations": [{"result": [{"type": "labels", "value": value | change}]}]}
         with pytest.raises(ValueError, match=sentence):
             tool.from_answer(wrong, TEXT)
