@@ -12,7 +12,7 @@ from hf_mlm.data.formats.iob2 import TYPES
 
 REST = "*"  # every label that a map does not name
 DROPPED = "O"
-# "paper" takes 2M-NER's paper literally: all but PER, LOC and ORG becomes MISC, so spaCy's GPE (cities, countries) too.
+# "paper" takes 2M-NER literally: all but PER, LOC and ORG becomes MISC, so spaCy's GPE (cities, countries), too.
 LABEL_MAPS: dict[str, dict[str, str]] = {
     "paper": {"PER": "PER", "PERSON": "PER", "LOC": "LOC", "ORG": "ORG", REST: "MISC"},
     "gpe_as_loc": {"PER": "PER", "PERSON": "PER", "LOC": "LOC", "GPE": "LOC", "ORG": "ORG", REST: "MISC"},
