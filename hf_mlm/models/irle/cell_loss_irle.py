@@ -62,8 +62,12 @@ class CellLoss(nn.Module):
 
         Returns:
             Scalar; 0 if no cell is known.
+
+        Raises:
+            ValueError: on CPU, if a cell is none of the configuration's.
         """
-        known = cells != UNKNOWN_CELL
+        _check_cells(cells, geo_logits.shape[1])
+        known = cells > UNKNOWN_CELL
         log_probs = geo_logits.float().log_softmax(dim=-1)  # (batch, cells)
         targets = cells.clamp(min=0)
         losses = self._fine(log_probs, targets)  # (batch,)
@@ -79,3 +83,15 @@ class CellLoss(nn.Module):
         distances = 2 * EARTH_RADIUS_KM * (chords / 2).clamp(max=1).asin()  # (batch, cells) km
         weights = (-distances / self.config.geo_label_smoothing_km).softmax(dim=-1)
         return -(weights * log_probs).sum(dim=-1)
+
+
+def _check_cells(cells: torch.Tensor, count: int) -> None:
+    if cells.device.type != "cpu" or torch.compiler.is_compiling():
+        return
+    wrong = (cells >= count) | (cells < UNKNOWN_CELL)
+    if wrong.any():
+        row = int(wrong.nonzero()[0])
+        raise ValueError(
+            f"cells must be 0 to {count - 1}, or {UNKNOWN_CELL} where there is none, got {int(cells[row])} at row "
+            f"{row}: configure num_geo_cells, or the cells themselves, as the dataset has them."
+        )

@@ -57,8 +57,11 @@ class TaggingHead(nn.Module):
         """
         if self.crf is not None:
             return -self.crf(logits, labels, labels != IGNORED).mean()
-        if labels.device.type == "cpu" and bool((labels >= logits.shape[2]).any()):
-            raise ValueError(f"labels go up to {int(labels.max())}, and the model has {logits.shape[2]}, from 0 on.")
+        wrong = (labels >= logits.shape[2]) | ((labels < 0) & (labels != IGNORED))
+        if labels.device.type == "cpu" and bool(wrong.any()):
+            raise ValueError(
+                f"there is a label {int(labels[wrong][0])}, and the model has {logits.shape[2]}, from 0 on."
+            )
         loss = functional.cross_entropy(logits.float().transpose(1, 2), labels, reduction="none")  # (batch, tokens)
         return loss.sum(dim=1).mean()
 

@@ -75,3 +75,9 @@ def test_what_it_knows_of_the_earth_survives_loading(tmp_path: Path) -> None:
     loaded = IRLEForRetrievalAndGeo.from_pretrained(tmp_path).eval()
     assert loaded(**feature_batch()).geo_loss == model(**feature_batch()).geo_loss
     assert not any("centers" in name or "groups" in name for name in model.state_dict())
+
+
+@pytest.mark.parametrize("cell", [5, -2])
+def test_cells_that_the_model_has_not_are_named(cell: int) -> None:
+    with pytest.raises(ValueError, match=f"cells must be 0 to 4, or -1 where there is none, got {cell} at row 1: "):
+        loss()(logits(3), torch.tensor([-1, cell, 0]))

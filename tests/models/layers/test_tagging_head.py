@@ -67,7 +67,8 @@ def test_a_batch_without_labels_has_a_loss_of_0_and_gradients_that_are_finite() 
         assert loss == 0 and all(torch.isfinite(p.grad).all() for p in tagger.parameters())
 
 
+@pytest.mark.parametrize("label", [3, -1])
 @pytest.mark.parametrize("kind", ["crf", "softmax"])
-def test_a_label_too_many_gets_a_sentence(kind: str) -> None:
-    with pytest.raises(ValueError, match=r"labels go up to 3, and the model has 3|tags must be 0 to 2"):
-        head(kind).loss(torch.zeros(1, 2, 3), torch.tensor([[0, 3]]))
+def test_a_label_that_the_head_has_not_gets_a_sentence(kind: str, label: int) -> None:
+    with pytest.raises(ValueError, match=rf"a label {label}, and the model has 3|tags must be 0 to 2.*got {label} at"):
+        head(kind).loss(torch.zeros(1, 2, 3), torch.tensor([[0, label]]))
