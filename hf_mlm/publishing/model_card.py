@@ -31,6 +31,9 @@ DATA_LICENCES = {
     "mlm": "Data: MLM, CC BY 4.0 (Zenodo record 3885753); its summaries are Wikipedia's, CC BY-SA.",
     "mmnerd": "Data: MMNERD states no licence; its authors give it for research.",
 }
+SHORT_TEXTS = (
+    "- Captions and posts are short and have an image beside them; running text is another kind, and is tagged worse."
+)
 OWN_LICENCE = "Data: files of the publisher's own, whose licence is for them to tell."
 KINDS = {
     "two_mner": "2M-NER: entities in a sentence, with the help of its image "
@@ -232,8 +235,7 @@ def _types(facts: RunFacts) -> str:
 
 def _limits(facts: RunFacts) -> str:
     if facts.dataset == "mmnerd" and not facts.own_files:
-        texts = "- Captions and posts are short and have an image beside them; running text is another kind, and is\n"
-        return f"{texts}  tagged worse.\n{_demo_limits(facts)}"
+        return f"{SHORT_TEXTS}\n{_demo_limits(facts)}"
     return _demo_limits(facts)
 
 
