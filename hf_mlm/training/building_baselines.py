@@ -139,7 +139,7 @@ def _word_processor(
 ) -> WordLevelProcessor:
     """Knows the words of the training split, and those of the others that have a pretrained vector."""
     others = {word for split, rows in dataset.items() if split != "train" for word in _words(rows)}
-    also = [] if vectors is None else sorted(word for word in others if vectors.get(word) is not None)
+    also = [] if vectors is None else sorted(word for word in others if _has_vector(word, vectors))
     settings: dict[str, Any] = {"min_count": arguments.min_count, "also": also}
     sentences = dataset["train"]["tokens"]
     if image is None:
@@ -147,6 +147,11 @@ def _word_processor(
         return WordLevelProcessor.from_sentences(sentences, characters=spelt, **settings)
     images = build_image_processor(image, arguments.image_processor)
     return AdaCANProcessor.from_sentences(sentences, image_processor=images, **settings)
+
+
+def _has_vector(word: str, vectors: WordVectorSource) -> bool:
+    """Whether a word has a vector, as it is written or, as all words of some files are, in lower case."""
+    return any(vectors.get(spelling) is not None for spelling in (word, word.lower()))
 
 
 def _image_tagger_processor(arguments: NERArguments, rows: Dataset, image: Any) -> TaggerProcessor:

@@ -50,16 +50,16 @@ def test_boxes_of_other_images_are_refused(model_type: str, tmp_path: Path) -> N
 def test_word_vectors_start_the_table_and_widen_the_vocabulary(tmp_path: Path) -> None:
     data = write_corpus(tmp_path / "data")
     test = data / "test_conll_format.txt"
-    test.write_text("IMGID:O_1\nZanzibar\tB-LOC\nZorro\tB-PER\n\n" + test.read_text())
-    (tmp_path / "vectors.txt").write_text("Cork 1 2 3\nZanzibar 4 5 6\nlatin 7 8 9\n")
+    test.write_text("IMGID:O_1\nZanzibar\tB-LOC\nZorro\tB-PER\nQuito\tB-LOC\n\n" + test.read_text())
+    (tmp_path / "vectors.txt").write_text("Cork 1 2 3\nZanzibar 4 5 6\nlatin 7 8 9\nquito 3 2 1\n")
     changes = {**FORMS["bilstm_crf"], "word_vectors": str(tmp_path / "vectors.txt"), "num_train_epochs": 1}
     changes |= {"model_type": "bilstm_crf", "model": {"hidden_size": 8, "freeze_word_embeddings": True}}
     finished = run(recipe(data, tmp_path, **changes))
     words = finished.trainer.processing_class.vocabulary
     table = finished.trainer.model.get_input_embeddings().weight
-    ids = finished.trainer.processing_class(text=[["Cork", "Zanzibar", "Latin", "Zorro"]])["input_ids"][0]
-    assert table[ids[:3]].tolist() == [[1, 2, 3], [4, 5, 6], [7, 8, 9]]
-    assert ids[3] == 1 and len(words) == len(table)  # unknown, as it has no vector
+    ids = finished.trainer.processing_class(text=[["Cork", "Zanzibar", "Latin", "Quito", "Zorro"]])["input_ids"][0]
+    assert table[ids[:4]].tolist() == [[1, 2, 3], [4, 5, 6], [7, 8, 9], [3, 2, 1]]  # two of them in lower case
+    assert ids[4] == 1 and len(words) == len(table)  # unknown, as it has no vector
 
 
 def test_two_image_encoders_are_one_too_many(tmp_path: Path) -> None:
