@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from hf_mlm.export.runtime import quiet
 
@@ -24,6 +26,7 @@ def quantize_int8(source: Path, target: Path) -> None:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     model = onnx.load(source)
+    give_own_weights(model.graph)
     del model.graph.value_info[:]  # shapes of what the quantiser transposes; it infers them again
     with quiet():
         quantize_dynamic(
@@ -34,6 +37,25 @@ def quantize_int8(source: Path, target: Path) -> None:
             weight_type=QuantType.QInt8,
             use_external_data_format=source.with_name(f"{source.name}.data").exists(),
         )
+
+
+def give_own_weights(graph: Any) -> None:
+    """Copy weights that a Gemm shares with another operator, such as those of a head that is asked twice.
+
+    The quantiser transposes the weights of each Gemm where they are, so that shared ones would be turned back again.
+
+    Args:
+        graph: an ``onnx.GraphProto``, which is changed.
+    """
+    weights = {tensor.name: tensor for tensor in graph.initializer}
+    uses = Counter(name for node in graph.node for name in node.input)
+    for number, node in enumerate(graph.node):
+        name = node.input[1] if node.op_type == "Gemm" else None
+        if name in weights and uses[name] > 1:
+            uses[name] -= 1
+            node.input[1] = f"{name}_{number}"
+            graph.initializer.add().CopyFrom(weights[name])
+            graph.initializer[-1].name = node.input[1]
 
 
 QUANTIZERS: dict[str, Callable[[Path, Path], None]] = {"int8": quantize_int8}

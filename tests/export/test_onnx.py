@@ -148,6 +148,20 @@ def test_weights_beyond_the_limit_lie_beside_the_file_and_features_need_no_proce
     assert_same(ours, {"image_geo_logits": images.geo_logits, "text_geo_logits": texts.geo_logits})
 
 
+def test_weights_that_are_used_twice_are_quantised_too(tmp_path: Path) -> None:
+    """The head of places is asked of the summary and of the classes."""
+    from hf_mlm import IRLEForRetrievalAndGeo
+    from tests.models.irle import tiny
+
+    model = IRLEForRetrievalAndGeo(tiny.feature_config()).eval()
+    model.save_pretrained(tmp_path / "model")
+    folder = export(tmp_path / "model", tmp_path / "onnx", quantize="int8")
+    batch = tiny.feature_batch(5)
+    texts = {name: batch[name] for name in ("summary_features", "class_features")}
+    exact, small = (computed(folder, texts, file) for file in ("text_model.onnx", "text_model_int8.onnx"))
+    assert small["text_geo_logits"] == pytest.approx(exact["text_geo_logits"], abs=0.05)
+
+
 def test_softmax_heads_are_exported_with_their_probabilities(tmp_path: Path) -> None:
     from hf_mlm import CRFTaggerForTokenClassification
     from tests.models.crf_tagger import tiny
