@@ -31,6 +31,21 @@ def test_another_split_is_read_from_its_own_rows(kept: bool, tmp_path: Path) -> 
     assert rows_read(Trainer) == ([3, 3, 3, 3] if kept else [3, 5, 3, 3])  # what the class is there for
 
 
+def test_a_last_batch_that_training_drops_is_scored(tmp_path: Path) -> None:
+    settings = TrainingArguments(
+        str(tmp_path), use_cpu=True, report_to="none", dataloader_drop_last=True, per_device_eval_batch_size=4
+    )
+    rows, others = [torch.zeros(1)] * 7, [torch.zeros(1)] * 9
+
+    def rows_read(trainer_class: type[Trainer]) -> list[int]:
+        trainer = trainer_class(nn.Linear(1, 1), settings, torch.stack, rows * 2, eval_dataset=rows)
+        loaders = trainer.get_eval_dataloader(), trainer.get_eval_dataloader(others), trainer.get_test_dataloader(rows)
+        return [sum(map(len, loader)) for loader in (*loaders, trainer.get_train_dataloader())]
+
+    assert rows_read(SplitTrainer) == [7, 9, 7, 8]
+    assert rows_read(Trainer) == [4, 8, 4, 8]  # what the class is there for
+
+
 def test_both_trainers_are_of_that_kind() -> None:
     assert issubclass(IRLETrainer, SplitTrainer) and issubclass(TaggerTrainer, SplitTrainer)
 
