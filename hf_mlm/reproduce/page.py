@@ -9,7 +9,7 @@ from hf_mlm.reporting.html import Markup, element, page
 from hf_mlm.reporting.tables import figure_table
 from hf_mlm.reproduce.catalog import Table
 from hf_mlm.reproduce.plot import Dot, dot_plot
-from hf_mlm.reproduce.tables import FOOTNOTE, Entry, arrange, heading, in_paper, named, number, texts_of
+from hf_mlm.reproduce.tables import FOOTNOTE, Entry, arrange, difference_text, heading, in_paper, named, texts_of
 
 
 def render(
@@ -52,15 +52,7 @@ def _columns(entries: Sequence[Entry], table: Table) -> list[str]:
 def _row(entry: Entry, table: Table, columns: Sequence[str]) -> list[str]:
     published, ours = texts_of(entry, table)
     cells = [entry.cell.row, ours, *([published] if "published" in columns else [])]
-    return [*cells, *([_difference(entry, table)] if table.compared_with else [])]
-
-
-def _difference(entry: Entry, table: Table) -> str:
-    if entry.against is None:
-        return "–"
-    low, high = entry.against["interval"]
-    bounds = f"[{number(low, table)}, {number(high, table)}]"
-    return f"{entry.against['difference']:+.2f} {bounds}, p = {entry.against['p_value']:.3f}"
+    return [*cells, *([difference_text(entry, table)] if table.compared_with else [])]
 
 
 def _dot(row: str, entry: Entry) -> Dot:

@@ -90,6 +90,8 @@ def fill(table: Table, outcomes: Outcomes) -> list[Entry]:
 def to_markdown(table: Table, entries: Sequence[Entry], facts: Sequence[str] = ()) -> str:
     """Write a table as Markdown, two columns for each of its own, published and ours, if the paper has the table.
 
+    What is compared with one of the rows stands in a table of its own below.
+
     Args:
         table: what is shown.
         entries: its cells.
@@ -104,7 +106,21 @@ def to_markdown(table: Table, entries: Sequence[Entry], facts: Sequence[str] = (
     for row, cells in grid.items():
         texts = [text for column in columns for text in texts_of(cells.get(column), table)[-len(sides) :]]
         lines.append(_line([row, *texts]))
-    return "\n".join([*lines, "", FOOTNOTE, ""])
+    return "\n".join([*lines, "", *_compared(table, entries), FOOTNOTE, ""])
+
+
+def _compared(table: Table, entries: Sequence[Entry]) -> list[str]:
+    """A table of the differences to one row; nothing where none is known."""
+    grid, columns = arrange(entry for entry in entries if entry.against)
+    if not grid:
+        return []
+    title = (
+        f"Difference to {table.compared_with}, by a paired bootstrap over the test sentences, with its 95 % interval:"
+    )
+    lines = [title, "", _line(["", *columns]), _line(["---", *["---:"] * len(columns)])]
+    for row, cells in grid.items():
+        lines.append(_line([row, *(difference_text(cells.get(column), table) for column in columns)]))
+    return [*lines, ""]
 
 
 def to_csv(table: Table, entries: Iterable[Entry]) -> str:
@@ -179,6 +195,15 @@ def ours_text(entry: Entry, table: Table) -> str:
         low, high = (number(end, table) for end in entry.ours.interval)
         return f"{mean} [{low}, {high}]"
     return mean
+
+
+def difference_text(entry: Entry | None, table: Table) -> str:
+    """How much a figure differs from that of the row which the table compares with; a dash where nothing tells it."""
+    if entry is None or entry.against is None:
+        return "–"
+    low, high = entry.against["interval"]
+    bounds = f"[{number(low, table)}, {number(high, table)}]"
+    return f"{entry.against['difference']:+.2f} {bounds}, p = {entry.against['p_value']:.3f}"
 
 
 def number(value: float, table: Table) -> str:

@@ -68,6 +68,10 @@ def test_rows_are_compared_with_the_named_row() -> None:
     assert float(row["difference"]) == pytest.approx(100 * expected["difference"]) == -50
     assert float(row["p_value"]) == expected["p_value"]
     assert rows(CONTROLS, found)["2M-NER", "en"]["difference"] == ""
+    *_, heads, _, line, _, _ = to_markdown(CONTROLS, fill(CONTROLS, found)).splitlines()
+    assert heads == "|  | en |"
+    assert line == f"| blank images | -50.00 [-50.00, -50.00], p = {expected['p_value']:.3f} |"
+    assert "Difference to" not in to_markdown(CONTROLS, fill(CONTROLS, outcomes(s1=0.7)))
 
 
 def test_facts_and_the_reading_of_the_paper_stand_below_the_heading() -> None:
