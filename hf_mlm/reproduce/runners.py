@@ -158,7 +158,8 @@ def read_settings(types: Sequence[type], recipe: Path) -> tuple[Any, ...]:
     settings = parse_settings(types, ["--config", str(recipe)], "hf-mlm reproduce")
     checkpoint = last_complete_checkpoint(settings[-1].output_dir)
     if checkpoint is not None:
-        logger.warning(f"Going on from {checkpoint}.")
+        if processes().is_main_process:
+            logger.warning(f"Going on from {checkpoint}.")
         settings[-1].resume_from_checkpoint = checkpoint
     return settings
 
