@@ -41,7 +41,7 @@ def evaluate(
     splits = load_sentences(arguments)
     if split not in splits:
         raise ValueError(
-            f"the dataset {arguments.dataset!r} has no split {split!r}; choose one of {', '.join(splits)}."
+            f"the dataset {arguments.dataset!r} has no split {split!r}; choose one of {', '.join(splits)} as split."
         )
     figures, _ = score_tagger(model, processor, splits[split], batch_size)
     if not PartialState().is_main_process:

@@ -28,7 +28,7 @@ def load_splits(arguments: IRLEArguments) -> DatasetDict:
         if split not in dataset:
             raise ValueError(
                 f"the dataset {arguments.dataset!r} has no split {split!r}, only {', '.join(dataset)}: training needs "
-                "train and validation."
+                "train and validation; give it files of both, or more entities, a tenth of which validates."
             )
     return dataset
 

@@ -115,7 +115,9 @@ def load_rows(model: IRLEForRetrievalAndGeo, dataset: str, split: str, **options
     """
     splits = load_mlm(dataset, **options)
     if split not in splits:
-        raise ValueError(f"the dataset {dataset!r} has no split {split!r}; choose one of {', '.join(splits)}.")
+        raise ValueError(
+            f"the dataset {dataset!r} has no split {split!r}; choose one of {', '.join(splits)} as split."
+        )
     rows = splits[split]
     kinds = {True: "precomputed features", False: "raw images and texts"}
     reads_features = model.config.image_encoder_config is None

@@ -101,7 +101,7 @@ def test_training_data_is_told_by_the_settings(tmp_path: Path) -> None:
 def test_rows_fit_the_model_or_are_refused(saved: Path, irle_folder: Path, raw_folder: Path) -> None:
     model, _ = load_saved(saved)
     assert len(load_rows(model, "irle", "test", data_dir=str(irle_folder))) == 30
-    with pytest.raises(ValueError, match="has no split 'tset'; choose one of train, validation, test"):
+    with pytest.raises(ValueError, match="has no split 'tset'; choose one of train, validation, test as split"):
         load_rows(model, "irle", "tset", data_dir=str(irle_folder))
     with pytest.raises(ValueError, match="has raw images and texts and the model reads precomputed features"):
         load_rows(model, "irle", "train", data_dir=str(raw_folder), min_entities=1)
