@@ -42,6 +42,8 @@ def benchmark(
     asked = read_sizes(sizes)
     if len(names) > 1 and asked:
         raise ValueError("--sizes count something else for every path: name one path.")
+    if asked and BENCHMARKS[path].sizes == "none":
+        raise ValueError(f"the path {path!r} has no sizes: leave --sizes out.")
     check_output(output)
     if profile is not None:
         for name in names:

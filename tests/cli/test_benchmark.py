@@ -74,6 +74,7 @@ def test_profiles_are_pictures(tmp_path: Path) -> None:
         (["crf", "--sizes", "4,x"], "--sizes '4,x' must be positive whole numbers"),
         (["all", "--sizes", "4"], "--sizes count something else for every path"),
         (["nt-xent", "--output", "speed.json"], "--output speed.json must be a file of Markdown, such as speed.md;"),
+        (["import", "--sizes", "4"], "the path 'import' has no sizes: leave --sizes out."),
         (["nt-xent", "--output", "."], "--output . must be a file of Markdown"),
     ],
 )
