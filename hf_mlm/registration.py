@@ -163,8 +163,20 @@ def register_configs() -> None:
         _register("transformers.models.auto.configuration_auto:AutoConfig", model_type, entry.config)
 
 
+_NEEDED_BY_MODELS = (
+    "transformers.models.auto.modeling_auto:AutoModel",
+    "transformers.modeling_layers:GradientCheckpointingLayer",
+)
+
+
 def register_models() -> None:
-    """Make the Auto classes open the package's models."""
+    """Make the Auto classes open the package's models.
+
+    The layers of transformers, which some of these are made of, ask for the Auto classes while they are imported
+    themselves: who imports a model of transformers' own first gets here with half of them, and once more afterwards.
+    """
+    if any(_resolve(path) is None for path in _NEEDED_BY_MODELS):
+        return
     for entry in MODELS.values():
         for auto_class, model in entry.auto_models.items():
             _register(f"transformers.models.auto.modeling_auto:{auto_class}", entry.config, model)
@@ -190,6 +202,7 @@ def register_pipelines() -> None:
 AUTO_HOOKS: dict[str, Callable[[], None]] = {
     "transformers.models.auto.configuration_auto": register_configs,
     "transformers.models.auto.modeling_auto": register_models,
+    "transformers.modeling_layers": register_models,
     "transformers.models.auto.processing_auto": register_processors,
     "transformers.pipelines": register_pipelines,
 }

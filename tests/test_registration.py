@@ -48,6 +48,25 @@ def test_importing_the_builder_imports_no_torch(tmp_path: Path) -> None:
     assert python(code, tmp_path) == "[]"
 
 
+@pytest.mark.parametrize(
+    "order", ["import hf_mlm\nfrom transformers import BertModel", "from transformers import BertModel\nimport hf_mlm"]
+)
+def test_the_models_are_found_in_every_order_of_imports(order: str, tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    code = """
+from transformers.models.auto import modeling_auto
+from hf_mlm.registration import MODELS, _resolve
+missing = [
+    (model_type, name)
+    for model_type, entry in MODELS.items()
+    for name, model in entry.auto_models.items()
+    if getattr(modeling_auto, name)._model_mapping.get(_resolve(entry.config), None) is not _resolve(model)
+]
+print(missing)
+"""
+    assert python(order + code, tmp_path) == "[]"
+
+
 def test_registering_twice_changes_nothing() -> None:
     load = pytest.importorskip("datasets.load")
     registration.register_builders()
