@@ -18,6 +18,7 @@ from hf_mlm.models.layers.pooling import masked_mean
 
 
 SEGMENTS, TOKENS = ("mean", "first"), ("all", "first")
+_MOST_TOKENS = 1 << 20  # of a segment, where neither encoder nor tokenizer has a limit
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,7 @@ class TextDescriber:
             raise ValueError(f"layers={self.recipe.layers}: {name} has {config.num_hidden_layers}.")
         if not self.tokenizer.is_fast:
             raise ValueError(f"the tokenizer of {name} is not a fast one, which knows where words begin.")
-        longest = getattr(config, "max_position_embeddings", None) or self.tokenizer.model_max_length
-        self.max_length = min(longest, self.tokenizer.model_max_length)
+        self.max_length = min(_positions(self.model), self.tokenizer.model_max_length, _MOST_TOKENS)
         self.size = self.recipe.layers * feature_size(config)
         self.record = {
             "encoder": name,
@@ -137,6 +137,17 @@ class TextDescriber:
         if self.recipe.tokens == "all":
             return [word is not None for word in words]
         return [word is not None and word != before for before, word in zip([None, *words], words, strict=False)]
+
+
+def _positions(model: Any) -> int:
+    """How many tokens have a position; without end for positions that are relative.
+
+    RoBERTa and its kin count from the place after their padding's, which costs them two of 514.
+    """
+    known = getattr(model.config, "max_position_embeddings", None) or _MOST_TOKENS
+    table = getattr(getattr(model, "embeddings", None), "position_embeddings", None)
+    skipped = getattr(table, "padding_idx", None)
+    return int(known) - (0 if skipped is None else skipped + 1)
 
 
 def _segments(text: str, characters: int) -> list[str]:

@@ -1,6 +1,7 @@
 """Text vectors: the paper's recipe, spelled out a segment at a time, against the batched one."""
 
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers import AutoModel, AutoTokenizer
+from transformers import AutoModel, AutoTokenizer, RobertaConfig
 
 from hf_mlm.construction.features.texts import TextDescriber, TextRecipe
 from tests.construction.features.tiny import save_text_encoder
@@ -76,3 +77,14 @@ def test_mistakes(folder: str) -> None:
         TextRecipe(layers=0)
     with pytest.raises(ValueError, match="layers=5: .* has 4"):
         TextDescriber(folder, TextRecipe(layers=5))
+
+
+def test_places_after_the_padding_are_counted(folder: str, tmp_path: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(folder, model_max_length=10**30)
+    sizes = {"hidden_size": 16, "num_hidden_layers": 4, "num_attention_heads": 2, "intermediate_size": 16}
+    config = RobertaConfig(vocab_size=len(tokenizer), max_position_embeddings=34, pad_token_id=1, **sizes)
+    AutoModel.from_config(config).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    describe = TextDescriber(str(tmp_path))
+    assert describe.max_length == 32
+    assert np.isfinite(describe(["a b " * 40])).all()
