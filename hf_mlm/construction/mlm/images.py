@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -15,8 +16,9 @@ from datatrove.data import Document
 from hf_mlm.construction.batches import batched
 from hf_mlm.construction.http import HttpSettings, PoliteClient, TooLargeError
 from hf_mlm.construction.mlm.edition import Edition
-from hf_mlm.construction.mlm.mediawiki import Pages, query_pages
+from hf_mlm.construction.mlm.mediawiki import ApiError, Pages, query_pages
 from hf_mlm.construction.stage import Block, Row, to_document
+from hf_mlm.construction.traffic import Answer
 from hf_mlm.data.formats.images import image_defect
 
 
@@ -124,10 +126,17 @@ class FetchImages(Block):
         return "a map, flag or coat of arms" if self.rules.is_drawing(name, categories) else None
 
 
+def _is_final(url: str, answer: Answer) -> bool:
+    """Yes, but whom the server turns away would lose every image: that is an error, and not recorded."""
+    if answer.status in (401, 403):
+        raise ApiError(f"{url} is refused to us (status {answer.status}): {answer.content[:200]!r}")
+    return True
+
+
 def _fetch(client: PoliteClient, url: str) -> tuple[bytes, str | None]:
     """The bytes of an image, and what is wrong with it."""
     try:
-        answer = client.get(url, most_bytes=MOST_BYTES)
+        answer = client.get(url, is_final=partial(_is_final, url), most_bytes=MOST_BYTES)
     except TooLargeError:
         return b"", f"larger than {MOST_BYTES:,} bytes"
     if answer.status != 200:

@@ -4,10 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+import pytest
 import wikimedia
 
+from hf_mlm.construction.http import HttpSettings, PoliteClient
 from hf_mlm.construction.mlm.edition import Edition
-from hf_mlm.construction.mlm.images import ImageRules
+from hf_mlm.construction.mlm.images import ImageRules, _fetch
+from hf_mlm.construction.mlm.mediawiki import ApiError
 
 
 def test_what_is_wrong_with_images(build_here: Any, wiki: Any, tmp_path: Path) -> None:
@@ -41,6 +44,14 @@ def test_what_is_wrong_with_images(build_here: Any, wiki: Any, tmp_path: Path) -
     assert credit.items() <= image.items() and image["page"].endswith(
         "File%3A%C3%89t%C3%A9%20%C3%A0%20K%C3%B6ln%20%26%20Bonn%3F.jpg"
     )
+
+
+def test_a_server_that_turns_us_away_costs_no_image(http: HttpSettings, wiki: Any) -> None:
+    fetch = lambda: _fetch(PoliteClient(http), f"{wiki.url}/thumb/a.jpg")  # noqa: E731
+    wiki.faults = ["403"]
+    with pytest.raises(ApiError, match="a.jpg is refused to us .status 403"):
+        fetch()
+    assert fetch() == (wiki.answer("/thumb/a.jpg")[1], None)
 
 
 def test_a_standard_width_is_asked_for(build_here: Any, wiki: Any) -> None:
