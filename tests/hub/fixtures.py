@@ -6,8 +6,10 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -31,7 +33,8 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
         monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
         monkeypatch.setattr(transformers_hub, "_hf_api", None)
-        monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)
+        hasty = SimpleNamespace(**{**vars(time), "sleep": lambda seconds: None})  # others still wait
+        monkeypatch.setattr("huggingface_hub.utils._http.time", hasty)
         monkeypatch.setenv("HF_TOKEN", WRITER)
         yield running
 
