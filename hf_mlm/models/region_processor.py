@@ -64,7 +64,7 @@ class RegionProcessor(TwoMNERProcessor):
             FileNotFoundError: if ``regions`` is neither a word that is known nor a file.
             ValueError: if the file of boxes is malformed, or a box is not inside its image.
         """
-        provider = self._provider()
+        provider = self.provider()
         boxes = [provider.boxes(key, *picture.size) for picture, key in zip(pictures, keys, strict=True)]
         crops = [_crop(picture, box) for picture, own in zip(pictures, boxes, strict=True) for box in own]
         pixels = np.asarray(self.image_processor(crops, return_tensors="np")["pixel_values"], dtype=np.float32)
@@ -73,7 +73,13 @@ class RegionProcessor(TwoMNERProcessor):
         padded[mask] = pixels
         return {"pixel_values": padded, "region_mask": mask}
 
-    def _provider(self) -> RegionProvider:
+    def provider(self) -> RegionProvider:
+        """What tells the regions of an image; a file of boxes is read at the first call.
+
+        Raises:
+            FileNotFoundError: if ``regions`` is neither a word that is known nor a file.
+            ValueError: if the file of boxes is malformed.
+        """
         settings = (self.regions, self.num_regions)
         known, provider = _PROVIDERS.get(self, (None, None))
         if provider is None or known != settings:

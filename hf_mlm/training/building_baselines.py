@@ -14,7 +14,7 @@ from hf_mlm.models.bilstm_crf import BiLSTMCRFConfig, BiLSTMCRFForTokenClassific
 from hf_mlm.models.hbilstm_crf import HBiLSTMCRFConfig, HBiLSTMCRFForTokenClassification
 from hf_mlm.models.mkgformer import MKGFormerConfig, MKGFormerForTokenClassification
 from hf_mlm.models.region_processor import RegionProcessor
-from hf_mlm.models.regions import BoxFile, region_provider
+from hf_mlm.models.regions import BoxFile, RegionProvider
 from hf_mlm.models.tagger_processor import TaggerProcessor
 from hf_mlm.models.two_mner import TwoMNERProcessor
 from hf_mlm.models.two_mner.pretrained_two_mner import load_encoders
@@ -88,8 +88,10 @@ def build_image_tagger(
         "use_images": image is not None,
     }
     if arguments.model_type in REGIONAL and image is not None:
-        count = _count_regions(arguments, dataset["train"])
-        found |= {"num_regions": count} if arguments.model_type == "mkgformer" else {}
+        provider = processor.provider()
+        _check_boxes(arguments, provider, dataset["train"])
+        if arguments.model_type == "mkgformer":
+            found["num_regions"] = provider.num_regions
     config = configure(kind, kind, arguments, dataset["train"], **found)
     return model_class(config, encoders.get("text"), loaded), processor
 
@@ -112,17 +114,17 @@ def _opened(image: Any) -> tuple[PreTrainedModel | None, Any]:
     return loaded, loaded.config
 
 
-def _count_regions(arguments: NERArguments, rows: Dataset) -> int:
-    """Regions of an image at most; a file of boxes that belong to no image of the dataset is refused."""
-    provider = region_provider(arguments.regions, arguments.num_regions)
+def _check_boxes(arguments: NERArguments, provider: RegionProvider, rows: Dataset) -> None:
+    """Refuse a file of boxes that belong to no image of the dataset."""
     own = arguments.images in ("own", "shuffled") and "image_id" in rows.column_names
-    ids = [image_id for image_id in rows["image_id"] if image_id is not None] if own else []
-    if isinstance(provider, BoxFile) and ids and not provider.knows_any(ids):
+    if not own or not isinstance(provider, BoxFile):
+        return
+    ids = [image_id for image_id in rows["image_id"] if image_id is not None]
+    if ids and not provider.knows_any(ids):
         raise ValueError(
             f"regions={arguments.regions!r} has boxes of none of the training images: each line names its image as "
             f"the dataset does, such as {ids[0]!r}."
         )
-    return provider.num_regions
 
 
 def _vectors(arguments: NERArguments, dataset: DatasetDict) -> WordVectorSource | None:
