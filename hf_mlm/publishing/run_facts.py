@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hf_mlm.data.formats.mmnerd_layout import are_by_language
 from hf_mlm.publishing.privacy import public_settings
 from hf_mlm.training.provenance import PROVENANCE_NAME
 from hf_mlm.training.settings import SETTINGS_NAME, read_recipe
@@ -125,7 +126,7 @@ def _own_files(settings: Mapping[str, Any]) -> tuple[str, ...]:
     files = settings.get("data_files")
     if not files:
         return ()
-    by_language = isinstance(files, Mapping) and set(files) <= set(LANGUAGES["mmnerd"])
+    by_language = isinstance(files, Mapping) and are_by_language(files)
     return tuple(files) if by_language else (str(settings.get("dataset", "en")),)
 
 

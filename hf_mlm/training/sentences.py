@@ -10,7 +10,7 @@ from datasets import Dataset, DatasetDict, Image, concatenate_datasets, load_dat
 from PIL import Image as PILImage
 
 from hf_mlm.data.encoding_ner import encode_dataset
-from hf_mlm.data.formats.mmnerd_layout import LANGUAGES
+from hf_mlm.data.formats.mmnerd_layout import are_by_language
 from hf_mlm.data.splits import SPLITS, group_split, kfold_indices
 from hf_mlm.training.arguments_ner import NERArguments
 from hf_mlm.training.trainer_ner import row_lengths
@@ -108,7 +108,7 @@ def encode_sentences(rows: Dataset, processor: Any, ordered: bool = False) -> Da
 def _load(arguments: NERArguments) -> DatasetDict:
     files = cast(dict[str, Any], arguments.data_files)
     options = cast(dict[str, Any], arguments.dataset_options)
-    if files and set(files) <= set(LANGUAGES):  # files of several languages
+    if are_by_language(files):
         parts = [load_dataset("mmnerd", language, data_files=paths, **options) for language, paths in files.items()]
         splits = [split for split in SPLITS if any(split in part for part in parts)]
         return DatasetDict(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 
 LANGUAGES = ("en", "de", "fr", "es")
@@ -61,6 +62,16 @@ def find_mmnerd(data_dir: str | os.PathLike[str], languages: Sequence[str]) -> M
     images = next((path for path in _folders(root) if path.name == IMAGE_FOLDER), None)
     found = _named_folders(root)
     return MMNERDLayout({language: _choose(root, found, language, len(languages)) for language in languages}, images)
+
+
+def are_by_language(files: Mapping[str, Any]) -> bool:
+    """Whether files are named language by language, and not split by split.
+
+    Example:
+        >>> are_by_language({"en": {"train": "a.txt"}}), are_by_language({"train": "a.txt"}), are_by_language({})
+        (True, False, False)
+    """
+    return bool(files) and set(files) <= set(LANGUAGES)
 
 
 def languages_in(data_dir: str | os.PathLike[str]) -> list[str]:
