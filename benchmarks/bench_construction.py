@@ -22,7 +22,7 @@ import psutil
 from hf_mlm.benchmarks.harness import environment
 from hf_mlm.construction.executors import ExecutorSettings, run_stages
 from hf_mlm.construction.manifest import MANIFEST, StageManifest
-from hf_mlm.construction.mlm.edition import Edition
+from hf_mlm.construction.mlm.build_config import Edition
 from hf_mlm.construction.mlm.selection import Folders
 from hf_mlm.construction.mlm.sources import DumpSource
 

@@ -13,110 +13,12 @@ import importlib.abc
 import importlib.util
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-
-# Builder name -> module whose main class is the builder, then the modules and packages whose code shapes its rows:
-# an edit of any of them starts a new cache.
-_SHARED = ("hf_mlm.data.builder", "hf_mlm.data.formats", "hf_mlm.data.splits", "hf_mlm.world", "hf_mlm.geo")
-BUILDERS = {"mlm": ("hf_mlm.data.mlm", *_SHARED), "mmnerd": ("hf_mlm.data.mmnerd", *_SHARED)}
-
-
-@dataclass(frozen=True)
-class ModelEntry:
-    """Where the classes of one ``model_type`` live, as ``"module:Class"``."""
-
-    config: str
-    processor: str | None = None
-    auto_models: dict[str, str] = field(default_factory=dict)  # name of the Auto class -> model
-
-
-MODELS = {
-    "irle": ModelEntry(
-        config="hf_mlm.models.irle.configuration_irle:IRLEConfig",
-        processor="hf_mlm.models.irle.processing_irle:IRLEProcessor",
-        auto_models={"AutoModel": "hf_mlm.models.irle.modeling_irle:IRLEForRetrievalAndGeo"},
-    ),
-    "crf_tagger": ModelEntry(
-        config="hf_mlm.models.crf_tagger.configuration_crf_tagger:CRFTaggerConfig",
-        processor="hf_mlm.models.tagger_processor:TaggerProcessor",
-        auto_models={
-            "AutoModelForTokenClassification": (
-                "hf_mlm.models.crf_tagger.modeling_crf_tagger:CRFTaggerForTokenClassification"
-            )
-        },
-    ),
-    "bilstm_crf": ModelEntry(
-        config="hf_mlm.models.bilstm_crf.configuration_bilstm_crf:BiLSTMCRFConfig",
-        processor="hf_mlm.models.word_level.processing:WordLevelProcessor",
-        auto_models={
-            "AutoModelForTokenClassification": (
-                "hf_mlm.models.bilstm_crf.modeling_bilstm_crf:BiLSTMCRFForTokenClassification"
-            )
-        },
-    ),
-    "hbilstm_crf": ModelEntry(
-        config="hf_mlm.models.hbilstm_crf.configuration_hbilstm_crf:HBiLSTMCRFConfig",
-        processor="hf_mlm.models.word_level.processing:WordLevelProcessor",
-        auto_models={
-            "AutoModelForTokenClassification": (
-                "hf_mlm.models.hbilstm_crf.modeling_hbilstm_crf:HBiLSTMCRFForTokenClassification"
-            )
-        },
-    ),
-    "adacan": ModelEntry(
-        config="hf_mlm.models.adacan.configuration_adacan:AdaCANConfig",
-        processor="hf_mlm.models.adacan.processing_adacan:AdaCANProcessor",
-        auto_models={
-            "AutoModelForTokenClassification": "hf_mlm.models.adacan.modeling_adacan:AdaCANForTokenClassification"
-        },
-    ),
-    "two_mner": ModelEntry(
-        config="hf_mlm.models.two_mner.configuration_two_mner:TwoMNERConfig",
-        processor="hf_mlm.models.two_mner.processing_two_mner:TwoMNERProcessor",
-        auto_models={
-            "AutoModelForTokenClassification": (
-                "hf_mlm.models.two_mner.modeling_two_mner:TwoMNERForTokenClassification"
-            )
-        },
-    ),
-    "umt": ModelEntry(
-        config="hf_mlm.models.umt.configuration_umt:UMTConfig",
-        processor="hf_mlm.models.two_mner.processing_two_mner:TwoMNERProcessor",
-        auto_models={"AutoModelForTokenClassification": "hf_mlm.models.umt.modeling_umt:UMTForTokenClassification"},
-    ),
-    "umgf": ModelEntry(
-        config="hf_mlm.models.umgf.configuration_umgf:UMGFConfig",
-        processor="hf_mlm.models.region_processor:RegionProcessor",
-        auto_models={"AutoModelForTokenClassification": "hf_mlm.models.umgf.modeling_umgf:UMGFForTokenClassification"},
-    ),
-    "mkgformer": ModelEntry(
-        config="hf_mlm.models.mkgformer.configuration_mkgformer:MKGFormerConfig",
-        processor="hf_mlm.models.region_processor:RegionProcessor",
-        auto_models={
-            "AutoModelForTokenClassification": (
-                "hf_mlm.models.mkgformer.modeling_mkgformer:MKGFormerForTokenClassification"
-            )
-        },
-    ),
-}
-
-
-# Task -> the pipeline's class, and the Auto classes that open its models: the second one those of other tasks, so that
-# the pipeline refuses them in a sentence.
-_TAGGER, _ANY = "AutoModelForTokenClassification", "AutoModel"
-PIPELINES = {
-    "multimodal-ner": ("hf_mlm.pipelines.multimodal_ner:MultimodalNERPipeline", (_TAGGER, _ANY)),
-    "cross-modal-retrieval": (
-        "hf_mlm.pipelines.cross_modal_retrieval:CrossModalRetrievalPipeline",
-        (_ANY, _TAGGER),
-    ),
-    "geo-estimation": ("hf_mlm.pipelines.geo_estimation:GeoEstimationPipeline", (_ANY, _TAGGER)),
-}
+from hf_mlm.registry import DATASETS, MODELS, PIPELINES, DatasetEntry
 
 
 def register() -> None:
@@ -135,10 +37,10 @@ def register_builders() -> None:
     except AttributeError as error:
         raise ImportError(
             f"hf_mlm cannot register its datasets with this version of `datasets` ({error}); install datasets>=4.0, "
-            "or use the builder class itself: hf_mlm.data.mlm.MLM(config_name=…, data_dir=…)."
+            "or use the builder class itself: hf_mlm.data.mlm.builder.MLM(config_name=…, data_dir=…)."
         ) from error
-    for name, sources in BUILDERS.items():
-        packaged[name] = (sources[0], _source_hash(sources))
+    for name, entry in DATASETS.items():
+        packaged[name] = (entry.builder, source_hash(entry))
     if getattr(base, "_knows_hf_mlm", False):
         return
 
@@ -148,7 +50,7 @@ def register_builders() -> None:
         _knows_hf_mlm = True
 
         def get_module(self) -> Any:
-            if self.name not in BUILDERS or self.data_files is not None:
+            if self.name not in DATASETS or self.data_files is not None:
                 return super().get_module()
             module, source_hash = packaged[self.name]
             kwargs = {"dataset_name": self.name, "data_files": load.DataFilesDict()}
@@ -178,24 +80,25 @@ def register_models() -> None:
     if any(_resolve(path) is None for path in _NEEDED_BY_MODELS):
         return
     for entry in MODELS.values():
-        for auto_class, model in entry.auto_models.items():
-            _register(f"transformers.models.auto.modeling_auto:{auto_class}", entry.config, model)
+        _register(f"transformers.models.auto.modeling_auto:{entry.auto_class}", entry.config, entry.model)
 
 
 def register_processors() -> None:
     """Make ``AutoProcessor`` open the package's processors; without it transformers hands out a bare tokenizer."""
     for entry in MODELS.values():
-        if entry.processor is not None:
-            _register("transformers.models.auto.processing_auto:AutoProcessor", entry.config, entry.processor)
+        _register("transformers.models.auto.processing_auto:AutoProcessor", entry.config, entry.processor)
 
 
 def register_pipelines() -> None:
     """Make ``pipeline`` know the package's tasks."""
     registry = _resolve("transformers.pipelines:PIPELINE_REGISTRY")
-    for task, (path, auto_classes) in PIPELINES.items():
-        pipeline_class = None if registry is None else _resolve(path)
+    for task, entry in PIPELINES.items():
+        pipeline_class = None if registry is None else _resolve(entry.pipeline)
         if pipeline_class is not None and task not in registry.supported_tasks:
-            models = tuple(_resolve(f"transformers.models.auto.modeling_auto:{name}") for name in auto_classes)
+            # The second Auto class opens the models of the other tasks, so that the pipeline refuses them in a sentence.
+            others = {"AutoModel", "AutoModelForTokenClassification"} - {entry.auto_class}
+            names = (entry.auto_class, *others)
+            models = tuple(_resolve(f"transformers.models.auto.modeling_auto:{name}") for name in names)
             registry.register_pipeline(task, pipeline_class, pt_model=models, type="multimodal")
 
 
@@ -215,9 +118,10 @@ def register_late() -> None:
             function()
 
 
-_PATHS = [
-    path for entry in MODELS.values() for path in (entry.config, entry.processor, *entry.auto_models.values()) if path
-] + [path for path, _ in PIPELINES.values()]
+_PATHS = (
+    *(path for entry in MODELS.values() for path in (entry.config, entry.model, entry.processor)),
+    *(entry.pipeline for entry in PIPELINES.values()),
+)
 HOOKS: dict[str, Callable[[], None]] = {
     "datasets.load": register_builders,
     **AUTO_HOOKS,
@@ -226,9 +130,13 @@ HOOKS: dict[str, Callable[[], None]] = {
 
 
 def install_hooks() -> None:
-    """Run each function of ``HOOKS`` once its module is imported: now where it already is, later otherwise."""
-    if not any(isinstance(finder, _PostImportFinder) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _PostImportFinder())
+    """Run each function of ``HOOKS`` once its module is imported: now where it already is, later otherwise.
+
+    A finder of this package that is there already, from an import that was purged or from another copy on the path, is
+    replaced: two of them would call each other without end.
+    """
+    sys.meta_path[:] = [finder for finder in sys.meta_path if not getattr(finder, "is_hf_mlm_finder", False)]
+    sys.meta_path.insert(0, _PostImportFinder())
     for module, function in HOOKS.items():
         if module in sys.modules:
             function()
@@ -236,6 +144,8 @@ def install_hooks() -> None:
 
 class _PostImportFinder(importlib.abc.MetaPathFinder):
     """Finds a hooked module as everyone else would, and has its loader call the hook afterwards."""
+
+    is_hf_mlm_finder = True  # known by this mark, as a class of an earlier import is no longer this class
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -277,10 +187,17 @@ def _resolve(path: str) -> Any:
     return getattr(importlib.import_module(module), name, None)
 
 
-def _source_hash(names: Sequence[str]) -> str:
-    """SHA-256 of the source of modules and packages, found without importing them."""
+def source_hash(entry: DatasetEntry) -> str:
+    """Compute the SHA-256 of the source of a dataset's packages, found without importing them.
+
+    Args:
+        entry: whose builder and packages are read.
+
+    Raises:
+        FileNotFoundError: if a package is not there, so that a moved file cannot leave a stale cache.
+    """
     digest = hashlib.sha256()
-    for name in names:
+    for name in (entry.builder, *entry.packages):
         path = Path(__file__).parent.parent.joinpath(*name.split("."))
         files = sorted(path.rglob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
         for file in files:

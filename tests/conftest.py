@@ -149,10 +149,10 @@ def raw_model(raw_folder: Path, tmp_path: Path) -> Path:
     from datasets import load_dataset
 
     import hf_mlm  # noqa: F401, registers mlm
-    from hf_mlm.training.arguments import IRLEArguments
-    from hf_mlm.training.building import build_model
-    from hf_mlm.training.preparation import build_processor
-    from hf_mlm.training.settings import save_settings
+    from hf_mlm.runs.settings import save_settings
+    from hf_mlm.training.base.processors import build_processor
+    from hf_mlm.training.irle.arguments import IRLEArguments
+    from hf_mlm.training.irle.building import build_model
 
     arguments = IRLEArguments(
         dataset="irle",

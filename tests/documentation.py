@@ -62,7 +62,7 @@ def typer_options(module: str, words: list[str]) -> set[str]:
     """Options of a command, or of the subcommand that the first words name."""
     import typer
 
-    modules = [module] + (["hf_mlm.cli.evaluate_tagger"] if module == "hf_mlm.cli.evaluate" else [])
+    modules = [module] + (["hf_mlm.cli.evaluate"] if module == "hf_mlm.cli.evaluate" else [])
     found = [typer.main.get_command(importlib.import_module(name).app) for name in modules]
     return {option for command in found for parameter in _named(command, words).params for option in parameter.opts}
 
@@ -79,8 +79,8 @@ def _named(command: Any, words: list[str]) -> Any:
 def training_options(model: str) -> set[str]:
     """Flags of ``hf-mlm train MODEL``."""
     from hf_mlm.cli.train import MODELS
-    from hf_mlm.training.arguments import IRLEArguments, IRLETrainingArguments
-    from hf_mlm.training.arguments_ner import NERArguments, NERTrainingArguments
+    from hf_mlm.training.irle.arguments import IRLEArguments, IRLETrainingArguments
+    from hf_mlm.training.taggers.arguments import NERArguments, NERTrainingArguments
 
     assert model in MODELS, f"there is no model {model} to train"
     kinds = (IRLEArguments, IRLETrainingArguments) if model == "irle" else (NERArguments, NERTrainingArguments)

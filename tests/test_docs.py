@@ -140,8 +140,8 @@ def test_an_invented_option_is_found() -> None:
 
 def test_settings_of_the_training_page_exist() -> None:
     from hf_mlm import IRLEConfig, TwoMNERConfig
-    from hf_mlm.training.arguments import IRLEArguments, IRLETrainingArguments
-    from hf_mlm.training.arguments_ner import NERArguments, NERTrainingArguments
+    from hf_mlm.training.irle.arguments import IRLEArguments, IRLETrainingArguments
+    from hf_mlm.training.taggers.arguments import NERArguments, NERTrainingArguments
 
     kinds = {
         "model_type": (IRLEConfig, IRLEArguments, IRLETrainingArguments),
@@ -183,7 +183,7 @@ def _setting(cell: str) -> tuple[str, Any]:
 
 
 def test_the_list_of_recipes_is_complete() -> None:
-    from hf_mlm.training.settings import shipped_recipes
+    from hf_mlm.runs.settings import shipped_recipes
 
     (table,) = [table for table in tables_of("docs/training.md") if "irle-gr" in table[0][0]]
     assert sorted(re.findall(r"`([^`]+)`", " ".join(row[0] for row in table))) == shipped_recipes()

@@ -9,6 +9,7 @@ import pytest
 
 import hf_mlm
 from hf_mlm import registration
+from hf_mlm.registry import DATASETS, DatasetEntry
 
 
 SAMPLE = """
@@ -44,7 +45,7 @@ def test_importing_the_package_imports_nothing_heavy(tmp_path: Path) -> None:
 
 
 def test_importing_the_builder_imports_no_torch(tmp_path: Path) -> None:
-    code = "import hf_mlm.data.mlm, sys; print([n for n in ('torch', 'transformers') if n in sys.modules])"
+    code = "import hf_mlm.data.mlm.builder, sys; print([n for n in ('torch', 'transformers') if n in sys.modules])"
     assert python(code, tmp_path) == "[]"
 
 
@@ -55,12 +56,13 @@ def test_the_models_are_found_in_every_order_of_imports(order: str, tmp_path: Pa
     pytest.importorskip("transformers")
     code = """
 from transformers.models.auto import modeling_auto
-from hf_mlm.registration import MODELS, _resolve
+from hf_mlm.registration import _resolve
+from hf_mlm.registry import MODELS
 missing = [
-    (model_type, name)
+    model_type
     for model_type, entry in MODELS.items()
-    for name, model in entry.auto_models.items()
-    if getattr(modeling_auto, name)._model_mapping.get(_resolve(entry.config), None) is not _resolve(model)
+    if getattr(modeling_auto, entry.auto_class)._model_mapping.get(_resolve(entry.config), None)
+    is not _resolve(entry.model)
 ]
 print(missing)
 """
@@ -84,21 +86,21 @@ def test_other_datasets_are_found_as_before(tmp_path: Path) -> None:
 
 def test_an_edit_of_any_source_starts_a_new_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "hf_mlm"
-    (package / "data" / "formats").mkdir(parents=True)
-    (package / "data" / "mlm.py").write_text("a = 1")
-    (package / "data" / "formats" / "hdf5.py").write_text("b = 1")
+    (package / "data" / "mlm").mkdir(parents=True)
+    (package / "data" / "builder.py").write_text("a = 1")
+    (package / "data" / "mlm" / "hdf5.py").write_text("b = 1")
     monkeypatch.setattr(registration, "__file__", str(package / "registration.py"))
-    names = ("hf_mlm.data.mlm", "hf_mlm.data.formats")
-    before = registration._source_hash(names)
-    assert registration._source_hash(names) == before
-    (package / "data" / "formats" / "hdf5.py").write_text("b = 2")
-    assert registration._source_hash(names) != before
+    entry = DatasetEntry("hf_mlm.data.builder", ("hf_mlm.data.mlm",))
+    before = registration.source_hash(entry)
+    assert registration.source_hash(entry) == before
+    (package / "data" / "mlm" / "hdf5.py").write_text("b = 2")
+    assert registration.source_hash(entry) != before
 
 
 def test_every_named_source_exists() -> None:
     root = Path(hf_mlm.__file__).parent.parent
-    for sources in registration.BUILDERS.values():
-        for name in sources:
+    for entry in DATASETS.values():
+        for name in (entry.builder, *entry.packages):
             path = root.joinpath(*name.split("."))
             assert path.is_dir() or path.with_suffix(".py").is_file(), name
 
@@ -106,5 +108,7 @@ def test_every_named_source_exists() -> None:
 def test_a_version_of_datasets_without_the_table_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     modules: Any = pytest.importorskip("datasets.packaged_modules")
     monkeypatch.delattr(modules, "_PACKAGED_DATASETS_MODULES")
-    with pytest.raises(ImportError, match=r"install datasets>=4.0, or use the builder .*: hf_mlm\.data\.mlm\.MLM"):
+    with pytest.raises(
+        ImportError, match=r"install datasets>=4.0, or use the builder .*: hf_mlm\.data\.mlm\.builder\.MLM"
+    ):
         registration.register_builders()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 
-from hf_mlm.publishing.folders import write_repository
+from hf_mlm.publishing.datasets import write_repository
 
 
 if __name__ == "__main__":

@@ -12,20 +12,19 @@ from datasets import Dataset
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-from hf_mlm.models.irle import IRLEConfig
-from hf_mlm.models.saved_type import saved_type
-from hf_mlm.pipelines import gallery_files
+from hf_mlm.models.irle.configuration_irle import IRLEConfig
 from hf_mlm.pipelines.cross_modal_retrieval import CrossModalRetrievalPipeline
-from hf_mlm.pipelines.gallery import Gallery
+from hf_mlm.pipelines.gallery import FOLDER, Gallery
 from hf_mlm.pipelines.geo_estimation import GeoEstimationPipeline
 from hf_mlm.pipelines.multimodal_ner import MultimodalNERPipeline
-from hf_mlm.registration import MODELS
-from hf_mlm.training.saved import load_rows, load_saved, trained_on
-from hf_mlm.training.scoring_ner import load_tagger
+from hf_mlm.registry import MODELS
+from hf_mlm.runs.open_model import saved_type
+from hf_mlm.training.irle.scoring import load_rows, load_saved, trained_on
+from hf_mlm.training.taggers.scoring import load_tagger
 
 
 SAME = "same"
-FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.yaml", f"{gallery_files.FOLDER}/*")  # of a model on the Hub
+FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.yaml", f"{FOLDER}/*")  # of a model on the Hub
 
 
 class GalleryRows(NamedTuple):
@@ -154,8 +153,8 @@ def _open_irle(name: str, folder: Path, gallery: str | os.PathLike[str] | Galler
     if isinstance(gallery, GalleryRows):
         opened["rows"] = rows = _rows(model, folder, gallery)
         found = Gallery.encode(model, rows, processor)
-    elif gallery is not None or ("retrieval" in model.config.tasks and (folder / gallery_files.FOLDER).is_dir()):
-        found = Gallery.load(folder / gallery_files.FOLDER if gallery is None else gallery)
+    elif gallery is not None or ("retrieval" in model.config.tasks and (folder / gallery.FOLDER).is_dir()):
+        found = Gallery.load(folder / gallery.FOLDER if gallery is None else gallery)
     else:
         return opened
     return opened | {

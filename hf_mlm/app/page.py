@@ -9,7 +9,7 @@ from typing import Any
 
 from hf_mlm.app.answers import HINT, answer, said
 from hf_mlm.app.opening import GalleryRows, OpenModels, open_models
-from hf_mlm.reporting.html import Markup, element
+from hf_mlm.drawing.html import Markup, element
 
 
 try:

@@ -21,10 +21,11 @@ from torch.utils.data import Dataset
 from transformers import BertConfig, Trainer, TrainingArguments
 
 from hf_mlm.benchmarks.harness import Report
-from hf_mlm.models.crf_tagger import CRFTaggerConfig, CRFTaggerForTokenClassification
-from hf_mlm.training.arguments_ner import NERTrainingArguments
-from hf_mlm.training.evaluation_ner import EntityMetrics, keep_predictions
-from hf_mlm.training.trainer_ner import TaggerTrainer
+from hf_mlm.models.crf_tagger.configuration_crf_tagger import CRFTaggerConfig
+from hf_mlm.models.crf_tagger.modeling_crf_tagger import CRFTaggerForTokenClassification
+from hf_mlm.training.taggers.arguments import NERTrainingArguments
+from hf_mlm.training.taggers.metrics import EntityMetrics, keep_predictions
+from hf_mlm.training.taggers.trainer import TaggerTrainer
 
 
 SENTENCES, TOKENS, BATCH = (2000, 4000, 8000, 16000), 64, 64

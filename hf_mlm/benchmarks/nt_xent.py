@@ -13,7 +13,7 @@ import torch
 from torch.nn import functional
 
 from hf_mlm.benchmarks.harness import Report
-from hf_mlm.models.layers.nt_xent import nt_xent
+from hf_mlm.models.layers.contrastive import nt_xent
 
 
 SIZE, TEMPERATURE = 768, 0.5

@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 
 from hf_mlm.benchmarks.harness import Report
-from hf_mlm.metrics.functional.ranking import two_way_ranks
+from hf_mlm.metrics.functional.retrieval import two_way_ranks
 
 
 ROWS = 22_000

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
-from hf_mlm.benchmarks.harness import Median, Report, Row
+from hf_mlm.benchmarks.harness import Median, Report, Row, Shares
+from hf_mlm.drawing.html import Markup, drawing, element
+from hf_mlm.files import write_text
 
 
 HEADS = {
@@ -76,3 +79,56 @@ def duration(seconds: float) -> str:
         if seconds >= size:
             return f"{seconds / size:.3g} {unit}"
     return f"{seconds / 1e-6:.3g} µs"
+
+
+SHOWN = 12  # bars
+WIDTH, LINE, LEFT, RIGHT = 720, 22, 280, 110
+
+
+def draw(title: str, shares: Shares) -> Markup:
+    """Draw the longest as bars, and the others together, with shares and microseconds a call."""
+    whole = sum(seconds for _, seconds, _ in shares)
+    rest = sum(seconds for _, seconds, _ in shares[SHOWN:])
+    bars = [*shares[:SHOWN], ("all others", rest, 0)]
+    height = LINE * (len(bars) + 2)
+    heading = element("text", f"{title}: {duration(whole)} a call", x=8, y=18, font_weight="bold")
+    return drawing(
+        WIDTH,
+        height,
+        f"Where the time of {title} goes",
+        heading,
+        *(_bar(number, bar, whole) for number, bar in enumerate(bars)),
+        width=WIDTH,
+        height=height,
+        font_family="sans-serif",
+        font_size=13,
+        style="background: #fff",  # on dark pages too
+    )
+
+
+def _bar(number: int, share: tuple[str, float, int], whole: float) -> Markup:
+    name, seconds, calls = share
+    part, top = seconds / whole, LINE * (number + 1.5)
+    long = (WIDTH - LEFT - RIGHT) * part
+    label = name if calls < 2 else f"{name} (× {calls})"
+    figure = f"{part:.0%}, {duration(seconds)}"
+    return element(
+        "g",
+        element("text", label[-40:], x=LEFT - 8, y=top + 13, text_anchor="end"),
+        element("rect", x=LEFT, y=top, width=f"{max(long, 1):.1f}", height=LINE - 6, fill="#3b6ea5"),
+        element("text", figure, x=f"{LEFT + long + 6:.1f}", y=top + 13, fill="#444"),
+    )
+
+
+def write_profile(path: str, shares: Shares, folder: Path) -> Path:
+    """Draw ``profile-<path>.svg``.
+
+    Args:
+        path: its name in `catalog.BENCHMARKS`.
+        shares: as `shares_of` gives them.
+        folder: gets the picture.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"profile-{path}.svg"
+    write_text(file, f"{draw(path, shares)}\n")
+    return file

@@ -20,13 +20,13 @@ from transformers import BertConfig
 
 import hf_mlm  # noqa: F401  (registers the builder)
 from hf_mlm.benchmarks.harness import Report
-from hf_mlm.data.collators_ner import DataCollatorForMultimodalTokenClassification
-from hf_mlm.data.length_sampler import LengthBucketSampler, padding_waste
-from hf_mlm.models.crf_tagger import CRFTaggerConfig, CRFTaggerForTokenClassification
-from hf_mlm.models.tagger_processor import TaggerProcessor
-from hf_mlm.training.sentences import encode_sentences
-from hf_mlm.training.tokenizer import learn_tokenizer
-from hf_mlm.training.trainer_ner import row_lengths
+from hf_mlm.data.mmnerd.collator import DataCollatorForMultimodalTokenClassification
+from hf_mlm.models.base.processing import TaggerProcessor
+from hf_mlm.models.crf_tagger.configuration_crf_tagger import CRFTaggerConfig
+from hf_mlm.models.crf_tagger.modeling_crf_tagger import CRFTaggerForTokenClassification
+from hf_mlm.training.base.processors import learn_tokenizer
+from hf_mlm.training.taggers.data import encode_sentences
+from hf_mlm.training.taggers.trainer import LengthBucketSampler, padding_waste, row_lengths
 
 
 SENTENCES, BATCH = 512, 16

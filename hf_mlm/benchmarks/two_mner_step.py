@@ -24,13 +24,13 @@ from transformers import BertConfig, CLIPImageProcessorPil, CLIPVisionConfig, Re
 
 from hf_mlm.benchmarks.harness import Report
 from hf_mlm.benchmarks.tagger_epoch import BATCH, SHAPE, batches, sentences, train
-from hf_mlm.data.image_memory import RememberingImages
-from hf_mlm.data.length_sampler import LengthBucketSampler
-from hf_mlm.models.two_mner import TwoMNERConfig, TwoMNERForTokenClassification, TwoMNERProcessor
-from hf_mlm.training.frozen_features import remember_features
-from hf_mlm.training.sentences import encode_sentences
-from hf_mlm.training.tokenizer import learn_tokenizer
-from hf_mlm.training.trainer_ner import row_lengths
+from hf_mlm.models.two_mner.configuration_two_mner import TwoMNERConfig
+from hf_mlm.models.two_mner.modeling_two_mner import TwoMNERForTokenClassification
+from hf_mlm.models.two_mner.processing_two_mner import TwoMNERProcessor
+from hf_mlm.training.base.caching import CachedImages, cache_features
+from hf_mlm.training.base.processors import learn_tokenizer
+from hf_mlm.training.taggers.data import encode_sentences
+from hf_mlm.training.taggers.trainer import LengthBucketSampler, row_lengths
 
 
 SENTENCES = 64
@@ -68,9 +68,9 @@ class Epoch:
         self.shuffled = torch.randperm(size, generator=torch.Generator().manual_seed(0)).tolist()
         pictures = [{"image": picture(number), "image_id": str(number)} for number in range(size)]
         self.rows, self.encoded = WithImages(rows, pictures), WithImages(encoded, pictures)
-        self.remembering = RememberingImages(self.processor)
+        self.remembering = CachedImages(self.processor)
         self.model, self.plain = (model(len(tokenizer), freeze_vit) for _ in range(2))
-        remember_features(self.model)
+        cache_features(self.model)
         self.losses = (
             loss(self.model, next(batches(self.encoded, self.shuffled, self.remembering))),
             loss(self.plain, next(batches(self.rows, self.shuffled, self.processor))),

@@ -31,7 +31,7 @@ def benchmark(
 
     One thread, as in the tables: OMP_NUM_THREADS=1 hf-mlm benchmark crf
     """
-    from hf_mlm.benchmarks.catalog import BENCHMARKS
+    from hf_mlm.benchmarks.harness import BENCHMARKS
 
     if path is None:
         sys.stdout.write(listing())
@@ -88,7 +88,7 @@ def check_output(output: Path | None) -> None:
 
 def listing() -> str:
     """The paths, and what their sizes count."""
-    from hf_mlm.benchmarks.catalog import BENCHMARKS
+    from hf_mlm.benchmarks.harness import BENCHMARKS
 
     lines = [f"  {name:<19}{each.title} (sizes: {each.sizes})" for name, each in BENCHMARKS.items()]
     return "\n".join(["Usage: hf-mlm benchmark PATH [OPTIONS]", "", *lines, ""])
@@ -96,8 +96,7 @@ def listing() -> str:
 
 def measure(name: str, sizes: list[int], repeats: int) -> tuple[str, str]:
     """Run a path, print its section, and return that as Markdown and JSON."""
-    from hf_mlm.benchmarks.catalog import BENCHMARKS
-    from hf_mlm.benchmarks.harness import Report, environment
+    from hf_mlm.benchmarks.harness import BENCHMARKS, Report, environment
     from hf_mlm.benchmarks.tables import markdown, to_json
 
     chosen = BENCHMARKS[name]
@@ -113,7 +112,7 @@ def measure(name: str, sizes: list[int], repeats: int) -> tuple[str, str]:
 
 def measure_all(repeats: int, output: Path | None) -> None:
     """Run every path, write after each what there is so far, and leave with status 1 if one of them failed."""
-    from hf_mlm.benchmarks.catalog import BENCHMARKS
+    from hf_mlm.benchmarks.harness import BENCHMARKS
 
     sections, failed = [], []
     for name, each in BENCHMARKS.items():
@@ -152,8 +151,8 @@ def measure_apart(name: str, repeats: int) -> tuple[str, str]:
 
 def draw(name: str, folder: Path) -> Path:
     """Draw the profile of a path."""
-    from hf_mlm.benchmarks.catalog import BENCHMARKS
-    from hf_mlm.benchmarks.profiles import write_profile
+    from hf_mlm.benchmarks.harness import BENCHMARKS
+    from hf_mlm.benchmarks.tables import write_profile
 
     return write_profile(name, BENCHMARKS[name].profile(), folder)
 

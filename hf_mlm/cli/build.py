@@ -1,26 +1,171 @@
-"""``hf-mlm build``: make the datasets anew, from their public sources."""
+"""``hf-mlm build mmnerd``: from captions to a dataset, with people in between."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hf_mlm.cli.build_mmnerd import app as mmnerd_app
+
+if TYPE_CHECKING:
+    from hf_mlm.construction.mmnerd.build_config import NEREdition
 
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-app.add_typer(mmnerd_app, name="mmnerd")
+mmnerd_app = typer.Typer(
+    no_args_is_help=True, help="Build MMNERD: draft, tasks, agree, dataset, audit; round trains people."
+)
+
+Target = Annotated[Path, typer.Argument(help="Folder of the build.")]
+EditionFile = Annotated[Path, typer.Option(help="YAML file of sources, annotators and translation.")]
+ToolName = Annotated[str, typer.Option(help="argilla, label-studio or prodigy.")]
+People = Annotated[list[str], typer.Option("--annotator", help="Name of a person; repeatable.")]
+AnswerFiles = Annotated[list[str], typer.Argument(help="NAME=FILE for each annotator.")]
 
 
-@app.callback()
+@mmnerd_app.command()
+def draft(
+    target: Target,
+    edition: EditionFile,
+    tasks: Annotated[int, typer.Option(help="Parts of the work.")] = 4,
+    workers: Annotated[int, typer.Option(help="Parts at a time.")] = 1,
+    executor: Annotated[str, typer.Option(help="local, slurm or ray.")] = "local",
+    executor_options: Annotated[Path | None, typer.Option(help="YAML file of the executor's arguments.")] = None,
+) -> None:
+    """Read sources, have entities proposed, translate; run again to go on."""
+    from rich.console import Console
+
+    from hf_mlm.construction.executors import ExecutorSettings
+    from hf_mlm.construction.mmnerd.build import build_draft
+    from hf_mlm.construction.progress import shown_progress, summary_table
+
+    settings = ExecutorSettings.load(executor, workers, executor_options)
+    Console().print(summary_table(build_draft(target, _edition(edition), tasks, settings, shown_progress)))
+    sys.stdout.write(
+        f"Next: hf-mlm build mmnerd tasks {target} --edition {edition} --annotator NAME --annotator NAME\n"
+    )
+
+
+@mmnerd_app.command()
+def tasks(target: Target, edition: EditionFile, annotator: People, tool: ToolName = "argilla") -> None:
+    """Give every sentence of the draft to two people: a file of tasks for each."""
+    from hf_mlm.construction.mmnerd.annotation import give_out
+
+    for name, count in give_out(target, annotator, tool, _edition(edition).seed).items():
+        sys.stdout.write(f"{name}: {count:,} sentences in {target / 'tasks'}\n")
+
+
+@mmnerd_app.command()
+def agree(
+    target: Target,
+    answers: AnswerFiles,
+    tool: ToolName = "argilla",
+    inspector: Annotated[Path | None, typer.Option(help="What the inspector has answered.")] = None,
+) -> None:
+    """Take answers in: agreement, decisions, what is left to the inspector."""
+    from hf_mlm.construction.mmnerd.annotation import take_in
+
+    result = take_in(target, _files(answers), tool, inspector)
+    if result.overall:
+        found = result.overall
+        sys.stdout.write(
+            f"kappa {found.kappa:.4f} of {found.words:,} words, {found.kappa_entities:.4f} without O, span F1 "
+            f"{found.span_f1:.4f} over {found.sentences:,} sentences\n"
+        )
+    rest = f"; the inspector's tasks are in {target / 'tasks'}" if result.open else ""
+    sys.stdout.write(f"{len(result.finished):,} sentences decided, {result.open:,} open{rest}\n")
+
+
+@mmnerd_app.command("round")
+def training_round(
+    target: Target,
+    number: Annotated[int, typer.Argument(help="Of the round, from 1.")],
+    answers: Annotated[list[str] | None, typer.Argument(help="NAME=FILE for each annotator, once answered.")] = None,
+    annotator: Annotated[list[str] | None, typer.Option(help="Who gets tasks; repeatable.")] = None,
+    size: Annotated[int, typer.Option(help="Sentences of a round.")] = 50,
+    reference: Annotated[Path | None, typer.Option(help="The same sentences, answered by whoever knows.")] = None,
+    tool: ToolName = "argilla",
+) -> None:
+    """Train people: give out a round's tasks, or score its answers against a reference."""
+    from hf_mlm.construction.mmnerd.annotation import give_out_round, take_in_round
+
+    if annotator and not answers:
+        count = give_out_round(target, number, size, annotator, tool)
+        sys.stdout.write(f"{count} sentences for each, in {target / 'tasks'}\n")
+        return
+    if not answers or reference is None:
+        raise ValueError("hf-mlm build mmnerd round needs --annotator to give tasks out, or answers and --reference.")
+    for score in take_in_round(target, number, reference, _files(answers), tool):
+        sys.stdout.write(f"{score.annotator}: accuracy {score.accuracy:.3f}, kappa {score.kappa:.3f}\n")
+
+
+@mmnerd_app.command()
+def dataset(
+    target: Target,
+    edition: EditionFile,
+    proposals: Annotated[bool, typer.Option("--proposals", help="Take the machine's entities.")] = False,
+    image_dir: Annotated[Path | None, typer.Option("--image_dir", "--image-dir", help="Folder of images.")] = None,
+    published: Annotated[Path | None, typer.Option(help="Division to repeat: image id, tab, split.")] = None,
+) -> None:
+    """Divide the finished sentences; write CoNLL, Parquet, report, statistics, card and Croissant."""
+    from hf_mlm.construction.mmnerd.finish import finish_dataset
+
+    written = finish_dataset(target, _edition(edition), proposals, image_dir, published)
+    sizes = ", ".join(f"{count:,} {split}" for split, count in written.sizes.items())
+    several = {2: "+".join(written.languages), 4: "all"}
+    name = several.get(len(written.languages), written.languages[0])
+    sys.stdout.write(f'{sizes}: load_dataset("mmnerd", "{name}", data_dir="{written.folder}")\n')
+    sys.stdout.write(f"Card, Croissant and the sources of the images are in {written.folder}.\n")
+
+
+@mmnerd_app.command()
+def audit(
+    target: Target,
+    size: Annotated[int, typer.Option(help="Sentences to judge.")] = 300,
+    seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
+    verdicts: Annotated[Path | None, typer.Option(help="The sheet, once judged.")] = None,
+) -> None:
+    """Draw a sheet of entities to be judged, or count its verdicts."""
+    from hf_mlm.construction.mmnerd.annotation import GOLD
+    from hf_mlm.construction.mmnerd.audit import read_audit, write_audit
+    from hf_mlm.construction.mmnerd.records import read_records
+
+    if verdicts is None:
+        write_audit(target / "audit.tsv", list(read_records(target / GOLD)), size, seed)
+        sys.stdout.write(f"Judge each entity in {target / 'audit.tsv'}, then pass it as --verdicts.\n")
+        return
+    found = read_audit(verdicts)
+    low, high = found.interval
+    sys.stdout.write(
+        f"{found.right:,} of {found.entities:,} entities right ({found.right / found.entities:.1%}, 95 % interval "
+        f"{low:.1%} to {high:.1%}) in {found.sentences:,} sentences\n"
+    )
+
+
+def _edition(path: Path) -> NEREdition:
+    from hf_mlm.construction.mmnerd.build_config import load_ner_edition
+
+    return load_ner_edition(path)
+
+
+def _files(words: list[str]) -> dict[str, Path]:
+    for word in words:
+        if "=" not in word:
+            raise ValueError(f"{word!r} must be NAME=FILE, such as anna=anna.jsonl.")
+    return {name: Path(path) for name, _, path in (word.partition("=") for word in words)}
+
+
+mmnerd_app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+mmnerd_app.add_typer(mmnerd_app, name="mmnerd")
+
+
+@mmnerd_app.callback()
 def _build() -> None:
     """Make the datasets anew, from their public sources."""
 
 
-@app.command()
+@mmnerd_app.command()
 def mlm(
     target: Annotated[Path, typer.Argument(help="Folder to write; run again to go on.")],
     contact: Annotated[str, typer.Option(help="Your e-mail address or web page, for the services that are asked.")],
@@ -46,14 +191,13 @@ def mlm(
     from hf_mlm.construction.executors import ExecutorSettings
     from hf_mlm.construction.http import HttpSettings
     from hf_mlm.construction.mlm.build import Wikimedia, build_mlm
-    from hf_mlm.construction.mlm.edition import load_edition
+    from hf_mlm.construction.mlm.build_config import load_edition
     from hf_mlm.construction.mlm.images import COMMONS
     from hf_mlm.construction.mlm.sources import DumpSource, EndpointSource, Source
-    from hf_mlm.construction.mlm.sparql import WIKIDATA
-    from hf_mlm.construction.mlm.sparql_items import EndpointSettings
+    from hf_mlm.construction.mlm.sparql import WIKIDATA, EndpointSettings
     from hf_mlm.construction.mlm.summaries import WIKIPEDIA
-    from hf_mlm.reporting.construction_progress import shown_progress, summary_table
-    from hf_mlm.reporting.construction_report import write_report
+    from hf_mlm.construction.progress import shown_progress, summary_table
+    from hf_mlm.construction.report import write_report
 
     if dump and endpoint:
         raise ValueError("give --dump or --endpoint, not both.")
@@ -84,4 +228,4 @@ def main(argv: list[str]) -> None:
     Args:
         argv: the words after ``hf-mlm build``.
     """
-    app(args=argv, prog_name="hf-mlm build")
+    mmnerd_app(args=argv, prog_name="hf-mlm build")

@@ -18,8 +18,8 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from hf_mlm.reporting.demo_figures import Section
-    from hf_mlm.training.train import Run
+    from hf_mlm.reporting.demo_report import Section
+    from hf_mlm.training.irle.train import Run
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -47,10 +47,8 @@ def demo(
     from rich.console import Console
 
     from hf_mlm.files import write_text
-    from hf_mlm.reporting.demo_assembly import assemble
-    from hf_mlm.reporting.demo_figures import COLUMNS, NOTE, figure_sections
     from hf_mlm.reporting.demo_findings import find, first_images
-    from hf_mlm.reporting.demo_report import render
+    from hf_mlm.reporting.demo_report import COLUMNS, NOTE, assemble, figure_sections, render
 
     if epochs is not None and not 0 < epochs < math.inf:
         raise ValueError(f"--epochs {epochs:g} must be above 0.")
@@ -83,9 +81,9 @@ def train_on(world: dict[str, Any], folder: Path, output: Path, seed: int, epoch
     """
     from transformers.trainer import TRAINING_ARGS_NAME
 
-    from hf_mlm.training.arguments import IRLEArguments, IRLETrainingArguments
-    from hf_mlm.training.settings import parse_settings
-    from hf_mlm.training.train import train
+    from hf_mlm.runs.settings import parse_settings
+    from hf_mlm.training.irle.arguments import IRLEArguments, IRLETrainingArguments
+    from hf_mlm.training.irle.train import train
 
     words = ["--config", RECIPE, "--output_dir", str(output), "--seed", str(seed)]
     words += ["--dataset_options", json.dumps(world)]

@@ -1,4 +1,4 @@
-"""``hf-mlm evaluate MODEL_DIR --dataset irle --data_dir …``."""
+"""``hf-mlm evaluate MODEL_DIR`` where the model is a tagger."""
 
 from __future__ import annotations
 
@@ -10,6 +10,75 @@ import typer
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+
+tagger_app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+SCORES = ("precision", "recall", "f1")
+
+
+@tagger_app.command()
+def evaluate_tagger(
+    model_dir: Annotated[Path, typer.Argument(help="Output folder of a training.")],
+    dataset: Annotated[
+        str | None, typer.Option(help="Such as en, all or demo; that of the training if omitted.")
+    ] = None,
+    data_dir: Annotated[str | None, typer.Option("--data_dir", "--data-dir", help="Folder of its files.")] = None,
+    split: Annotated[str, typer.Option(help="Split to score.")] = "test",
+    images: Annotated[str | None, typer.Option(help="own, shuffled, blank or none.")] = None,
+    batch_size: Annotated[int, typer.Option("--batch_size", "--batch-size", min=1, help="Rows of a batch.")] = 64,
+    output: Annotated[Path | None, typer.Option(help="JSON to write; in MODEL_DIR when omitted.")] = None,
+) -> None:
+    """Score a saved tagger on a split: all, by type, by language and by source."""
+    from accelerate import PartialState
+    from rich.console import Console
+
+    from hf_mlm.training.irle.metrics import write_json
+    from hf_mlm.training.taggers.data import load_sentences
+    from hf_mlm.training.taggers.scoring import load_tagger, score_tagger, settings_of
+
+    model, processor = load_tagger(model_dir)
+    arguments = settings_of(model_dir, dataset=dataset, data_dir=data_dir, images=images)
+    splits = load_sentences(arguments)
+    if split not in splits:
+        raise ValueError(
+            f"the dataset {arguments.dataset!r} has no split {split!r}; choose one of {', '.join(splits)} as split."
+        )
+    figures, _ = score_tagger(model, processor, splits[split], batch_size)
+    if not PartialState().is_main_process:
+        return
+    target = output or model_dir / f"evaluation_{arguments.dataset}_{split}.json"
+    write_json({"dataset": arguments.dataset, "split": split, "images": arguments.images, **figures}, target)
+    console = Console()
+    console.print(entity_table(figures, f"{arguments.dataset}, {split}"))
+    console.print(f"All figures: {target}", soft_wrap=True)
+
+
+def entity_table(figures: dict[str, float], title: str) -> Table:
+    """Precision, recall and F1 in per cent: lenient, strict, and of each group.
+
+    Args:
+        figures: of `EntityMetrics`.
+        title: above the table.
+    """
+    from rich.table import Table
+
+    table = Table("", *SCORES, title=f"Entities: {title}", title_justify="left")
+    groups = ["", "strict", *(name[:-3] for name in figures if name.endswith("_f1") and name != "strict_f1")]
+    for group in groups:
+        values = [figures[f"{group}_{score}" if group else score] for score in SCORES]
+        table.add_row(group or "all (lenient, as seqeval)", *(f"{100 * value:.2f}" for value in values))
+    return table
+
+
+def main_of_tagger(argv: list[str]) -> None:
+    """Run ``hf-mlm evaluate …``.
+
+    Args:
+        argv: the words after ``hf-mlm evaluate``.
+    """
+    tagger_app(args=argv, prog_name="hf-mlm evaluate")
+
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -45,9 +114,8 @@ def evaluate(
     from accelerate import PartialState
     from rich.console import Console
 
-    from hf_mlm.training.evaluation import write_json
-    from hf_mlm.training.saved import load_rows, load_saved
-    from hf_mlm.training.scoring import score
+    from hf_mlm.training.irle.metrics import write_json
+    from hf_mlm.training.irle.scoring import load_rows, load_saved, score
 
     if output is not None and output.is_dir():
         raise IsADirectoryError(f"--output {output} is a folder; name the JSON file to write.")
@@ -77,7 +145,7 @@ def chosen_dataset(
     options = {**({"data_dir": data_dir} if data_dir else {}), **dataset_options(words)}
     if dataset is not None:
         return dataset, options
-    from hf_mlm.training.saved import trained_on
+    from hf_mlm.training.irle.scoring import trained_on
 
     dataset, before = trained_on(model_dir)
     return dataset, {**before, **options}
@@ -143,16 +211,14 @@ def main(argv: list[str]) -> None:
         argv: the words after ``hf-mlm evaluate``.
     """
     if _is_tagger(argv):
-        from hf_mlm.cli import evaluate_tagger
-
-        return evaluate_tagger.main(argv)
+        return main_of_tagger(argv)
     return app(args=argv, prog_name="hf-mlm evaluate")
 
 
 def _is_tagger(words: list[str]) -> bool:
     """Whether the first word that is the folder of a model is that of a tagger, for which there are other options."""
-    from hf_mlm.models.saved_type import saved_type
-    from hf_mlm.registration import MODELS
+    from hf_mlm.registry import MODELS
+    from hf_mlm.runs.open_model import saved_type
 
     for word in words:
         if Path(word, "config.json").is_file():
@@ -160,5 +226,5 @@ def _is_tagger(words: list[str]) -> bool:
                 entry = MODELS.get(saved_type(Path(word)))
             except ValueError:  # damaged: opening the model tells so
                 return False
-            return entry is not None and "AutoModelForTokenClassification" in entry.auto_models
+            return entry is not None and entry.family == "taggers"
     return False

@@ -32,7 +32,7 @@ def predict(
 
     from hf_mlm.geo.coordinates import position_of
     from hf_mlm.pipelines.geo_estimation import GeoEstimationPipeline
-    from hf_mlm.training.saved import load_saved
+    from hf_mlm.training.irle.scoring import load_saved
 
     queries = {"image": image and {"image": image}, "text": text and {"text": text, "classes": classes}}
     asked = {kind: query for kind, query in queries.items() if query}
@@ -94,7 +94,7 @@ def _retrieval(
     """The pipeline that searches a split of a dataset."""
     from hf_mlm.cli.evaluate import chosen_dataset
     from hf_mlm.pipelines.cross_modal_retrieval import CrossModalRetrievalPipeline
-    from hf_mlm.training.saved import load_rows
+    from hf_mlm.training.irle.scoring import load_rows
 
     if "retrieval" not in model.config.tasks:
         raise ValueError(f"the model in {model_dir} was not trained for retrieval: leave out --gallery.")

@@ -107,8 +107,8 @@ def read_overrides(words: list[str]) -> dict[str, Any]:
 
 def runners() -> dict[str, Runner]:
     """What does the runs, by the kind of their spec."""
-    from hf_mlm.reproduce.grid import run_grid
     from hf_mlm.reproduce.runners import run_count, run_irle, run_tagger
+    from hf_mlm.reproduce.search import run_grid
 
     return {"irle": run_irle, "tagger": run_tagger, "grid": run_grid, "count": run_count}
 

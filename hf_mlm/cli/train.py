@@ -39,22 +39,22 @@ def main(argv: list[str]) -> None:
 
 
 def _irle(words: list[str]) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-    from hf_mlm.training.arguments import IRLEArguments, IRLETrainingArguments
-    from hf_mlm.training.settings import parse_settings
+    from hf_mlm.runs.settings import parse_settings
+    from hf_mlm.training.irle.arguments import IRLEArguments, IRLETrainingArguments
 
     settings = parse_settings([IRLEArguments, IRLETrainingArguments], words, "hf-mlm train irle")
-    from hf_mlm.training.train import train
+    from hf_mlm.training.irle.train import train
 
     return train, settings
 
 
 def _tagger(model: str, words: list[str]) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-    from hf_mlm.training.arguments_ner import NERArguments, NERTrainingArguments
-    from hf_mlm.training.settings import parse_settings
+    from hf_mlm.runs.settings import parse_settings
+    from hf_mlm.training.taggers.arguments import NERArguments, NERTrainingArguments
 
     words = [*words, "--model_type", model.replace("-", "_")]
     settings = parse_settings([NERArguments, NERTrainingArguments], words, f"hf-mlm train {model}")
-    from hf_mlm.training.train_ner import train
+    from hf_mlm.training.taggers.train import train
 
     return train, settings
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
@@ -168,3 +169,53 @@ def code_version(package: str | None = None) -> str:
     for path in sorted({*shared, *own, *(root / "geo").glob("*.py"), root / "data" / "splits.py"}):
         digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return f"{hf_mlm.__version__}+{digest.hexdigest()[:12]}"
+
+
+def claim(path: Path, record: dict[str, Any]) -> None:
+    """Write what a folder is for, or see that it is for the same.
+
+    Args:
+        path: of the record, in the folder.
+        record: everything that decides about the build.
+
+    Raises:
+        ValueError: if the folder holds a build of something else.
+    """
+    if not path.is_file():
+        write_text(path, json.dumps(record, indent=1, ensure_ascii=False))
+        return
+    try:
+        earlier = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        earlier = {}
+    differing = [name for name, value in record.items() if earlier.get(name) != value]
+    if differing:
+        raise ValueError(
+            f"{path.parent} holds a build with another {', '.join(differing)} (see {path.name}); give an empty "
+            "folder, or the settings that it was begun with."
+        )
+
+
+_KEPT = {".json", ".safetensors", ".bin", ".txt", ".model"}
+
+
+def model_revision(name_or_path: str | os.PathLike[str], config: Any) -> str:
+    """Commit of a repository of the Hub, or a hash of the files of a local folder (or of a single file).
+
+    Args:
+        name_or_path: what was opened.
+        config: its configuration, which knows the commit.
+
+    Returns:
+        ``"commit <sha>"``, ``"sha256 <hex>"``, or ``"unknown"`` for a repository that tells no commit.
+    """
+    path = Path(name_or_path)
+    if path.is_file():
+        return f"sha256 {sha256_of(path)}"
+    if not path.is_dir():
+        commit = getattr(config, "_commit_hash", None)
+        return f"commit {commit}" if commit else "unknown"
+    digest = hashlib.sha256()
+    for file in sorted(item for item in path.iterdir() if item.is_file() and item.suffix in _KEPT):
+        digest.update(f"{file.name}:{sha256_of(file)}\n".encode())
+    return f"sha256 {digest.hexdigest()}"

@@ -1,4 +1,4 @@
-"""A stage: datatrove blocks between Parquet files, with a ledger that they share."""
+"""Some at a time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,7 +16,22 @@ from datatrove.data import Document
 from datatrove.pipeline.base import PipelineStep
 
 from hf_mlm.construction.manifest import MANIFEST, Ledger, OutputFile, StageManifest
-from hf_mlm.data.disk import full_disk_in_words
+from hf_mlm.files import full_disk_in_words
+
+
+_T = TypeVar("_T")
+
+
+def batched(values: Iterable[_T], size: int) -> Iterator[list[_T]]:
+    """Divide values into lists of at most ``size`` (`itertools.batched` is there from Python 3.12 only).
+
+    Example:
+        >>> list(batched("abcde", 2))
+        [['a', 'b'], ['c', 'd'], ['e']]
+    """
+    remaining = iter(values)
+    while part := list(islice(remaining, size)):
+        yield part
 
 
 ROWS_PER_GROUP = 1024

@@ -9,12 +9,12 @@ from pathlib import Path
 import pyarrow.parquet as pq
 from huggingface_hub.utils import tqdm
 
-from hf_mlm.data.disk import full_disk_in_words
-from hf_mlm.data.formats.feature_source import ROWS_PER_SHARD, FeatureShard, FeatureSource, open_features
-from hf_mlm.data.formats.feature_table import arrow_type, row_hashes
-from hf_mlm.data.formats.layout import MANIFEST, Layout, find_layout
-from hf_mlm.data.formats.parquet import Manifest, ParquetShard, ShardEntry
-from hf_mlm.data.mlm import vector_features
+from hf_mlm.data.mlm.builder import vector_features
+from hf_mlm.data.mlm.feature_parquet import Manifest, ParquetShard, ShardEntry
+from hf_mlm.data.mlm.feature_rows import arrow_type, row_hashes
+from hf_mlm.data.mlm.feature_source import ROWS_PER_SHARD, FeatureShard, FeatureSource, open_features
+from hf_mlm.data.mlm.layout import MANIFEST, Layout, find_layout
+from hf_mlm.files import full_disk_in_words
 
 
 def convert(

@@ -15,7 +15,7 @@ from typing import Any
 import requests
 from huggingface_hub.utils import tqdm
 
-from hf_mlm.data.disk import full_disk_in_words
+from hf_mlm.files import full_disk_in_words
 
 
 RECORD = 3885753

@@ -1,22 +1,192 @@
-"""Models to ONNX files that carry all they need, each checked against PyTorch before anything is kept."""
+"""A saved model of any exportable type, with its processor."""
 
 from __future__ import annotations
 
 import json
 import os
 import tempfile
+from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+import transformers
+from PIL import Image
+from safetensors import SafetensorError
 
-from hf_mlm.data.disk import full_disk_in_words
-from hf_mlm.export.description import describe, readme
-from hf_mlm.export.graphs import Graph
-from hf_mlm.export.quantize import QUANTIZERS, quantized_name
-from hf_mlm.export.runtime import check_packages, open_session, quiet, run
-from hf_mlm.export.saved import EXPORTERS, load, pixel_shape
+import hf_mlm
+from hf_mlm.export.graphs import Axes, Graph, irle_graphs, tagger_graphs
+from hf_mlm.export.runtime import QUANTIZERS, check_packages, open_session, quantized_name, quiet, run
+from hf_mlm.files import full_disk_in_words
+from hf_mlm.models.base.word_encoding import WordEncoder
+from hf_mlm.runs.open_model import saved_type
+
+
+class Exporter(NamedTuple):
+    """How models of one type are opened and drawn as graphs.
+
+    Args:
+        auto_class: name of the Auto class that opens them.
+        graphs: makes graphs of a model and the (3, height, width) of its images.
+    """
+
+    auto_class: str
+    graphs: Callable[[Any, tuple[int, ...]], list[Graph]]
+
+
+EXPORTERS = {
+    "irle": Exporter("AutoModel", irle_graphs),
+    "crf_tagger": Exporter("AutoModelForTokenClassification", tagger_graphs),
+    "two_mner": Exporter("AutoModelForTokenClassification", tagger_graphs),
+}
+
+
+def load(folder: Path) -> tuple[Any, Any]:
+    """Open a model for export, in float32 and evaluation mode, with its processor.
+
+    Args:
+        folder: with ``config.json``, ``model.safetensors`` and, unless the model reads features, a processor.
+
+    Returns:
+        The model, and the processor or None.
+
+    Raises:
+        FileNotFoundError: if the folder, its ``config.json`` or its processor is absent.
+        ValueError: if models of its type are not exported, or the weights are damaged or of other shapes.
+    """
+    hf_mlm.register()
+    kind = saved_type(folder)
+    if kind not in EXPORTERS:
+        raise ValueError(f"{folder} holds a model of type {kind!r}; those that export are {', '.join(EXPORTERS)}.")
+    try:
+        model = getattr(transformers, EXPORTERS[kind].auto_class).from_pretrained(folder)
+    except (RuntimeError, SafetensorError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"the weights in {folder} do not fit its config.json, or are damaged ({reason}).") from error
+    model.set_attn_implementation("sdpa")
+    return model.float().eval(), _processor(folder) if _reads_raw_input(model) else None
+
+
+def pixel_shape(processor: Any) -> tuple[int, ...]:
+    """Shape (3, height, width) that a processor gives every image; nothing without an image processor.
+
+    Args:
+        processor: of a model, or None.
+    """
+    images = getattr(processor, "image_processor", None)
+    if images is None:
+        return ()
+    return tuple(images([Image.new("RGB", (64, 48))], return_tensors="np")["pixel_values"].shape[1:])
+
+
+def _reads_raw_input(model: Any) -> bool:
+    config = model.config
+    return config.model_type != "irle" or bool(config.image_encoder_config or config.text_encoder_config)
+
+
+def _processor(folder: Path) -> Any:
+    try:
+        return transformers.AutoProcessor.from_pretrained(folder)
+    except (OSError, ValueError) as error:
+        raise FileNotFoundError(
+            f"{folder} has no processor that opens: save the model's own there, processor.save_pretrained(…)."
+        ) from error
+
+
+MEANINGS = {
+    "input_ids": "sub-tokens of a text, special tokens included",
+    "attention_mask": "1, and 0 at padding",
+    "word_ids": "the word that each sub-token belongs to, -1 at special tokens and padding",
+    "pixel_values": "images as the processor makes them; where there are none at all, one of zeros",
+    "image_index": "the image of each sentence, a row of pixel_values, -1 where it has none",
+    "image_features": "precomputed features of an image",
+    "summary_features": "precomputed features of a summary",
+    "class_features": "precomputed features of the classes",
+    "class_input_ids": "sub-tokens of the class names, joined by ', '",
+    "class_attention_mask": "1, and 0 at padding",
+    "logits": "scores of the labels before decoding",
+    "predictions": "the decoded label where a word starts, -100 elsewhere",
+    "scores": "probability of that label (the CRF's marginal, or the softmax), 0 elsewhere",
+    "image_embeds": "for retrieval, by dot product with text_embeds",
+    "text_embeds": "for retrieval, by dot product with image_embeds",
+    "image_geo_logits": "scores of the S2 cells, in the order of the configuration",
+    "text_geo_logits": "scores of the S2 cells, in the order of the configuration",
+}
+INTEGERS = ("input_ids", "attention_mask", "word_ids", "image_index", "predictions")
+
+
+def describe(folder: Path, graphs: list[Graph], processor: Any, opset: int) -> dict[str, Any]:
+    """Tell what each file takes and gives, and how words become sub-tokens.
+
+    Args:
+        folder: with the ONNX files.
+        graphs: what they were made of.
+        processor: of the model, or None.
+        opset: version of ONNX's operators.
+
+    Returns:
+        What ``export.json`` holds.
+    """
+    files = {graph.file: {"inputs": _values(graph.inputs), "outputs": _values(graph.outputs)} for graph in graphs}
+    versions = {name: version(name) for name in ("hf-mlm", "torch", "onnx", "onnxscript")}
+    description: dict[str, Any] = {"opset": opset, "versions": versions, "files": files}
+    quantized = sorted(path.name for path in folder.glob("*_int8.onnx"))
+    if quantized:
+        description["quantized"] = quantized
+    if hasattr(processor, "windows"):
+        description["words"] = _word_settings(processor)
+    return description
+
+
+def readme(config: Any, description: dict[str, Any]) -> str:
+    """Write the description as Markdown.
+
+    Args:
+        config: of the model.
+        description: as `describe` makes it.
+    """
+    versions = ", ".join(f"{name} {version}" for name, version in description["versions"].items())
+    lines = [f"# {config.model_type} in ONNX", "", f"Opset {description['opset']}, written by {versions}."]
+    lines += ["Axes with a name are of any size."]
+    for file, values in description["files"].items():
+        lines += ["", f"## {file}", "", "| | name | type | shape | |", "|---|---|---|---|---|"]
+        for kind in ("inputs", "outputs"):
+            for name, value in values[kind].items():
+                shape = ", ".join(map(str, value["shape"]))
+                lines.append(f"| {kind[:-1]} | `{name}` | {value['type']} | ({shape}) | {MEANINGS[name]} |")
+    if "quantized" in description:
+        lines += ["", f"With weights of 8 bits: {', '.join(description['quantized'])}."]
+    if "words" in description:
+        lines += ["", _WORDS]
+        labels = ", ".join(f"{number} {name}" for number, name in enumerate(config.label_names))
+        lines += ["", f"Labels: {labels}."]
+    return "\n".join(lines) + "\n"
+
+
+_WORDS = """`export.json` tells under `words` how words become sub-tokens: tokenise each word by itself, after a space
+if `space` says so and without special tokens, put `unknown` where nothing comes of it, and frame the sentence by
+`prefix` and `suffix`, up to `max_length`."""
+
+
+def _values(axes: Axes) -> dict[str, dict[str, Any]]:
+    return {
+        name: {"type": "int64" if name.removeprefix("class_") in INTEGERS else "float32", "shape": list(shape)}
+        for name, shape in axes.items()
+    }
+
+
+def _word_settings(processor: Any) -> dict[str, Any]:
+    encoder = WordEncoder(processor.tokenizer, processor.max_length, processor.stride)
+    return {
+        "prefix": encoder.prefix,
+        "suffix": encoder.suffix,
+        "space": encoder.needs_space,
+        "unknown": processor.tokenizer.unk_token_id,
+        "padding": processor.tokenizer.pad_token_id or 0,
+        "max_length": encoder.max_length,
+    }
 
 
 LEAST_OPSET, NEWEST_OPSET = 18, 23  # what torch 2.13 translates to

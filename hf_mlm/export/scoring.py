@@ -11,8 +11,8 @@ import transformers
 from datasets import Dataset, load_dataset
 
 import hf_mlm
-from hf_mlm.data.collators_ner import DataCollatorForMultimodalTokenClassification
-from hf_mlm.data.encoding_ner import encode_dataset
+from hf_mlm.data.mmnerd.collator import DataCollatorForMultimodalTokenClassification
+from hf_mlm.data.mmnerd.encoding import encode_dataset
 from hf_mlm.export.runtime import open_session, run
 from hf_mlm.metrics.functional.entities import EntityTally
 

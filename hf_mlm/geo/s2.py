@@ -6,13 +6,13 @@ in hexadecimal without the zeros at the end. Ids are made in blocks whose interm
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hf_mlm.geo import hilbert, projection
 from hf_mlm.geo.coordinates import check_coordinates
 
 
@@ -52,8 +52,8 @@ def cell_ids(latitudes: ArrayLike, longitudes: ArrayLike, level: int = MAX_LEVEL
     ids = np.empty(lat.size, np.int64)
     for start in range(0, lat.size, _BLOCK):
         block = slice(start, start + _BLOCK)
-        face, orientation, i, j = projection.to_faces(lat[block], lon[block])
-        ids[block] = face << 61 | hilbert.positions(orientation, i, j, level) << 1
+        face, orientation, i, j = to_faces(lat[block], lon[block])
+        ids[block] = face << 61 | positions(orientation, i, j, level) << 1
     return _cut(ids.view(np.uint64), marker)
 
 
@@ -201,7 +201,7 @@ def centers(cell_ids: ArrayLike) -> tuple[FloatArray, FloatArray]:
         (array([ 0., 90.]), array([   0., -180.]))
     """
     face, i, j, size = _squares(check_ids(cell_ids))
-    return projection.to_degrees(face, 2 * i + size, 2 * j + size)
+    return to_degrees(face, 2 * i + size, 2 * j + size)
 
 
 def corners(cell_ids: ArrayLike) -> tuple[FloatArray, FloatArray]:
@@ -219,7 +219,7 @@ def corners(cell_ids: ArrayLike) -> tuple[FloatArray, FloatArray]:
     face, i, j, size = (values[:, None] for values in _squares(check_ids(cell_ids)))  # (N, 1)
     right, up = np.array([0, 1, 1, 0]), np.array([0, 0, 1, 1])
     i, j = 2 * (i + size * right), 2 * (j + size * up)  # (N, 4)
-    return projection.to_degrees(np.broadcast_to(face, i.shape), i, j)
+    return to_degrees(np.broadcast_to(face, i.shape), i, j)
 
 
 def check_ids(cell_ids: ArrayLike) -> IdArray:
@@ -248,7 +248,7 @@ def _squares(ids: IdArray) -> tuple[IntArray, IntArray, IntArray, IntArray]:
     face = (ids >> 61).astype(np.int64)
     size = np.int64(1) << (MAX_LEVEL - levels(ids))
     leaf = (ids >> 1).astype(np.int64) & ((1 << 60) - 1)  # a leaf inside: the position with the one at its end
-    i, j = hilbert.grid(face & 1, leaf)
+    i, j = grid(face & 1, leaf)
     return face, i & -size, j & -size, size
 
 
@@ -266,3 +266,144 @@ def _cut(ids: IdArray, marker: np.uint64) -> IdArray:
 
 def _lowest_bit(ids: IdArray) -> IdArray:
     return ids & (~ids + np.uint64(1))
+
+
+SIDE = 1 << 30  # leaf cells along a face
+
+
+def to_faces(latitudes: FloatArray, longitudes: FloatArray) -> tuple[IntArray, IntArray, IntArray, IntArray]:
+    """Project places onto the cube.
+
+    Faces 3 to 5 lie opposite to faces 0 to 2 and have u and v exchanged. They are given with the axes of the opposite
+    face instead, and their curve's orientation is exchanged to make up for it.
+
+    Args:
+        latitudes: (N,) degrees.
+        longitudes: (N,) degrees.
+
+    Returns:
+        face 0 to 5, orientation of the Hilbert curve for these axes, and the leaf cell's i and j: each (N,) int64.
+    """
+    phi, theta = np.radians(latitudes), np.radians(longitudes)
+    cos_phi = np.cos(phi)
+    x, y, z = np.cos(theta) * cos_phi, np.sin(theta) * cos_phi, np.sin(phi)
+    size_x, size_y, size_z = np.abs(x), np.abs(y), np.abs(z)
+    on_x = (size_x > size_y) & (size_x > size_z)
+    on_y = (size_y >= size_x) & (size_y > size_z)
+    on_z = ~(on_x | on_y)
+
+    main = np.where(on_x, x, np.where(on_y, y, z))
+    u = np.where(on_x, y, -x) / main
+    v = np.where(on_z, -y, z) / main
+    orientation = on_y.astype(np.int64)  # that of faces 0, 1, 2; S2 exchanges the odd faces
+    face = orientation + 2 * on_z + 3 * (main < 0)
+    return face, orientation, _leaf(u), _leaf(v)
+
+
+def _leaf(u: FloatArray) -> IntArray:
+    """Grid coordinate of u: floor(2^30 s), s = ½√(1+3u) for u ≥ 0 and 1 - ½√(1-3u) below."""
+    half = SIDE / 2
+    grid = np.sqrt(3 * np.abs(u) + 1) * half  # 2^30 s of |u|
+    grid = np.copysign(grid - half, u) + half  # mirrored at s = ½, exactly
+    return np.minimum(grid.astype(np.int64), SIDE - 1)
+
+
+def to_degrees(face: IntArray, i: IntArray, j: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Find the places of grid points.
+
+    Args:
+        face: (…) 0 to 5.
+        i: (…) first grid coordinate in HALF leaf cells, 0 to 2^31, so that centres of leaf cells have one.
+        j: (…) second grid coordinate.
+
+    Returns:
+        Latitudes and longitudes in degrees, both (…).
+    """
+    u, v, one = _stretch(i), _stretch(j), np.ones(i.shape)
+    x = np.choose(face, [one, -u, -u, -one, v, v])
+    y = np.choose(face, [u, one, -v, -v, -one, u])
+    z = np.choose(face, [v, v, one, -u, -u, -one])
+    return np.degrees(_angle(z, np.sqrt(x * x + y * y))), np.degrees(_angle(y, x))
+
+
+def _stretch(half_cells: IntArray) -> FloatArray:
+    """The coordinate u at s: ⅓(4s²-1) for s ≥ ½ and ⅓(1-4(1-s)²) below."""
+    s = half_cells * (0.5 / SIDE)
+    rest = 1 - s
+    return (1 / 3) * np.where(s >= 0.5, 4 * s * s - 1, 1 - 4 * rest * rest)
+
+
+def _angle(y: FloatArray, x: FloatArray) -> FloatArray:
+    """Arc tangent of y/x by the C library: NumPy's own differs between processors in the last bit."""
+    angles = map(math.atan2, y.ravel().tolist(), x.ravel().tolist())
+    return np.fromiter(angles, np.float64, y.size).reshape(y.shape)
+
+
+LEVELS = 30
+BITS = 6  # levels to a lookup
+_LOW = (1 << BITS) - 1
+_STATE = 2 * BITS  # where the orientation stands, above the other bits of an index or of an entry
+_BELOW_STATE = (1 << _STATE) - 1
+
+_QUADRANT_TO_STEP = np.array([[0, 1, 3, 2], [0, 3, 1, 2], [2, 3, 1, 0], [2, 1, 3, 0]])  # (orientation, 2 i + j)
+_STEP_TO_TURN = np.array([1, 0, 0, 3])  # what the orientation is XORed with below each step
+
+
+def _tables() -> tuple[IntArray, IntArray]:
+    """The automaton over six levels: orientation|i|j -> orientation'|position, and its inverse."""
+    index = np.arange(4 << _STATE)
+    start = state = index >> _STATE
+    position = np.zeros_like(index)
+    for bit in reversed(range(BITS)):
+        step = _QUADRANT_TO_STEP[state, 2 * (index >> (bit + BITS) & 1) + (index >> bit & 1)]
+        position = position * 4 + step
+        state = state ^ _STEP_TO_TURN[step]
+    inverse = np.empty_like(index)
+    inverse[(start << _STATE) | position] = (state << _STATE) | (index & _BELOW_STATE)
+    return (state << _STATE) | position, inverse
+
+
+_TO_POSITION, _TO_IJ = _tables()
+
+
+def positions(orientations: IntArray, i: IntArray, j: IntArray, levels: int = LEVELS) -> IntArray:
+    """Number leaf cells along the curve.
+
+    Args:
+        orientations: (N,) of the whole face, 0 to 3.
+        i: (N,) first grid coordinate, 0 to 2^30 - 1.
+        j: (N,) second grid coordinate.
+        levels: how many leading levels the caller needs; the bits below them are zero or right.
+
+    Returns:
+        (N,) int64, 0 to 2^60 - 1.
+    """
+    state = orientations << _STATE
+    position = np.zeros_like(i)
+    shift = LEVELS
+    while shift > max(LEVELS - levels, 0):
+        shift -= BITS
+        entry = _TO_POSITION.take(state | ((i >> shift & _LOW) << BITS) | (j >> shift & _LOW))
+        position = (position << _STATE) | (entry & _BELOW_STATE)
+        state = entry & ~_BELOW_STATE
+    return position << (2 * shift)
+
+
+def grid(orientations: IntArray, positions: IntArray) -> tuple[IntArray, IntArray]:
+    """Find the leaf cells (i, j) at positions of the curve: the inverse of `positions` with all levels.
+
+    Args:
+        orientations: (N,) of the whole face, 0 to 3.
+        positions: (N,) 0 to 2^60 - 1.
+
+    Returns:
+        i and j, both (N,) int64.
+    """
+    state = orientations << _STATE
+    i, j = np.zeros_like(positions), np.zeros_like(positions)
+    for shift in range(LEVELS - BITS, -1, -BITS):
+        entry = _TO_IJ.take(state | (positions >> (2 * shift) & _BELOW_STATE))
+        i = (i << BITS) | (entry >> BITS & _LOW)
+        j = (j << BITS) | (entry & _LOW)
+        state = entry & ~_BELOW_STATE
+    return i, j

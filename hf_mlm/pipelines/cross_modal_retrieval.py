@@ -10,8 +10,7 @@ from typing import Any
 from datasets import Dataset
 from huggingface_hub import snapshot_download
 
-from hf_mlm.pipelines import gallery_files
-from hf_mlm.pipelines.gallery import Gallery
+from hf_mlm.pipelines.gallery import FOLDER, Gallery
 from hf_mlm.pipelines.image_text import ImageTextPipeline, Query
 
 
@@ -106,7 +105,7 @@ class CrossModalRetrievalPipeline(ImageTextPipeline):
         if not name:
             raise ValueError(f"{self.task} needs a gallery: pass gallery=, a Gallery, its folder or a dataset.")
         if os.path.isdir(name):
-            return Path(name) / gallery_files.FOLDER
+            return Path(name) / FOLDER
         commit = getattr(self.model.config, "_commit_hash", None)
-        patterns = f"{gallery_files.FOLDER}/*"
-        return Path(snapshot_download(name, revision=commit, allow_patterns=patterns)) / gallery_files.FOLDER
+        patterns = f"{FOLDER}/*"
+        return Path(snapshot_download(name, revision=commit, allow_patterns=patterns)) / FOLDER

@@ -1,19 +1,189 @@
-"""Galleries: entities that were embedded once, to be searched by images and texts ever after."""
+"""A gallery on disk: embeddings in safetensors, entities in Parquet, FAISS indexes beside them."""
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 from datasets import Dataset, Value
+from huggingface_hub.utils import tqdm
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch.utils.data import DataLoader
 
-from hf_mlm.pipelines.gallery_encoding import embed_rows, fingerprint
-from hf_mlm.pipelines.gallery_files import read_gallery, write_gallery
+from hf_mlm.data.mlm.collator import DataCollatorForRetrievalAndGeo
+from hf_mlm.data.mlm.feature_table import FEATURE_COLUMNS, FeatureTable
+from hf_mlm.files import full_disk_in_words, sha256_of
+
+
+FOLDER = "gallery"  # below a model's own
+EMBEDS, ENTITIES = "embeddings.safetensors", "entities.parquet"
+FORMAT = "hf_mlm gallery, version 1"
+
+
+def write_gallery(folder: Path, embeds: Mapping[str, torch.Tensor], entities: Dataset, fingerprint: str) -> None:
+    """Write a gallery; its files appear under their names when all of them are complete.
+
+    Args:
+        folder: is made where it does not exist.
+        embeds: by modality.
+        entities: with the FAISS indexes that it may have.
+        fingerprint: of the model.
+
+    Raises:
+        OSError: if the folder cannot be written to, or the disk is full.
+    """
+    with full_disk_in_words(folder, "and save the gallery again"):
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".unfinished-", dir=folder) as name:
+            unfinished = Path(name)
+            for index in entities.list_indexes():
+                entities.save_faiss_index(index, unfinished / f"{index}.faiss")
+            entities.to_parquet(unfinished / ENTITIES)
+            header = {"format": FORMAT, "fingerprint": fingerprint, "entities": sha256_of(unfinished / ENTITIES)}
+            save_file({kind: values.contiguous() for kind, values in embeds.items()}, unfinished / EMBEDS, header)
+            for old in folder.glob("*.faiss"):
+                old.unlink()
+            for file in sorted(unfinished.iterdir()):
+                os.replace(file, folder / file.name)
+
+
+def read_gallery(folder: Path) -> tuple[dict[str, torch.Tensor], Dataset, str]:
+    """Read embeddings, mapped into memory, entities and fingerprint.
+
+    Args:
+        folder: of the gallery.
+
+    Raises:
+        FileNotFoundError: if a file is missing.
+        ValueError: if the files are damaged or do not belong together.
+    """
+    for name in (EMBEDS, ENTITIES):
+        if not (folder / name).is_file():
+            raise FileNotFoundError(
+                f"there is no gallery in {folder} (no {name}): make one with Gallery.encode(model, rows, processor)"
+                ".save(folder)."
+            )
+    try:
+        with safe_open(folder / EMBEDS, "pt") as file:
+            header = file.metadata() or {}
+            embeds = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no mapping
+        entities = Dataset(pq.read_table(folder / ENTITIES))
+    except (SafetensorError, pa.ArrowException) as error:
+        raise ValueError(f"the gallery in {folder} is damaged ({error}): encode it again.") from error
+    if header.get("format") != FORMAT or header.get("entities") != sha256_of(folder / ENTITIES):
+        raise ValueError(f"{EMBEDS} and {ENTITIES} in {folder} do not belong together: encode the gallery again.")
+    for file in folder.glob("*.faiss"):
+        entities.load_faiss_index(file.stem, file)
+    return embeds, entities, header["fingerprint"]
+
+
+COLUMNS = {"image": ("images", "image_features"), "text": ("summaries", "summary_features")}  # raw rows, feature rows
+IMAGE_INPUTS = ("image_features", "pixel_values")
+TARGETS = ("image_cells", "text_cells")
+
+
+def fingerprint(model: Any) -> str:
+    """Name a model by its weights, 32 hexadecimal digits.
+
+    Weights count as they are in bfloat16, so that a model has one name in float32 and in bfloat16.
+
+    Args:
+        model: any module.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    for name, values in sorted(model.state_dict().items()):
+        values = values.detach().cpu().reshape(-1)
+        if values.is_floating_point():
+            values = values.bfloat16().view(torch.int16)
+        digest.update(name.encode())
+        digest.update(values.contiguous().numpy())
+    return digest.hexdigest()
+
+
+@torch.inference_mode()
+def embed_rows(model: Any, rows: Dataset, processor: Any = None, batch_size: int = 64) -> dict[str, torch.Tensor]:
+    """Embed the images and the texts of a dataset, with the views that evaluation shows.
+
+    Args:
+        model: an `IRLEForRetrievalAndGeo` with the task retrieval.
+        rows: rows of ``mlm``, raw or features; raw ones may have no column ``summaries``, or none of ``images``.
+        processor: of raw rows.
+        batch_size: rows that are encoded together.
+
+    Returns:
+        For ``"image"`` and ``"text"``, as far as the rows have them, float32 (rows, embedding_size) on the CPU.
+
+    Raises:
+        ValueError: if the rows are none that the model reads, or an embedding is not finite.
+    """
+    modalities = _modalities(model, rows)
+    loader = _loader(rows, modalities, processor, batch_size)
+    training, parts = model.training, []
+    model.eval()
+    for batch in tqdm(loader, desc="Encoding the gallery", unit=" batches"):
+        parts.append(_embed(model, modalities, {name: values.to(model.device) for name, values in batch.items()}))
+    model.train(training)
+    embeds = {name: torch.cat([part[name] for part in parts]) for name in modalities}
+    for name, values in embeds.items():
+        if not values.isfinite().all():
+            raise ValueError(f"the model's {name} embeddings are not finite: look at its weights and its input.")
+    return embeds
+
+
+def _modalities(model: Any, rows: Any) -> list[str]:
+    if not isinstance(rows, Dataset) or not len(rows):
+        raise ValueError(f"a gallery is made of a datasets.Dataset with at least one row, not of {rows!r:.200}.")
+    if "retrieval" not in model.config.tasks:
+        raise ValueError("this model was not trained for retrieval and has no embeddings: add the task 'retrieval'.")
+    found = [name for name, columns in COLUMNS.items() if set(columns) & set(rows.column_names)]
+    if not found:
+        raise ValueError(
+            f"a gallery needs rows of mlm, with images, summaries or features, and got {', '.join(rows.column_names)}."
+        )
+    return found
+
+
+def _loader(rows: Dataset, modalities: Sequence[str], processor: Any, batch_size: int) -> DataLoader:
+    if set(FEATURE_COLUMNS) & set(rows.column_names):
+        return DataLoader(FeatureTable(rows), batch_size, collate_fn=DataCollatorForRetrievalAndGeo())
+    if processor is None:
+        raise ValueError("these rows hold images and texts: pass the model's processor as well.")
+    both = len(modalities) == len(COLUMNS)
+    collate: Callable[..., Any] = (
+        DataCollatorForRetrievalAndGeo(processor) if both else partial(_one_modality, processor=processor)
+    )
+    return DataLoader(rows, batch_size, collate_fn=collate)
+
+
+def _one_modality(rows: Sequence[Mapping[str, Any]], processor: Any) -> dict[str, torch.Tensor]:
+    """The first image of each row, or its first summary and its classes."""
+    for number, row in enumerate(rows):
+        name = "images" if "images" in row else "summaries"
+        if not (row["images"] if name == "images" else any(row["summaries"].values())):
+            raise ValueError(f"{row.get('entity_id', f'a row ({number} of its batch)')} has no {name}: filter it out.")
+    if "images" in rows[0]:
+        return dict(processor(images=[row["images"][0] for row in rows]))
+    texts = [next(text for text in row["summaries"].values() if text) for row in rows]
+    return dict(processor(text=texts, classes=[row.get("classes") or "" for row in rows]))
+
+
+def _embed(model: Any, modalities: Sequence[str], batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Embeddings of a batch by modality, each (batch, embedding_size)."""
+    images = {name: batch.pop(name) for name in IMAGE_INPUTS if name in batch}
+    texts = {name: values for name, values in batch.items() if name not in TARGETS}
+    encoders = {"image": partial(model.encode_images, **images), "text": partial(model.encode_texts, **texts)}
+    return {name: encoders[name]().embeds.float().cpu() for name in modalities}
 
 
 BLOCK_SCORES = 2**22  # similarities that are kept at a time while searching
@@ -26,7 +196,7 @@ class Gallery:
     Args:
         embeds: for ``"image"`` and ``"text"``, or one of them, float32 (entities, embedding_size).
         entities: a dataset with one row each: ids, labels, places.
-        fingerprint: of the model that embedded them; see `hf_mlm.pipelines.gallery_encoding.fingerprint`.
+        fingerprint: of the model that embedded them; see `hf_mlm.pipelines.gallery.fingerprint`.
 
     Raises:
         ValueError: if there is no embedding, or not one for each entity.

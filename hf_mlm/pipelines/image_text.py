@@ -10,8 +10,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from hf_mlm.pipelines.addresses import open_image
-from hf_mlm.pipelines.batching import BatchingPipeline, check_whole
+from hf_mlm.pipelines.base import BatchingPipeline, check_whole, open_image
 
 
 MODALITIES = ("image", "text")

@@ -8,12 +8,11 @@ from typing import Any, NamedTuple
 import torch
 from PIL import Image
 
-from hf_mlm.data.formats.iob2 import entities
-from hf_mlm.models.layers.word_pooling import word_starts
-from hf_mlm.models.word_encoding import Window
-from hf_mlm.models.word_splitting import split_words
-from hf_mlm.pipelines.addresses import open_image
-from hf_mlm.pipelines.batching import BatchingPipeline, check_whole
+from hf_mlm.data.mmnerd.schemes import entities
+from hf_mlm.models.base.word_encoding import Window
+from hf_mlm.models.base.word_splitting import split_words
+from hf_mlm.models.layers.pooling import word_starts
+from hf_mlm.pipelines.base import BatchingPipeline, check_whole, open_image
 
 
 class Prepared(NamedTuple):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +17,14 @@ from datasets import load_dataset_builder
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, DatasetCard, HfApi
 from huggingface_hub.errors import EntryNotFoundError
 from huggingface_hub.hf_api import RepoFile
+from transformers import AutoModel
 
-from hf_mlm.data.disk import full_disk_in_words
-from hf_mlm.files import sha256_of
+from hf_mlm.files import full_disk_in_words, sha256_of
+from hf_mlm.pipelines.gallery import FOLDER, Gallery
 from hf_mlm.publishing.dataset_card import config_folder, dataset_card
 from hf_mlm.publishing.hub import check_repo_id, hub_errors_in_words, open_repository
 from hf_mlm.publishing.model_card import LIBRARY
-from hf_mlm.registration import BUILDERS
+from hf_mlm.registry import DATASETS
 
 
 SHARD_SIZE = "500MB"
@@ -162,8 +165,8 @@ def repository_path(config: str, name: str) -> str:
 
 
 def _builder(dataset: str, config: str, **options: Any) -> Any:
-    if dataset not in BUILDERS:
-        raise ValueError(f"there is no dataset {dataset!r} to push; choose one of {', '.join(BUILDERS)}.")
+    if dataset not in DATASETS:
+        raise ValueError(f"there is no dataset {dataset!r} to push; choose one of {', '.join(DATASETS)}.")
     builder = load_dataset_builder(dataset, config, **{name: value for name, value in options.items() if value})
     if config not in builder.builder_configs and builder.config.name not in builder.builder_configs:
         raise ValueError(f"{dataset} has no config {config!r}; choose one of {', '.join(builder.builder_configs)}.")
@@ -205,3 +208,96 @@ def _card_there(repo_id: str) -> DatasetCard | None:
         return DatasetCard.load(repo_id, repo_type="dataset")
     except EntryNotFoundError:
         return None
+
+
+# Ids, labels, coordinates and cells, as the rows of mlm have them.
+OWN_COLUMNS = frozenset(
+    {
+        "entity_id",
+        "label",
+        "latitude",
+        "longitude",
+        "country",
+        "geo_cell",
+        "cell_latitude",
+        "cell_longitude",
+        "row",
+    }
+)
+
+
+def stage_gallery(folder: Path, target: Path, wanted: bool | None = None) -> Gallery | None:
+    """Copy the gallery of a model's folder to what is about to be uploaded.
+
+    Args:
+        folder: with the model, and perhaps its gallery in ``gallery``.
+        target: folder to write to.
+        wanted: True to copy all of its columns, False to leave it; by default it is copied if it has no other columns
+            than those of ``mlm``, `OWN_COLUMNS`.
+
+    Returns:
+        The gallery, or None if there is none to upload.
+
+    Raises:
+        FileNotFoundError: if it is wanted and not there.
+        ValueError: if it has other columns and nothing was said of it, it is damaged, or another model's.
+    """
+    source = folder / FOLDER
+    if wanted is False or (wanted is None and not source.is_dir()):
+        return None
+    gallery = Gallery.load(source)
+    _refuse_unasked(gallery, wanted)
+    try:
+        gallery.check_model(AutoModel.from_pretrained(folder))
+    except ValueError as error:
+        raise ValueError(f"{error} Or push the model alone, with --without_gallery.") from error
+    gallery.save(target / FOLDER)
+    return gallery
+
+
+def _refuse_unasked(gallery: Gallery, wanted: bool | None) -> None:
+    others = [name for name in gallery.entities.column_names if name not in OWN_COLUMNS]
+    if others and not wanted:
+        raise ValueError(
+            f"the gallery beside the model has columns of your own ({', '.join(others)}), which everyone could read "
+            f"of its {len(gallery):,} entities: say --with_gallery to upload them, or --without_gallery to push the "
+            "model alone. Nothing was uploaded."
+        )
+
+
+CARD = "README.md"
+
+
+def write_repository(dataset: str, configs: Sequence[str], output: str | Path, **options: Any) -> None:
+    """Write configs as Parquet with a card that ``load_dataset(output, config)`` reads.
+
+    Args:
+        dataset: ``"mlm"`` or ``"mmnerd"``.
+        configs: of the dataset.
+        output: folder to write; what it holds of other configs stays.
+        **options: ``data_dir`` and further settings of the dataset.
+
+    Raises:
+        FileNotFoundError: if ``data_dir`` is not there, or does not hold the dataset.
+        ValueError: if the dataset or a config is unknown, or the data is malformed.
+    """
+    output = Path(output)
+    output.mkdir(parents=True, exist_ok=True)
+    for config in configs:
+        with tempfile.TemporaryDirectory(dir=output, prefix=".unfinished-") as scratch:
+            ready = prepare(dataset, config, Path(scratch, "parquet"), **options)
+            _replace(ready, output)
+        there = {path.relative_to(output).as_posix(): sha256_of(path) for path in output.glob("*/*.parquet")}
+        before = DatasetCard.load(output / CARD) if (output / CARD).is_file() else None
+        dataset_card(dataset, f"NAME/{dataset}", {ready.name: ready.info}, there, before).save(output / CARD)
+
+
+def _replace(ready: PreparedConfig, output: Path) -> None:
+    """Put a config's files in their places, and remove those that it had before."""
+    targets = {output / name: file for name, file in ready.files.items()}
+    for target, file in targets.items():
+        target.parent.mkdir(exist_ok=True)
+        os.replace(file, target)
+    for folder in {target.parent for target in targets}:
+        for stale in set(folder.glob("*.parquet")) - targets.keys():
+            stale.unlink()

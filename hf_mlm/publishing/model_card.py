@@ -12,9 +12,9 @@ import yaml
 from datasets import Dataset
 from huggingface_hub import ModelCard, ModelCardData
 
-from hf_mlm.data.formats.iob2 import TAGS, TYPES, types_of
-from hf_mlm.data.mlm import CITATION as MLM_CITATION
-from hf_mlm.data.mmnerd import CITATION as MMNERD_CITATION
+from hf_mlm.data.mlm.builder import CITATION as MLM_CITATION
+from hf_mlm.data.mmnerd.builder import CITATION as MMNERD_CITATION
+from hf_mlm.data.mmnerd.schemes import TAGS, TYPES, types_of
 from hf_mlm.publishing.figures import eval_results, figure_table, figures_of, markdown_table
 from hf_mlm.publishing.licences import check_licence
 from hf_mlm.publishing.run_facts import IRLE, RunFacts

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hf_mlm.data.formats.mmnerd_layout import are_by_language
+from hf_mlm.data.mmnerd.layout import are_by_language
 from hf_mlm.publishing.privacy import public_settings
-from hf_mlm.training.provenance import PROVENANCE_NAME
-from hf_mlm.training.settings import SETTINGS_NAME, read_recipe
+from hf_mlm.runs.provenance import PROVENANCE_NAME
+from hf_mlm.runs.settings import SETTINGS_NAME, read_recipe
 
 
 IRLE = "irle"
@@ -28,7 +28,7 @@ class RunFacts:
         config: the model's configuration.
         results: figures, ``test_…`` and ``eval_…`` among them.
         settings: that differ from their defaults, fit for others to read.
-        provenance: versions, hardware and data as `hf_mlm.training.provenance` notes them.
+        provenance: versions, hardware and data as `hf_mlm.runs.provenance` notes them.
         trainer_state: of the last checkpoint.
         own_files: languages of the user's own CoNLL files that it was trained on; empty where it was trained on a
             dataset that this package knows.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hf_mlm.reporting.html import Markup, element
+from hf_mlm.drawing.html import Markup, element
 
 
 def figure_table(

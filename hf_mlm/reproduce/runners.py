@@ -32,9 +32,9 @@ def run_irle(job: Job, folder: Path) -> Outcome:
         job: with an `IRLESpec`.
         folder: of the run; gets ``recipe.yaml``, which ``hf-mlm train irle --config`` repeats.
     """
-    from hf_mlm.training.arguments import IRLEArguments, IRLETrainingArguments
-    from hf_mlm.training.settings import read_recipe
-    from hf_mlm.training.train import train
+    from hf_mlm.runs.settings import read_recipe
+    from hf_mlm.training.irle.arguments import IRLEArguments, IRLETrainingArguments
+    from hf_mlm.training.irle.train import train
 
     spec = cast(IRLESpec, job.spec)
     base = read_recipe(recipe_of(spec, job.setup))
@@ -53,8 +53,8 @@ def run_tagger(job: Job, folder: Path) -> Outcome:
         job: with a `TaggerSpec`.
         folder: of the run; gets ``recipe.yaml``.
     """
-    from hf_mlm.training.arguments_ner import NERArguments, NERTrainingArguments
-    from hf_mlm.training.train_ner import train
+    from hf_mlm.training.taggers.arguments import NERArguments, NERTrainingArguments
+    from hf_mlm.training.taggers.train import train
 
     settings = settings_of(cast(TaggerSpec, job.spec), job.setup, job.seed, folder / "model")
     recipe = write_recipe(share_batch(settings, job.setup.overrides), folder)
@@ -108,9 +108,8 @@ def count_mmnerd(splits: Mapping[str, Any]) -> dict[str, float]:
     Args:
         splits: of the dataset ``mmnerd``.
     """
-    from hf_mlm.data.checks.rows import Row
-    from hf_mlm.data.checks.statistics import Statistics
-    from hf_mlm.data.formats.conll import Sentence
+    from hf_mlm.data.mmnerd.checks.statistics import Row, Statistics
+    from hf_mlm.data.mmnerd.conll import Sentence
 
     counts: dict[str, float] = {}
     for split, rows in splits.items():
@@ -152,8 +151,8 @@ def read_settings(types: Sequence[type], recipe: Path) -> tuple[Any, ...]:
         types: dataclasses of the settings, those of the training last.
         recipe: what `write_recipe` has written.
     """
-    from hf_mlm.training.checkpoints import last_complete_checkpoint
-    from hf_mlm.training.settings import parse_settings
+    from hf_mlm.runs.checkpoints import last_complete_checkpoint
+    from hf_mlm.runs.settings import parse_settings
 
     settings = parse_settings(types, ["--config", str(recipe)], "hf-mlm reproduce")
     checkpoint = last_complete_checkpoint(settings[-1].output_dir)

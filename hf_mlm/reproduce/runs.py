@@ -1,9 +1,4 @@
-"""Runs that are never done twice and never lost: each has a folder that its spec, seed, data and code name.
-
-A finished run is a folder with ``result.json``, which is written last and whole. A run that was interrupted goes on
-from its last checkpoint when the same command is given again. Another version or edited code makes other runs, and
-leaves those of before where they are. Two commands may share a folder of runs; each run is done by one of them.
-"""
+"""Which code makes a result, so that a run that is kept does not outlive a change to what made it."""
 
 from __future__ import annotations
 
@@ -14,15 +9,53 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import hf_mlm
-from hf_mlm.data.disk import full_disk_in_words
-from hf_mlm.reproduce.code import code_fingerprint
+from hf_mlm.files import full_disk_in_words, sha256_of
 from hf_mlm.reproduce.experiments import Spec, as_dict
 from hf_mlm.reproduce.processes import BATCH, from_main_process, processes
 from hf_mlm.reproduce.scales import Setup
+
+
+MAKERS = (
+    "data",
+    "geo",
+    "metrics",
+    "models",
+    "training",
+    "world",
+    "reproduce/experiments.py",
+    "reproduce/grid.py",
+    "reproduce/runners.py",
+    "reproduce/scales.py",
+    "reproduce/search.py",
+)
+KINDS = (".py", ".yaml")  # modules and recipes
+
+
+@cache
+def code_fingerprint(package: Path = Path(__file__).parents[1]) -> str:
+    """Name the state of the modules and recipes that decide a run's figures.
+
+    An installed release never changes, so there it says no more than the version; in a working tree it tells every
+    edit, comments included. Commands, pages, tables and published figures are left out: they decide nothing.
+
+    Args:
+        package: folder of the package.
+
+    Returns:
+        16 hexadecimal digits, read once a process.
+    """
+    digest = hashlib.sha256()
+    for maker in MAKERS:
+        place = package / maker
+        files = [place] if place.is_file() else [path for path in place.rglob("*") if path.suffix in KINDS]
+        for path in sorted(files):
+            digest.update(f"{path.relative_to(package).as_posix()}:{sha256_of(path)};".encode())
+    return digest.hexdigest()[:16]
 
 
 RESULT, LOG, LOCK = "result.json", "log.txt", ".lock"
@@ -195,7 +228,7 @@ def _logged(place: Path) -> Iterator[None]:
 
 def _save(job: Job, outcome: Outcome, place: Path) -> None:
     """Note an outcome with all that led to it, on the main process alone."""
-    from hf_mlm.training.evaluation import write_json
+    from hf_mlm.training.irle.metrics import write_json
 
     if processes().is_main_process:
         about = {"spec": as_dict(job.spec), "seed": job.seed, "setup": asdict(job.setup), "data": job.fingerprint}

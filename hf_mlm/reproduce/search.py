@@ -6,19 +6,26 @@ search goes on, and within a point from its last checkpoint.
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from transformers import Trainer, trainer
 from transformers.hyperparameter_search import HyperParamSearchBackendBase
 from transformers.trainer_utils import BestRun, HPSearchBackend
 
-from hf_mlm.training.checkpoints import last_complete_checkpoint
-from hf_mlm.training.evaluation import write_json
+from hf_mlm.reproduce.experiments import GridSpec, TaggerSpec
+from hf_mlm.reproduce.processes import share_batch
+from hf_mlm.reproduce.runners import write_recipe
+from hf_mlm.reproduce.runs import Job, Outcome
+from hf_mlm.reproduce.scales import settings_of
+from hf_mlm.runs.checkpoints import last_complete_checkpoint
+from hf_mlm.training.irle.metrics import write_json
 
 
 NOTES = "grid.json"
@@ -126,3 +133,37 @@ def _grid_offered() -> Iterator[None]:
         yield
     finally:
         backends[HPSearchBackend.OPTUNA] = lender
+
+
+def run_grid(job: Job, folder: Path) -> Outcome:
+    """Train 2M-NER at every point of the grid and score it on validation; the test split is not looked at.
+
+    Args:
+        job: with a `GridSpec`.
+        folder: of the run.
+    """
+    from hf_mlm.runs.settings import parse_settings
+    from hf_mlm.training.taggers.arguments import NERArguments, NERTrainingArguments
+    from hf_mlm.training.taggers.building import build_tagger
+    from hf_mlm.training.taggers.data import load_sentences
+    from hf_mlm.training.taggers.train import build_trainer
+
+    spec = cast(GridSpec, job.spec)
+    settings = settings_of(TaggerSpec("2M-NER", spec.dataset), job.setup, job.seed, folder / "model")
+    words = ["--config", str(write_recipe(share_batch(settings, job.setup.overrides), folder))]
+    arguments, training = parse_settings([NERArguments, NERTrainingArguments], words, "hf-mlm reproduce")
+    began = time.monotonic()
+    with training.main_process_first(desc="preparing the sentences"):
+        dataset = load_sentences(arguments)
+        trainer = build_trainer(arguments, training, dataset)
+
+    def model_init(trial: dict[str, float] | None) -> Any:
+        weighted = {**arguments.model, **({"alpha": trial["alpha"]} if trial else {})}
+        changed = dataclasses.replace(arguments, model=weighted)
+        return build_tagger(changed, dataset, trainer.processing_class)[0]
+
+    trainer.model_init = model_init
+    points = grid_points({"alpha": spec.alphas, "learning_rate": spec.learning_rates})
+    reached = search_grid(trainer, points, "eval_f1", folder)
+    trainer.free_models()
+    return Outcome({f"eval_f1,{point}": value for point, value in reached.items()}, [], time.monotonic() - began)

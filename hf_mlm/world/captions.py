@@ -8,18 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hf_mlm.world.caption_phrases import CAPTION_PHRASES
-from hf_mlm.world.facts import Facts
-from hf_mlm.world.gazetteer import load_gazetteer
-from hf_mlm.world.hashing import hashed
-from hf_mlm.world.imagery import blue_marble, encode, patches
-from hf_mlm.world.names import name_pool
-from hf_mlm.world.places import Places, fold
-from hf_mlm.world.sampling import sample
-from hf_mlm.world.scenes import DESERT, GREEN, WATER, scenes
-from hf_mlm.world.splits import SPLITS, blocks, split_by_group
+from hf_mlm.world.embedded import SPLITS, blocks, hashed, sample, split_by_group
+from hf_mlm.world.imagery import DESERT, GREEN, WATER, blue_marble, encode, patches, scenes
+from hf_mlm.world.languages import CAPTION_PHRASES, country_name, name_pool, timezone_city
+from hf_mlm.world.places import Facts, Places, fold, load_gazetteer
 from hf_mlm.world.summaries import Draws
-from hf_mlm.world.territories import country_name, timezone_city
 
 
 LANGUAGES = tuple(CAPTION_PHRASES)
@@ -35,7 +28,7 @@ class CaptionedWorld:
     The sentences are made of templates, real names of places and countries, and invented people and companies. In one
     half, the words tell every entity. In the other, one entity is a bare surname whose type the image alone tells:
     over water it names a ship (MISC), over a desert a company (ORG), over green land a settlement (LOC), as
-    `hf_mlm.world.scenes` tells them apart. Names and wordings are drawn without regard to the image, and a third of
+    `hf_mlm.world.imagery` tells them apart. Names and wordings are drawn without regard to the image, and a third of
     the places has each scene, so without the image nobody can do better than guess one in three.
 
     What a row says depends on the place and the language alone; ``size`` and ``seed`` decide which places there are,

@@ -1,21 +1,161 @@
-"""The embedded world: real settlements with real imagery, texts, classes, coordinates and cells, and no network."""
+"""Seeded hashes of ids: every choice that the world makes depends on these alone, never on order or process."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from hf_mlm.world.facts import classes
-from hf_mlm.world.gazetteer import load_gazetteer
-from hf_mlm.world.hashing import hashed
-from hf_mlm.world.imagery import blue_marble, encode, patches
-from hf_mlm.world.sampling import sample
+from hf_mlm.geo import s2
+from hf_mlm.geo.partition import GeoCellPartition
+from hf_mlm.world.imagery import blue_marble, corners, encode, patches
+from hf_mlm.world.languages import LANGUAGES
+from hf_mlm.world.places import Places, classes, load_gazetteer
 from hf_mlm.world.shores import land_sea_mask, shores
-from hf_mlm.world.splits import SPLITS, blocks, fit_cells, split_by_group
 from hf_mlm.world.summaries import summary
-from hf_mlm.world.territories import LANGUAGES
+
+
+def hashed(ids: np.ndarray, purpose: str, seed: int = 0) -> np.ndarray:
+    """Hash integer ids to 64 well-mixed bits (the finalizer of SplitMix64).
+
+    Args:
+        ids: integers of any shape.
+        purpose: names the choice, so that two choices about one id are independent.
+        seed: another seed gives another, equally good hash.
+
+    Returns:
+        uint64 array of the same shape.
+
+    Example:
+        >>> hashed(np.array([1, 2]), "split").tolist()
+        [16055770560832250836, 6713161347913287453]
+    """
+    salt = hashlib.blake2b(f"{purpose}:{seed}".encode(), digest_size=8).digest()
+    bits = np.asarray(ids).astype(np.uint64) ^ np.uint64(int.from_bytes(salt, "little"))
+    with np.errstate(over="ignore"):
+        bits = bits + np.uint64(0x9E3779B97F4A7C15)
+        bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return bits ^ (bits >> np.uint64(31))
+
+
+def uniform(ids: np.ndarray, purpose: str, seed: int = 0) -> np.ndarray:
+    """Hash integer ids to float64 numbers in the open interval (0, 1); arguments as in ``hashed``."""
+    return ((hashed(ids, purpose, seed) >> np.uint64(12)) + 0.5) / 2.0**52
+
+
+SMALLEST = 7
+
+
+def sample(places: Places, size: int, seed: int = 0) -> np.ndarray:
+    """Choose ``size`` places without replacement.
+
+    A country's weight grows as the square root of its number of places, so that neither Europe's and Mexico's many
+    villages nor Asia's few large entries crowd out the rest; within a country, a place's weight grows as the fourth
+    root of its population, so that most are small but known towns are there. A world of up to about 150,000 places
+    has no two whose patches are the same, because the most populous place of a pixel of imagery goes before the
+    others (which keeps city districts out), and none with a digit in its name ("Ct 0001" is a census tract). Samples
+    are nested: a smaller world's places are in every larger one of the same seed.
+
+    Args:
+        places: the N places to choose from.
+        size: how many, 7 … N: six S2 cells cover the earth, so that two of seven places share one, as a cell needs.
+        seed: another seed, another sample.
+
+    Returns:
+        int64 (size,), positions in ``places``.
+
+    Raises:
+        ValueError: ``size`` is not in 7 … N.
+    """
+    if not SMALLEST <= size <= len(places):
+        raise ValueError(f"size={size}: a world has between {SMALLEST} and {len(places):,} places.")
+    _, country, counts = np.unique(places.countries.astype(str), return_inverse=True, return_counts=True)
+    weights = (places.populations + 500.0) ** 0.25 / np.sqrt(counts[country])
+    # Weighted sampling without replacement: the largest u^(1/w) (Efraimidis and Spirakis, 2006).
+    keys = np.log(uniform(places.geoname_ids, "sample", seed)) / weights
+    return np.lexsort((places.geoname_ids, -keys, _tiers(places)))[:size]
+
+
+def _tiers(places: Places) -> np.ndarray:
+    """0 for the places to take first, 1 and more for those that come when these are used up; int64 (N,)."""
+    numbered = [any(letter.isdigit() for letter in name) for name in places.names]
+    return np.where(numbered, 1, 0) + _rank_in_pixel(places)
+
+
+def _rank_in_pixel(places: Places) -> np.ndarray:
+    """0 for the most populous place centred on a pixel of imagery, 1 for the next, …; int64 (N,)."""
+    rows, columns = corners(places.latitudes, places.longitudes, 2700, 5400, 0)
+    pixel = rows * 5400 + columns
+    order = np.lexsort((places.geoname_ids, -places.populations, pixel))
+    starts = np.flatnonzero(np.diff(pixel[order], prepend=-1))
+    ranks = np.empty(len(places), dtype=np.int64)
+    ranks[order] = np.arange(len(places)) - np.repeat(starts, np.diff(starts, append=len(places)))
+    return ranks
+
+
+SPLITS = ("train", "validation", "test")
+SHARES = (0.8, 0.1, 0.1)
+BLOCK_LEVEL = 5  # S2 cells of about 290 km: three fifths of the span of a patch of imagery
+
+
+def blocks(latitudes: NDArray[np.float64], longitudes: NDArray[np.float64]) -> NDArray[np.uint64]:
+    """The block that each place lies in: the id of its S2 cell of level 5, uint64 (N,)."""
+    return s2.cell_ids(latitudes, longitudes, level=BLOCK_LEVEL)
+
+
+def split_by_group(groups: NDArray[np.integer], seed: int = 0) -> NDArray[np.int64]:
+    """Split places 80 : 10 : 10, all of a group on one side.
+
+    Groups stand in hashed order, and each goes where its middle place falls; so the shares are those of places, not
+    of groups, to within half a group.
+
+    Args:
+        groups: integers (N,), the group of each place.
+        seed: another seed, another split.
+
+    Returns:
+        int64 (N,), positions in ``SPLITS``.
+
+    Example:
+        >>> np.bincount(split_by_group(np.arange(1000) // 4)).tolist()
+        [800, 100, 100]
+    """
+    ids, group, counts = np.unique(groups, return_inverse=True, return_counts=True)
+    order = np.argsort(hashed(ids, "split", seed))
+    middles = np.empty(len(ids))
+    middles[order] = np.cumsum(counts[order]) - counts[order] / 2
+    return np.digitize(middles / len(groups), np.cumsum(SHARES)[:-1])[group]
+
+
+def fit_cells(
+    latitudes: NDArray[np.float64], longitudes: NDArray[np.float64], share: float, coarser_than_blocks: bool
+) -> GeoCellPartition:
+    """Fit the cells of a world by the rule of the paper (MLM §3.3.5).
+
+    The paper's thresholds of 500 and 20 places shrink with the fifth root of the world's size, to 240 and 10 for 6,000
+    places, which gives about 60 cells there and 1,160 in the whole world.
+
+    Args:
+        latitudes: float (N,), degrees.
+        longitudes: float (N,), degrees.
+        share: N divided by the number of all places, 0 … 1.
+        coarser_than_blocks: merge cells of level 5 and finer to level 4. A cell inside a held-out block would have no
+            training place, and nobody could ever name it.
+    """
+    max_entities = max(1, round(500 * share**0.2))
+    partition = GeoCellPartition.fit(latitudes, longitudes, max_entities, round(max_entities / 25))
+    if not coarser_than_blocks or partition.levels.max() < BLOCK_LEVEL:
+        return partition
+    cells = partition.cell_ids.copy()
+    fine = partition.levels >= BLOCK_LEVEL
+    cells[fine] = s2.parents(cells[fine], BLOCK_LEVEL - 1)
+    merged = GeoCellPartition.from_tokens(s2.tokens(np.unique(cells)))
+    index = merged.assign(latitudes, longitudes)
+    return GeoCellPartition.from_tokens(merged.tokens, np.bincount(index[index >= 0], minlength=len(merged)))
 
 
 CHUNK = 256  # rows whose patches are cut together
@@ -37,7 +177,7 @@ class EmbeddedWorld:
     on ``"blocks"``, as nobody could learn a cell that is held out as a whole.
 
     Args:
-        size: number of places, 7 … 234,908, chosen as ``hf_mlm.world.sampling.sample`` says.
+        size: number of places, 7 … 234,908, chosen as ``hf_mlm.world.embedded.sample`` says.
         split: "blocks" or "random".
         hints: whether summaries tell country, region, time zone and other names, which nearly give the cell away.
         seed: of the choice of places and of the split.

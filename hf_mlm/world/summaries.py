@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from hf_mlm.world.facts import CAPITAL, Facts, band
-from hf_mlm.world.phrases import PHRASES, Phrases
-from hf_mlm.world.territories import country_name, timezone_city
+from hf_mlm.world.languages import PHRASES, Phrases, country_name, timezone_city
+from hf_mlm.world.places import CAPITAL, Facts, band
 
 
 class Draws:

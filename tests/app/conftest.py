@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from hf_mlm import Gallery, IRLEForRetrievalAndGeo, IRLEProcessor
-from hf_mlm.models.two_mner import TwoMNERForTokenClassification
+from hf_mlm.models.two_mner.modeling_two_mner import TwoMNERForTokenClassification
 from tests.models.two_mner.tiny import config, processor
 from tests.pipelines.tiny import rows, saved
 

@@ -7,8 +7,7 @@ from xml.etree import ElementTree
 import pytest
 
 from hf_mlm.app import maps
-from hf_mlm.app.region import Region
-from hf_mlm.reporting.maps import Window
+from hf_mlm.drawing.maps import Region, Window
 
 
 SVG = "{http://www.w3.org/2000/svg}"

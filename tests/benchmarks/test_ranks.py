@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hf_mlm.benchmarks.ranks import agree, embeddings, one_product
-from hf_mlm.metrics.functional.ranking import two_way_ranks
+from hf_mlm.metrics.functional.retrieval import two_way_ranks
 
 
 def test_ranks_are_of_every_size_and_wrong_ones_are_found() -> None:

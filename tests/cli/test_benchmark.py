@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from hf_mlm.benchmarks import catalog
-from hf_mlm.benchmarks.catalog import BENCHMARKS
+from hf_mlm.benchmarks import harness
+from hf_mlm.benchmarks.harness import BENCHMARKS
 from hf_mlm.cli.main import main
 
 
@@ -38,7 +38,7 @@ def test_a_path_that_fails_is_named_and_takes_no_other_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     chosen = {name: BENCHMARKS[name] for name in ("s2", "nt-xent", "import")}
-    monkeypatch.setattr(catalog, "BENCHMARKS", chosen)
+    monkeypatch.setattr(harness, "BENCHMARKS", chosen)
     output, written = tmp_path / "speed.md", []
 
     def child(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:

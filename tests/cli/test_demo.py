@@ -9,7 +9,7 @@ import pytest
 
 from hf_mlm.cli import demo
 from hf_mlm.cli.main import main
-from hf_mlm.training.settings import read_recipe
+from hf_mlm.runs.settings import read_recipe
 
 
 pytestmark = pytest.mark.real

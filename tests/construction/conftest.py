@@ -24,9 +24,9 @@ import wikimedia  # noqa: E402
 from hf_mlm.construction.http import HttpSettings  # noqa: E402
 from hf_mlm.construction.manifest import MANIFEST, StageManifest  # noqa: E402
 from hf_mlm.construction.mlm.build import Wikimedia, build_mlm, mlm_stages  # noqa: E402
-from hf_mlm.construction.mlm.edition import Edition  # noqa: E402
+from hf_mlm.construction.mlm.build_config import Edition  # noqa: E402
 from hf_mlm.construction.mlm.sources import DumpSource, EndpointSource  # noqa: E402
-from hf_mlm.construction.mlm.sparql_items import EndpointSettings  # noqa: E402
+from hf_mlm.construction.mlm.sparql import EndpointSettings  # noqa: E402
 from hf_mlm.construction.stage import Stage  # noqa: E402
 
 

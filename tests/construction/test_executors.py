@@ -8,7 +8,7 @@ import pytest
 
 from hf_mlm.construction.executors import POLITE_TASKS, ExecutorSettings, _mapper, run_stages
 from hf_mlm.construction.manifest import MANIFEST, StageManifest
-from hf_mlm.construction.mlm.edition import Edition
+from hf_mlm.construction.mlm.build_config import Edition
 from hf_mlm.construction.mlm.selection import Folders
 from hf_mlm.construction.mlm.sources import DumpSource
 from hf_mlm.construction.stage import Stage

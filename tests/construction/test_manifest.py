@@ -1,13 +1,15 @@
 """Manifests: sums over tasks, the same bytes, and versions of code by package."""
 
+import hashlib
 import json
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from hf_mlm.construction import manifest as module
-from hf_mlm.construction.manifest import Ledger, OutputFile, StageManifest, code_version
+from hf_mlm.construction.manifest import Ledger, OutputFile, StageManifest, claim, code_version, model_revision
 from hf_mlm.construction.mlm.dump import ReadDump
 from hf_mlm.construction.mlm.items import item_schema
 from hf_mlm.construction.stage import ReadStage, Stage
@@ -69,3 +71,31 @@ def test_a_stage_knows_whose_code_it_runs(tmp_path: Path) -> None:
     schema = item_schema(["en"])
     assert Stage(tmp_path, [ReadStage(tmp_path), ReadDump([], ["en"], "")], schema).package == "mlm"
     assert Stage(tmp_path, [ReadStage(tmp_path)], schema).package is None
+
+
+def test_a_folder_is_for_one_build(tmp_path: Path) -> None:
+    path = tmp_path / "build.json"
+    claim(path, {"tasks": 2, "edition": {"seed": 0}})
+    written = path.read_bytes()
+    claim(path, {"tasks": 2, "edition": {"seed": 0}})
+    assert path.read_bytes() == written
+    with pytest.raises(ValueError, match=r"another edition, dump \(see build.json\); give an empty folder"):
+        claim(path, {"tasks": 2, "edition": {"seed": 1}, "dump": "a"})
+    path.write_text("{half")
+    with pytest.raises(ValueError, match="another tasks"):
+        claim(path, {"tasks": 2})
+
+
+def test_revisions(tmp_path: Path) -> None:
+    assert model_revision("me/model", SimpleNamespace(_commit_hash="abc")) == "commit abc"
+    assert model_revision("me/model", SimpleNamespace()) == "unknown"
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(b"weights")
+    own = hashlib.sha256(b"weights").hexdigest()
+    assert model_revision(weights, None) == f"sha256 {own}"
+    listed = hashlib.sha256(f"model.safetensors:{own}\n".encode()).hexdigest()
+    assert model_revision(tmp_path, None) == f"sha256 {listed}"
+    (tmp_path / "notes.md").write_text("not what decides")
+    assert model_revision(tmp_path, None) == f"sha256 {listed}"
+    (tmp_path / "config.json").write_text("{}")
+    assert model_revision(tmp_path, None) != f"sha256 {listed}"

@@ -1,4 +1,4 @@
-"""Stages keep what they write, count what they drop, and notice what is missing."""
+"""Batches: nothing lost, nothing doubled, none too large."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -7,10 +7,18 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from conftest import run_stage
+from hypothesis import given
+from hypothesis import strategies as st
 
-from hf_mlm.construction.batches import batched
 from hf_mlm.construction.manifest import StageManifest, code_version
-from hf_mlm.construction.stage import Block, ReadStage, Stage, forget_unfinished, to_document
+from hf_mlm.construction.stage import Block, ReadStage, Stage, batched, forget_unfinished, to_document
+
+
+@given(st.lists(st.integers()), st.integers(1, 7))
+def test_batches(values: list[int], size: int) -> None:
+    parts = list(batched(iter(values), size))
+    assert [value for part in parts for value in part] == values
+    assert [len(part) for part in parts[:-1]] == [size] * (len(parts) - 1) and all(parts)
 
 
 SCHEMA = pa.schema({"id": pa.string(), "n": pa.int64()})
@@ -75,7 +83,7 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
         list(ReadStage(tmp_path / "numbers").rows())
 
 
-def test_batches() -> None:
+def test_stage_batches() -> None:
     assert list(batched(range(5), 2)) == [[0, 1], [2, 3], [4]] and list(batched([], 2)) == []
 
 

@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from hf_mlm.data.convert import convert
-from hf_mlm.data.formats.feature_table import row_hashes
-from hf_mlm.data.formats.layout import MANIFEST
-from hf_mlm.data.formats.parquet import Manifest, parquet_shards
+from hf_mlm.data.mlm.feature_parquet import Manifest, parquet_shards
+from hf_mlm.data.mlm.feature_rows import row_hashes
+from hf_mlm.data.mlm.layout import MANIFEST
 
 
 @pytest.fixture

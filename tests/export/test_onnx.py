@@ -12,7 +12,7 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModel, AutoModelForTokenClassification, AutoProcessor, BertConfig
 
-from hf_mlm.data.formats.iob2 import violation
+from hf_mlm.data.mmnerd.schemes import violation
 from hf_mlm.export import onnx, runtime
 from hf_mlm.export.graphs import tagger_graphs
 from hf_mlm.export.onnx import check_parity, export

@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import AutoModelForTokenClassification, AutoProcessor
 
-from hf_mlm.data.collators_ner import DataCollatorForMultimodalTokenClassification
+from hf_mlm.data.mmnerd.collator import DataCollatorForMultimodalTokenClassification
 from hf_mlm.export.scoring import entity_f1
 from hf_mlm.metrics.functional.entities import entity_report
 

@@ -130,3 +130,65 @@ def test_wrong_ids_are_named():
         s2.levels([1, 2])
     with pytest.raises(ValueError, match=r"shape \(1, 1\)"):
         s2.tokens(np.ones((1, 1), np.uint64))
+
+
+FACES, HALF_CELLS = st.integers(0, 5), st.integers(0, 2**31 - 1)
+
+
+@given(st.floats(-90, 90), st.floats(-180, 180))
+def test_faces_and_leaves_equal_s2sphere(latitude, longitude):
+    face, orientation, i, j = (int(x[0]) for x in s2.to_faces(np.array([latitude]), np.array([longitude])))
+    expected = CellId.from_lat_lng(LatLng.from_degrees(latitude, longitude)).to_face_ij_orientation()[:3]
+    exchanged = face >= 3
+    assert expected == ((face, j, i) if exchanged else (face, i, j))
+    assert orientation == (face & 1) ^ exchanged
+
+
+@given(FACES, HALF_CELLS, HALF_CELLS)
+def test_grid_points_come_back_as_their_cells(face, i, j):
+    (latitude,), (longitude,) = s2.to_degrees(np.array([face]), np.array([i | 1]), np.array([j | 1]))
+    found = CellId.from_lat_lng(LatLng.from_degrees(float(latitude), float(longitude)))
+    assert found.to_face_ij_orientation()[:3] == (face, i >> 1, j >> 1)
+
+
+@given(st.floats(-90, 90), st.floats(-180, 180))
+def test_the_cell_of_a_place_is_less_than_two_centimetres_away(latitude, longitude):
+    face, _, i, j = s2.to_faces(np.array([latitude]), np.array([longitude]))
+    i, j = np.where(face >= 3, (j, i), (i, j))
+    (lat,), (lon,) = s2.to_degrees(face, 2 * i + 1, 2 * j + 1)
+    a, b = LatLng.from_degrees(latitude, longitude).to_point(), LatLng.from_degrees(float(lat), float(lon)).to_point()
+    assert a.angle(b) * 6_371_008.8 < 0.02
+
+
+SIDE = 1 << 30
+CELLS = st.tuples(st.integers(0, 3), st.integers(0, SIDE - 1), st.integers(0, SIDE - 1))
+
+
+@given(st.integers(0, 5), st.integers(0, SIDE - 1), st.integers(0, SIDE - 1))
+def test_positions_equal_s2sphere(face, i, j):
+    (position,) = s2.positions(np.array([face & 1]), np.array([i]), np.array([j]))
+    assert position == CellId.from_face_ij(face, i, j).id() >> 1 & (1 << 60) - 1
+
+
+@given(st.lists(CELLS, min_size=1, max_size=20))
+def test_grid_is_the_inverse(cells):
+    orientations, i, j = np.array(cells).T
+    back = s2.grid(orientations, s2.positions(orientations, i, j))
+    assert np.array_equal(back, [i, j])
+
+
+@given(st.lists(CELLS, min_size=1, max_size=20), st.integers(0, 30))
+def test_few_levels_give_the_leading_bits(cells, levels):
+    orientations, i, j = np.array(cells).T
+    low = 60 - 2 * levels
+    exact = s2.positions(orientations, i, j)
+    assert np.array_equal(s2.positions(orientations, i, j, levels) >> low, exact >> low)
+
+
+@pytest.mark.parametrize("orientation", range(4))
+def test_neighbours_on_the_curve_are_neighbours_on_the_grid(orientation):
+    position = np.arange(1 << 14) << 46  # every cell of level 7
+    i, j = s2.grid(np.full_like(position, orientation), position)
+    steps = np.abs(np.diff(i >> 23)) + np.abs(np.diff(j >> 23))
+    assert (steps == 1).all()
+    assert len(set(zip((i >> 23).tolist(), (j >> 23).tolist(), strict=True))) == 1 << 14

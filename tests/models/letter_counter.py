@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hf_mlm.models.sentence_processor import SentenceProcessor
+from hf_mlm.models.base.processing import SentenceProcessor
 
 
 class LetterCounter(SentenceProcessor):

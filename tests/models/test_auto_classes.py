@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import pytest
 
-from hf_mlm.registration import MODELS, PIPELINES
+from hf_mlm.registry import MODELS, PIPELINES
 from tests.models.common import run_python
 
 
 CHECK = """
-from hf_mlm.registration import MODELS, PIPELINES
+from hf_mlm.registry import MODELS, PIPELINES
 from transformers.models.auto import configuration_auto, modeling_auto, processing_auto
 
 def name(cls): return f"{cls.__module__}:{cls.__name__}"
 for model_type, entry in MODELS.items():
     config = type(configuration_auto.AutoConfig.for_model(model_type))
     assert name(config) == entry.config, config
-    for auto_class, model in entry.auto_models.items():
-        assert name(getattr(modeling_auto, auto_class)._model_mapping[config]) == model
-    if entry.processor:
-        assert name(processing_auto.PROCESSOR_MAPPING[config]) == entry.processor
+    assert name(getattr(modeling_auto, entry.auto_class)._model_mapping[config]) == entry.model
+    assert name(processing_auto.PROCESSOR_MAPPING[config]) == entry.processor
 
 from transformers.pipelines import PIPELINE_REGISTRY
-for task, (path, _) in PIPELINES.items():
-    assert name(PIPELINE_REGISTRY.check_task(task)[1]["impl"]) == path
+for task, entry in PIPELINES.items():
+    assert name(PIPELINE_REGISTRY.check_task(task)[1]["impl"]) == entry.pipeline
 """
 FIRST_IMPORTS = {
     "the package, then transformers": ["import hf_mlm"],
@@ -32,13 +30,10 @@ FIRST_IMPORTS = {
         "import hf_mlm",
     ],
     "the models' own modules": [
-        f"import {path.split(':')[0]}"
-        for entry in MODELS.values()
-        for path in (*entry.auto_models.values(), entry.processor, entry.config)
-        if path
+        f"import {path.split(':')[0]}" for e in MODELS.values() for path in (e.model, e.processor, e.config)
     ],
-    "the pipelines' modules": [f"import {path.split(':')[0]}" for path, _ in PIPELINES.values()],
-    "the processors' modules": [f"import {e.processor.split(':')[0]}" for e in MODELS.values() if e.processor],
+    "the pipelines' modules": [f"import {e.pipeline.split(':')[0]}" for e in PIPELINES.values()],
+    "the processors' modules": [f"import {e.processor.split(':')[0]}" for e in MODELS.values()],
 }
 
 

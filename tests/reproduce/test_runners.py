@@ -7,7 +7,7 @@ import pytest
 import yaml
 from datasets import ClassLabel, Dataset, Features, List, Value
 
-from hf_mlm.data.formats.iob2 import TAGS
+from hf_mlm.data.mmnerd.schemes import TAGS
 from hf_mlm.reproduce import runners
 from hf_mlm.reproduce.experiments import TaggerSpec
 from hf_mlm.reproduce.processes import BATCH
@@ -57,7 +57,7 @@ def test_raw_rows_and_features_are_counted_alike(feature_rows: Any) -> None:
 
 def test_a_recipe_repeats_the_settings(tmp_path: Path) -> None:
     settings = {"dataset": "en+de", "model": {"alpha": 0.8}, "learning_rate": 5e-5, "seed": 1}
-    from hf_mlm.training.settings import read_recipe
+    from hf_mlm.runs.settings import read_recipe
 
     path = write_recipe(settings, tmp_path)
     read = read_recipe(str(path))
@@ -68,8 +68,9 @@ def test_a_recipe_repeats_the_settings(tmp_path: Path) -> None:
 def test_an_interrupted_run_goes_on_with_other_data_folders_and_processes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from hf_mlm.training import checkpoints, train_ner
-    from hf_mlm.training.settings import save_settings
+    from hf_mlm.runs import checkpoints
+    from hf_mlm.runs.settings import save_settings
+    from hf_mlm.training.taggers import train as train_module
 
     def train(*settings: Any) -> Any:
         found.append((checkpoints.find_checkpoint(settings), settings[1].per_device_train_batch_size))
@@ -78,7 +79,7 @@ def test_an_interrupted_run_goes_on_with_other_data_folders_and_processes(
         return SimpleNamespace(results={}, trainer=SimpleNamespace(free_models=lambda: None))
 
     found: list[Any] = []
-    monkeypatch.setattr(train_ner, "train", train)
+    monkeypatch.setattr(train_module, "train", train)
     monkeypatch.setattr(checkpoints, "damage_of", lambda folder: None)
     for data, processes in (("here", 2), ("there", 1), ("there", 4)):
         monkeypatch.setattr(

@@ -14,8 +14,8 @@ ALL = [spec for table in TABLES.values() for spec in table.specs if isinstance(s
 
 @pytest.mark.parametrize("scale", ["smoke", "full"])
 def test_every_setting_is_a_field_of_the_trainings_arguments(scale: Scale) -> None:
-    from hf_mlm.training.arguments import IRLEArguments, IRLETrainingArguments
-    from hf_mlm.training.arguments_ner import NERArguments, NERTrainingArguments
+    from hf_mlm.training.irle.arguments import IRLEArguments, IRLETrainingArguments
+    from hf_mlm.training.taggers.arguments import NERArguments, NERTrainingArguments
 
     known = {
         IRLESpec: {field.name for kind in (IRLEArguments, IRLETrainingArguments) for field in fields(kind)},

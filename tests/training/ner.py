@@ -9,9 +9,9 @@ from typing import Any
 import yaml
 from PIL import Image
 
-from hf_mlm.training.arguments_ner import NERArguments, NERTrainingArguments
-from hf_mlm.training.settings import parse_settings
-from hf_mlm.training.train_ner import TaggerRun, train
+from hf_mlm.runs.settings import parse_settings
+from hf_mlm.training.taggers.arguments import NERArguments, NERTrainingArguments
+from hf_mlm.training.taggers.train import TaggerRun, train
 
 
 NAMES = {"PER": ["Ada", "Carl"], "LOC": ["Cork", "Lyon"], "ORG": ["Acme", "Umbra"], "MISC": ["Tuesday", "Latin"]}

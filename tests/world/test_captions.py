@@ -5,12 +5,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hf_mlm.data.formats.iob2 import entities, violation
-from hf_mlm.world.caption_phrases import CAPTION_PHRASES
+from hf_mlm.data.mmnerd.schemes import entities, violation
 from hf_mlm.world.captions import LANGUAGES, SCENE_TYPES, CaptionedWorld, caption
-from hf_mlm.world.facts import Facts
-from hf_mlm.world.places import load_places
-from hf_mlm.world.splits import blocks
+from hf_mlm.world.embedded import blocks
+from hf_mlm.world.languages import CAPTION_PHRASES
+from hf_mlm.world.places import Facts, load_places
 
 
 pytestmark = [pytest.mark.real, pytest.mark.usefixtures("demo_packages")]

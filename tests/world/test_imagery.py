@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from hf_mlm.world.imagery import blue_marble, encode, patches
+from hf_mlm.world.imagery import CLEAR_SHARE, DESERT, GREEN, UNCLEAR, WATER, blue_marble, encode, patches, scenes
 
 
 EARTH = np.random.default_rng(0).integers(0, 256, size=(90, 180, 3), dtype=np.uint8)  # two degrees a pixel
@@ -68,3 +68,38 @@ def test_known_places_look_as_they_should(demo_packages):
     blueness = [patch[..., 2] - patch[..., 0] for patch in (catania, lima)]
     assert blueness[0][:, 40:].mean() > blueness[0][:, :24].mean() + 10 or blueness[0][40:, 40:].mean() > 20
     assert blueness[1][:, :20].mean() > 20 > blueness[1][:, 44:].mean()  # the sea lies to the west of Lima
+
+
+COLOURS = {WATER: (8, 20, 45), DESERT: (200, 165, 115), GREEN: (45, 60, 30), UNCLEAR: (235, 235, 235)}
+
+
+@pytest.mark.parametrize("scene", [WATER, DESERT, GREEN])
+@pytest.mark.parametrize(("share", "is_clear"), [(CLEAR_SHARE - 0.01, False), (CLEAR_SHARE, True), (1.0, True)])
+def test_three_fifths_of_the_pixels_decide(scene, share, is_clear):
+    patch = np.empty((1, 20, 20, 3), np.uint8)
+    patch[...] = COLOURS[UNCLEAR]
+    patch.reshape(400, 3)[: round(400 * share)] = COLOURS[scene]
+    assert scenes(patch).tolist() == [scene if is_clear else UNCLEAR]
+
+
+def test_no_pixel_has_two_scenes():
+    pixels = np.random.default_rng(0).integers(0, 256, (100_000, 1, 1, 3), np.uint8)
+    r, g, b = np.moveaxis(pixels.astype(int), -1, 0).reshape(3, -1)
+    expected = np.select(
+        [(b - r > 8) & (b >= g), (r > 110) & (r - b > 30) & (r - g > 5), (g > r) & (g > b) & (g < 110)],
+        [WATER, DESERT, GREEN],
+        UNCLEAR,
+    )
+    assert (scenes(pixels) == expected).all()
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("latitude", "longitude", "scene"),
+    [(-27.12, -109.35, WATER), (22.79, 5.53, DESERT), (-3.12, -60.02, GREEN), (40.42, -3.70, UNCLEAR)],
+    ids=["Easter Island", "Tamanrasset", "Manaus", "Madrid"],
+)
+def test_real_places(latitude, longitude, scene, demo_packages):
+    from hf_mlm.world.imagery import blue_marble, patches
+
+    assert scenes(patches(blue_marble(), np.array([latitude]), np.array([longitude]))).tolist() == [scene]

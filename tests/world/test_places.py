@@ -5,7 +5,149 @@ import numpy as np
 import pytest
 
 from hf_mlm.world import places
-from hf_mlm.world.places import fold, parse_geonames, read_columns, readable_names, write_columns
+from hf_mlm.world.places import (
+    INLAND,
+    LAKE,
+    SEA,
+    Facts,
+    Gazetteer,
+    band,
+    classes,
+    fold,
+    land_sea_mask,
+    load_gazetteer,
+    parse_geonames,
+    read_columns,
+    readable_names,
+    shores,
+    write_columns,
+)
+
+
+def test_looks_at_the_nine_cells_around_each_place():
+    mask = np.random.default_rng(1).choice([1, 1, 1, 1, 1, 1, 1, 0, 2], size=(18, 36)).astype(np.int8)  # ten degrees
+    rng = np.random.default_rng(2)
+    latitudes, longitudes = rng.uniform(-90, 90, 500), rng.uniform(-180, 180, 500)
+    for latitude, longitude, shore in zip(latitudes, longitudes, shores(mask, latitudes, longitudes), strict=True):
+        row, column = int((latitude + 90) // 10), int((longitude + 180) // 10)
+        near = {
+            mask[r, c % 36] for r in range(max(row - 1, 0), min(row + 2, 18)) for c in range(column - 1, column + 2)
+        }
+        assert shore == (SEA if 0 in near else LAKE if 2 in near else INLAND)
+
+
+def test_poles_and_antimeridian_are_places_too():
+    mask = np.ones((18, 36), dtype=np.int8)
+    mask[9, 0] = 0
+    got = shores(mask, np.array([90.0, -90.0, 5.0, 5.0]), np.array([0.0, 0.0, 180.0, 179.0]))
+    assert got.tolist() == [INLAND, INLAND, SEA, SEA]
+
+
+@pytest.mark.real
+def test_knows_ports_lakesides_and_inland_towns(demo_packages):
+    towns = {
+        "Nice": (43.703, 7.266, SEA),
+        "Valparaíso": (-33.036, -71.63, SEA),
+        "Lausanne": (46.516, 6.633, LAKE),
+        "Kisumu": (-0.102, 34.762, LAKE),
+        "Ulaanbaatar": (47.908, 106.883, INLAND),
+        "Manaus": (-3.102, -60.025, INLAND),
+    }
+    latitudes, longitudes, expected = zip(*towns.values(), strict=True)
+    assert shores(land_sea_mask(), np.array(latitudes), np.array(longitudes)).tolist() == list(expected)
+
+
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture(autouse=True)
+def babel() -> None:
+    pytest.importorskip("babel")
+
+
+@pytest.fixture
+def gazetteer(made_up) -> Gazetteer:
+    towns = made_up(
+        8,
+        names=["Wels", "Vienna", "Vienna", "Astana", "Córdoba", "Salem", "Salem", "Nowhere"],
+        countries=["AT", "AT", "AT", "KZ", "AR", "US", "US", "KZ"],
+        regions=["04", "09", "04", "05", "05", "OR", "MA", ""],
+        populations=[60_000, 1_700_000, 300, 350_000, 1_400_000, 170_000, 43_000, 3],
+        timezones=["Europe/Vienna"] * 3
+        + ["Asia/Almaty", "America/Argentina/Cordoba", "America/Los_Angeles", "America/New_York", "Asia/Almaty"],
+        other_names=["", "Wien", "", "Akmola|Nur-Sultan", "", "", "", ""],
+    )
+    return Gazetteer(
+        towns, capitals={"AT": "Vienna", "KZ": "Nur-Sultan", "AR": "", "US": "Washington"}, states={"OR": "Oregon"}
+    )
+
+
+@pytest.fixture
+def facts(gazetteer):
+    return list(gazetteer.facts(np.arange(8), np.zeros(8, dtype=np.int8)))
+
+
+def test_capitals_are_the_most_populous_of_that_name_or_listed_under_it(facts):
+    assert [fact.capital for fact in facts] == [False, True, False, True, False, False, False, False]
+
+
+def test_only_the_city_that_a_zone_is_called_after_is_translated(facts):
+    assert facts[1].names == {"en": "Vienna", "de": "Wien", "fr": "Vienne"}
+    assert set(facts[2].names.values()) == {"Vienna"}
+    assert set(facts[4].names.values()) == {"Córdoba"}  # the CLDR's English has no accent
+
+
+def test_the_region_is_told_by_its_most_populous_place(facts):
+    assert facts[2].region_seat["de"] == "Wels" and facts[1].region_seat["de"] == "Wien"
+    assert facts[7].region_seat is None
+
+
+def test_states_belong_to_the_united_states(facts):
+    assert [fact.state for fact in facts] == [""] * 5 + ["Oregon", "", ""]  # Córdoba's region is 05, not a state
+
+
+def test_a_handful_of_people_is_no_known_population(facts):
+    assert facts[7].population == 0 and facts[0].population == 60_000
+    assert facts[3].other_names == ("Akmola", "Nur-Sultan") and facts[0].other_names == ()
+
+
+def test_knows_the_real_capitals(demo_packages):
+    gazetteer = load_gazetteer()
+    places = gazetteer.places
+    chosen = np.flatnonzero(np.isin(places.names.astype(str), ["Paris", "New Delhi", "Delhi", "Brasília", "Astana"]))
+    capitals = {
+        (fact.names["de"], fact.country)
+        for fact in gazetteer.facts(chosen, np.zeros(len(chosen), dtype=np.int8))
+        if fact.capital
+    }
+    assert capitals == {("Paris", "FR"), ("New Delhi", "IN"), ("Brasília", "BR"), ("Astana", "KZ")}
+
+
+@pytest.mark.parametrize(
+    ("population", "expected"),
+    [
+        (0, "human settlement"),
+        (9, "human settlement"),
+        (10, "small settlement"),
+        (4_999, "small settlement"),
+        (5_000, "small town"),
+        (19_999, "small town"),
+        (20_000, "town"),
+        (99_999, "town"),
+        (100_000, "big city"),
+        (999_999, "big city"),
+        (1_000_000, "city with millions of inhabitants"),
+    ],
+)
+def test_bands_begin_at_their_bound(population, expected):
+    assert band(population) == expected
+
+
+def test_classes_tell_size_capital_and_shore_once_each():
+    assert classes(Facts({}, population=0)) == ["human settlement"]
+    lisbon = Facts({}, population=517_802, capital=True, shore=SEA)
+    assert classes(lisbon) == ["human settlement", "big city", "capital city", "coastal settlement"]
+    assert classes(Facts({}, population=50, shore=LAKE))[-1] == "lakeside settlement"
 
 
 RECORD = {

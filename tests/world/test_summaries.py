@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hf_mlm.world.facts import BANDS, CAPITAL, SETTLEMENT, Facts
-from hf_mlm.world.phrases import PHRASES
+from hf_mlm.world.languages import PHRASES
+from hf_mlm.world.places import BANDS, CAPITAL, SETTLEMENT, Facts
 from hf_mlm.world.shores import INLAND, LAKE, SEA
 from hf_mlm.world.summaries import Draws, rounded, summary
 

@@ -13,12 +13,16 @@ from numpy.typing import NDArray
 from PIL import Image
 from transformers import PreTrainedModel
 
-from hf_mlm.construction.revisions import model_revision
-from hf_mlm.models.encoder_sizes import feature_size
-from hf_mlm.models.encoders import load_encoder, opening
+from hf_mlm.construction.manifest import model_revision
+from hf_mlm.models.base.configuration import feature_size
+from hf_mlm.models.base.encoders import load_encoder, opening
+from hf_mlm.models.base.published_weights import (
+    IMAGE_MEAN,
+    IMAGE_STD,
+    convert_torchvision_resnet,
+    read_state_dict,
+)
 from hf_mlm.models.layers.pooling import pool_image
-from hf_mlm.models.state_dicts import read_state_dict
-from hf_mlm.models.torchvision_resnet import IMAGE_MEAN, IMAGE_STD, convert_torchvision_resnet
 
 
 RESIZED, CROPPED = 256, 224  # pixels: the images are squeezed to a square, of which the middle is seen

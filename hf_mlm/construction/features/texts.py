@@ -11,9 +11,9 @@ import torch
 import transformers
 from numpy.typing import NDArray
 
-from hf_mlm.construction.revisions import model_revision
-from hf_mlm.models.encoder_sizes import feature_size
-from hf_mlm.models.encoders import load_encoder, opening
+from hf_mlm.construction.manifest import model_revision
+from hf_mlm.models.base.configuration import feature_size
+from hf_mlm.models.base.encoders import load_encoder, opening
 from hf_mlm.models.layers.pooling import masked_mean
 
 

@@ -7,18 +7,17 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from hf_mlm.construction.claim import claim
 from hf_mlm.construction.executors import ExecutorSettings, Watch, run_stages
 from hf_mlm.construction.http import HttpSettings
-from hf_mlm.construction.manifest import MANIFEST, StageManifest, code_version
+from hf_mlm.construction.manifest import MANIFEST, StageManifest, claim, code_version
+from hf_mlm.construction.mlm.build_config import Edition
 from hf_mlm.construction.mlm.dataset import DatasetStage, JoinStages
-from hf_mlm.construction.mlm.edition import Edition
 from hf_mlm.construction.mlm.images import COMMONS, IMAGE_SCHEMA, FetchImages, ImageRules
 from hf_mlm.construction.mlm.selection import SELECTION_SCHEMA, Folders, Select
 from hf_mlm.construction.mlm.sources import Source
 from hf_mlm.construction.mlm.summaries import WIKIPEDIA, FetchSummaries, summary_schema
 from hf_mlm.construction.stage import ReadStage, Stage
-from hf_mlm.data.disk import full_disk_in_words
+from hf_mlm.files import full_disk_in_words
 
 
 RECORD = "build.json"
@@ -112,7 +111,7 @@ def build_mlm(
             run_stages(stages, logs, executor or ExecutorSettings())
         done = {stage.name: StageManifest.load(stage.folder / MANIFEST) for stage in stages if stage.is_sealed()}
         if len(done) == len(stages):
-            from hf_mlm.construction.fair.mlm import describe_folder  # late: it takes seconds to import
+            from hf_mlm.construction.cards.mlm import describe_folder  # late: it takes seconds to import
 
             describe_folder(target / "dataset", json.loads((target / RECORD).read_text(encoding="utf-8")), done)
     return done

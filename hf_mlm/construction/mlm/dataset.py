@@ -12,12 +12,12 @@ import pyarrow.parquet as pq
 from datatrove.data import Document
 
 from hf_mlm.construction.manifest import MANIFEST, OutputFile, StageManifest
-from hf_mlm.construction.mlm.names import first_label
+from hf_mlm.construction.mlm.items import first_label
 from hf_mlm.construction.mlm.selection import CONFIGS, Folders
 from hf_mlm.construction.stage import Block, ReadStage, Row, SealStage, Stage, to_document
-from hf_mlm.data.disk import full_disk_in_words
-from hf_mlm.data.formats.built_rows import INDEX, BuiltRows
-from hf_mlm.data.mlm import raw_features
+from hf_mlm.data.mlm.builder import raw_features
+from hf_mlm.data.mlm.built_rows import INDEX, BuiltRows
+from hf_mlm.files import full_disk_in_words
 from hf_mlm.geo.partition import GeoCellPartition
 
 

@@ -13,13 +13,11 @@ from typing import Any
 import pyarrow as pa
 from datatrove.data import Document
 
-from hf_mlm.construction.batches import batched
-from hf_mlm.construction.http import HttpSettings, PoliteClient, TooLargeError
-from hf_mlm.construction.mlm.edition import Edition
-from hf_mlm.construction.mlm.mediawiki import ApiError, Pages, query_pages
-from hf_mlm.construction.stage import Block, Row, to_document
-from hf_mlm.construction.traffic import Answer
-from hf_mlm.data.formats.images import image_defect
+from hf_mlm.construction.http import Answer, HttpSettings, PoliteClient, TooLargeError
+from hf_mlm.construction.mlm.build_config import Edition
+from hf_mlm.construction.mlm.summaries import ApiError, Pages, query_pages
+from hf_mlm.construction.stage import Block, Row, batched, to_document
+from hf_mlm.data.images import image_defect
 
 
 COMMONS = "https://commons.wikimedia.org/w/api.php"

@@ -6,13 +6,18 @@ never deprecated ones. A dump has them all, so the same choice is made here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from datatrove.data import Document
+from numpy.typing import NDArray
 
-from hf_mlm.construction.mlm.edition import is_item_id
-from hf_mlm.construction.stage import Row
+from hf_mlm.construction.manifest import Ledger
+from hf_mlm.construction.mlm.build_config import is_item_id
+from hf_mlm.construction.stage import Block, ReadStage, Row, to_document
 
 
 INSTANCE_OF, SUBCLASS_OF, IMAGE, COUNTRY, COORDINATES, COUNTRY_CODE = "P31", "P279", "P18", "P17", "P625", "P297"
@@ -143,3 +148,125 @@ def item_number(item: str) -> int:
 def _position(value: Mapping[str, Any]) -> Row:
     latitude, longitude = float(value["latitude"]), float(value["longitude"])
     return {"latitude": latitude, "longitude": longitude, "globe": item_id(value["globe"])}
+
+
+NAME_SCHEMA = pa.schema({"id": pa.string(), "label": pa.string(), "country_code": pa.string()})
+
+
+class NamesOfDump(Block):
+    """Looks up in the items of a dump what places refer to.
+
+    Args:
+        places: folder of the stage with the places.
+        items: folder of the stage that read the dump.
+        languages: the first with a label counts.
+    """
+
+    name = "names"
+
+    def __init__(self, places: Path, items: Path, languages: Sequence[str]) -> None:
+        super().__init__()
+        self.places, self.items, self.languages = places, items, tuple(languages)
+
+    def run(self, data: Iterable[Document] | None, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
+        """Give a row for each class and country that has a label or a code."""
+        wanted = referred(self.places, self.ledger)
+        reader = ReadStage(self.items, whole=True, columns=["id", "labels", "superclasses", "country_code"])
+        reader.ledger = self.ledger
+        named: dict[str, Row] = {}
+        for row in reader.rows():
+            if row["id"] in wanted and (row["superclasses"] or row["country_code"]):
+                named[row["id"]] = name_row(row["id"], row["labels"], row["country_code"], self.languages)
+        for item in sorted(named, key=item_number):
+            yield to_document(named[item])
+
+
+def referred(places: Path, ledger: Ledger) -> set[str]:
+    """The classes and countries that places refer to.
+
+    Args:
+        places: folder of the stage with the places.
+        ledger: that records what was read.
+    """
+    reader = ReadStage(places, whole=True, columns=["classes", "countries"])
+    reader.ledger = ledger
+    return {item for row in reader.rows() for item in (*row["classes"], *row["countries"])}
+
+
+def name_row(item: str, labels: dict[str, str | None], country_code: str | None, languages: Sequence[str]) -> Row:
+    """A row of `NAME_SCHEMA` with the label of the first language that has one."""
+    return {"id": item, "label": first_label(labels, languages), "country_code": country_code}
+
+
+def first_label(labels: dict[str, str | None], languages: Sequence[str]) -> str | None:
+    """The label in the first language that has one.
+
+    Example:
+        >>> first_label({"en": None, "de": "Köln"}, ["en", "de"])
+        'Köln'
+    """
+    return next((label for language in languages if (label := labels.get(language))), None)
+
+
+CLASS_SCHEMA = pa.schema({"id": pa.string(), "hops": pa.int64()})
+
+
+class ClassesOfDump(Block):
+    """Walks down the class tree that the items of a dump make.
+
+    A class counts if it is one, two … or ``hops`` steps below a base type, whether or not anything is below it: the
+    authors' query joined the three levels and so lost every class without a descendant three steps down.
+
+    Args:
+        items: folder of the stage that read the dump.
+        base_types: ids.
+        hops: how many steps.
+    """
+
+    name = "classes"
+
+    def __init__(self, items: Path, base_types: Sequence[str], hops: int) -> None:
+        super().__init__()
+        self.items, self.base_types, self.hops = items, tuple(base_types), hops
+
+    def run(self, data: Iterable[Document] | None, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
+        """Give the classes and how many steps each is below the nearest base type."""
+        reader = ReadStage(self.items, whole=True, columns=["id", "superclasses"])
+        reader.ledger = self.ledger
+        numbers = (
+            item_number(item)
+            for row in reader.rows()
+            for superclass in row["superclasses"]
+            for item in (row["id"], superclass)
+        )
+        children, parents = np.fromiter(numbers, np.int64).reshape(-1, 2).T  # (edges,) each
+        base = np.array([item_number(item) for item in self.base_types])
+        for number, distance in distances(children, parents, base, self.hops).items():
+            yield to_document({"id": f"Q{number}", "hops": distance})
+
+
+def distances(
+    children: NDArray[np.int64], parents: NDArray[np.int64], base: NDArray[np.int64], hops: int
+) -> dict[int, int]:
+    """Steps from the nearest base, of all within ``hops`` steps; cycles do no harm.
+
+    Args:
+        children: (edges,) numbers of the classes that are below.
+        parents: (edges,) what they are below.
+        base: numbers to start from, at distance 0.
+        hops: the most steps.
+
+    Returns:
+        number -> steps, nearest first and in the order of the numbers.
+
+    Example:
+        >>> distances(np.array([2, 3, 3]), np.array([1, 2, 1]), np.array([1]), 2)
+        {1: 0, 2: 1, 3: 1}
+    """
+    found = dict.fromkeys(sorted(base.tolist()), 0)
+    frontier = base
+    for step in range(1, hops + 1):
+        reached = np.unique(children[np.isin(parents, frontier)])
+        frontier = np.array([number for number in reached.tolist() if number not in found], np.int64)
+        found |= dict.fromkeys(frontier.tolist(), step)
+    return found

@@ -8,15 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from hf_mlm.construction.mlm.classes import CLASS_SCHEMA, ClassesOfDump
-from hf_mlm.construction.mlm.dump import ReadDump
-from hf_mlm.construction.mlm.dump_files import plan_parts
-from hf_mlm.construction.mlm.edition import Edition
-from hf_mlm.construction.mlm.items import item_schema
-from hf_mlm.construction.mlm.names import NAME_SCHEMA, NamesOfDump
-from hf_mlm.construction.mlm.places import SelectPlaces, place_schema
-from hf_mlm.construction.mlm.selection import Folders
-from hf_mlm.construction.mlm.sparql_items import (
+from hf_mlm.construction.mlm.build_config import Edition
+from hf_mlm.construction.mlm.dump import ReadDump, plan_parts
+from hf_mlm.construction.mlm.items import CLASS_SCHEMA, NAME_SCHEMA, ClassesOfDump, NamesOfDump, item_schema
+from hf_mlm.construction.mlm.selection import Folders, SelectPlaces, place_schema
+from hf_mlm.construction.mlm.sparql import (
     INSTANCE_SCHEMA,
     ClassesOfEndpoint,
     EndpointSettings,

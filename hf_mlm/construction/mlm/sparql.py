@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
 
-from hf_mlm.construction.http import RETRIED, PoliteClient, UnavailableError
-from hf_mlm.construction.traffic import Answer
+import pyarrow as pa
+from datatrove.data import Document
+
+from hf_mlm.construction.http import RETRIED, Answer, HttpSettings, PoliteClient, UnavailableError
+from hf_mlm.construction.mlm.items import file_name, is_item_id, item_id, item_number, name_row, referred
+from hf_mlm.construction.stage import Block, ReadStage, Row, batched, to_document
 
 
 WIKIDATA = "https://query.wikidata.org/sparql"
@@ -116,3 +124,251 @@ def _bindings(answer: Answer) -> list[dict[str, str]] | None:
     except ValueError:  # the query service reports a time-out behind the bindings that it has sent already
         return None
     return [{name: value["value"] for name, value in binding.items()} for binding in bindings]
+
+
+INSTANCE_SCHEMA = pa.schema({"id": pa.string()})
+SUBCLASSES = "SELECT DISTINCT ?class WHERE {{ VALUES ?above {{ {values} }} ?class wdt:P279 ?above }}"
+INSTANCES = "SELECT DISTINCT ?item WHERE {{ VALUES ?class {{ {values} }} ?item wdt:P31 ?class }}"
+SLICE = "SELECT DISTINCT ?item WHERE {{ ?item wdt:P31 wd:{item} FILTER(STRENDS(STR(?item), '{digits}')) }}"
+POSITIONS = """\
+SELECT ?item ?statement ?latitude ?longitude ?globe WHERE {{ VALUES ?item {{ {values} }}
+?item p:P625 ?statement . ?statement a wikibase:BestRank ; psv:P625 ?value .
+?value wikibase:geoLatitude ?latitude ; wikibase:geoLongitude ?longitude ; wikibase:geoGlobe ?globe }}"""
+FACTS = """\
+SELECT DISTINCT ?item ?property ?value WHERE {{ VALUES ?item {{ {values} }}
+VALUES ?property {{ wdt:P31 wdt:P17 wdt:P18 }} ?item ?property ?value FILTER(!isBlank(?value)) }}"""
+LABELS = """\
+SELECT ?item ?label (LANG(?label) AS ?language) WHERE {{ VALUES ?item {{ {values} }}
+?item rdfs:label ?label FILTER(LANG(?label) IN ({languages})) }}"""
+ARTICLES = """\
+SELECT ?item ?site ?title WHERE {{ VALUES ?item {{ {values} }} VALUES ?site {{ {sites} }}
+?article schema:about ?item ; schema:isPartOf ?site ; schema:name ?title }}"""
+CODES = "SELECT ?item ?code WHERE {{ VALUES ?item {{ {values} }} ?item wdt:P297 ?code FILTER(isLiteral(?code)) }}"
+CLASSES = "SELECT ?item ?above WHERE {{ VALUES ?item {{ {values} }} ?item wdt:P279 ?above }}"
+_SLICES = 3  # digits at most, hence a thousand parts of a class
+
+
+@dataclass(frozen=True)
+class EndpointSettings:
+    """How to reach an endpoint.
+
+    Attributes:
+        http: how to ask.
+        url: address.
+        batch: the most items in a query.
+    """
+
+    http: HttpSettings
+    url: str = WIKIDATA
+    batch: int = BATCH
+
+    def open(self) -> Endpoint:
+        """The endpoint, in the process that asks."""
+        return Endpoint(PoliteClient(self.http), self.url, self.batch)
+
+
+class SparqlBlock(Block):
+    """A block that asks an endpoint; the manifest keeps its queries."""
+
+    queries: dict[str, str] = {}
+
+    def __init__(self, endpoint: EndpointSettings) -> None:
+        super().__init__()
+        self.endpoint = endpoint
+
+    def open(self) -> Endpoint:
+        """The endpoint; address and queries go into the manifest."""
+        self.ledger.facts |= {"endpoint": self.endpoint.url, "queries": self.queries}
+        return self.endpoint.open()
+
+    def read(self, folder: Path, whole: bool = True) -> ReadStage:
+        """A reader of an earlier stage that shares the ledger."""
+        reader = ReadStage(folder, whole)
+        reader.ledger = self.ledger
+        return reader
+
+
+class ClassesOfEndpoint(SparqlBlock):
+    """Walks down the class tree level by level; see `ClassesOfDump`."""
+
+    name = "classes"
+    queries = {"subclasses": SUBCLASSES}
+
+    def __init__(self, endpoint: EndpointSettings, base_types: Sequence[str], hops: int) -> None:
+        super().__init__(endpoint)
+        self.base_types, self.hops = tuple(base_types), hops
+
+    def run(self, data: Iterable[Document] | None, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
+        """Give the classes and how many steps each is below the nearest base type."""
+        endpoint = self.open()
+        frontier, found = sorted(set(self.base_types), key=item_number), set(self.base_types)
+        for hops in range(self.hops + 1):
+            for item in frontier:
+                yield to_document({"id": item, "hops": hops})
+            if hops < self.hops:
+                below = {item_id(binding["class"]) for binding in endpoint.select(SUBCLASSES, frontier)}
+                frontier = sorted(filter(is_item_id, below - found), key=item_number)
+                found |= below
+
+
+class InstancesOfEndpoint(SparqlBlock):
+    """Lists the instances of a task's share of the classes.
+
+    A class too large for one query is asked in ten parts by the last digit of its instances' ids, each of these again
+    in ten, and so on.
+    """
+
+    name = "instances"
+    queries = {"instances": INSTANCES, "slice": SLICE}
+
+    def __init__(self, endpoint: EndpointSettings, classes: Path) -> None:
+        super().__init__(endpoint)
+        self.classes = classes
+
+    def run(self, data: Iterable[Document] | None, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
+        """Give the ids, each once within a task."""
+        endpoint = self.open()
+        classes = [row["id"] for row in self.read(self.classes).rows()][rank::world_size]
+        found = {item for one in classes for item in self._instances(endpoint, one)}
+        for item in sorted(filter(is_item_id, found), key=item_number):
+            yield to_document({"id": item})
+
+    def _instances(self, endpoint: Endpoint, item: str) -> list[str]:
+        bindings = endpoint.ask(INSTANCES.format(values=f"wd:{item}"))
+        return self._slices(endpoint, item, "") if bindings is None else _ids(bindings)
+
+    def _slices(self, endpoint: Endpoint, item: str, digits: str) -> list[str]:
+        self.note(f"instances of {item} asked in parts")
+        found: list[str] = []
+        for ending in (digit + digits for digit in "0123456789"):
+            query = SLICE.format(item=item, digits=ending)
+            if len(ending) < _SLICES:
+                bindings = endpoint.ask(query)
+            else:
+                bindings = endpoint.insist(query, f"the instances of {item} whose ids end with {ending}")
+            found += self._slices(endpoint, item, ending) if bindings is None else _ids(bindings)
+        return found
+
+
+class ItemsOfEndpoint(SparqlBlock):
+    """Describes a task's share of the instances, in rows of `items.item_schema`."""
+
+    name = "items"
+    queries = {"positions": POSITIONS, "facts": FACTS, "labels": LABELS, "articles": ARTICLES}
+
+    def __init__(self, endpoint: EndpointSettings, instances: Path, languages: Sequence[str]) -> None:
+        super().__init__(endpoint)
+        self.instances, self.languages = instances, tuple(languages)
+
+    def run(self, data: Iterable[Document] | None, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
+        """Give items in the order of their numbers, each in the task that its number falls to."""
+        endpoint = self.open()
+        rows = self.read(self.instances).rows()
+        mine = {row["id"] for row in rows if item_number(row["id"]) % world_size == rank}
+        for part in batched(sorted(mine, key=item_number), self.endpoint.batch):
+            for row in self._items(endpoint, part):
+                yield to_document(row)
+
+    def _items(self, endpoint: Endpoint, items: Sequence[str]) -> list[Row]:
+        positions = self._positions(endpoint, items)
+        placed = [item for item in items if positions[item]]
+        facts, labels = self._facts(endpoint, items), self._labels(endpoint, placed)
+        articles = self._articles(endpoint, placed)
+        return [
+            {
+                "id": item,
+                "labels": labels[item],
+                "classes": sorted(filter(is_item_id, map(item_id, facts[item, "P31"])), key=item_number),
+                "superclasses": [],
+                "countries": sorted(filter(is_item_id, map(item_id, facts[item, "P17"])), key=item_number),
+                "country_code": None,
+                "positions": positions[item],
+                "images": sorted({_commons_name(value) for value in facts[item, "P18"] if _is_file(value)}),
+                "sitelinks": articles[item],
+            }
+            for item in items
+        ]
+
+    @staticmethod
+    def _positions(endpoint: Endpoint, items: Sequence[str]) -> dict[str, list[Row]]:
+        found: dict[str, list[Row]] = defaultdict(list)
+        for binding in endpoint.select(POSITIONS, items):
+            degrees = {name: float(binding[name]) for name in ("latitude", "longitude")}
+            found[item_id(binding["item"])].append(degrees | {"globe": item_id(binding["globe"])})
+        return found
+
+    @staticmethod
+    def _facts(endpoint: Endpoint, items: Sequence[str]) -> dict[tuple[str, str], set[str]]:
+        found: dict[tuple[str, str], set[str]] = defaultdict(set)
+        for binding in endpoint.select(FACTS, items):
+            name = binding["property"].rpartition("/")[2]
+            found[item_id(binding["item"]), name].add(binding["value"])
+        return found
+
+    def _labels(self, endpoint: Endpoint, items: Sequence[str]) -> dict[str, Row]:
+        found = self._nothing()
+        for item, language, label in labels(endpoint, items, self.languages):
+            found[item][language] = label
+        return found
+
+    def _articles(self, endpoint: Endpoint, items: Sequence[str]) -> dict[str, Row]:
+        found = self._nothing()
+        sites = {f"https://{language}.wikipedia.org/": language for language in self.languages}
+        query = ARTICLES.replace("{sites}", " ".join(f"<{site}>" for site in sites))
+        for binding in endpoint.select(query, items):
+            found[item_id(binding["item"])][sites[binding["site"]]] = binding["title"]
+        return found
+
+    def _nothing(self) -> dict[str, Row]:
+        return defaultdict(lambda: dict.fromkeys(self.languages))
+
+
+class NamesOfEndpoint(SparqlBlock):
+    """Looks up what places refer to; see `NamesOfDump`. What is no class, having no superclass, has no label here."""
+
+    name = "names"
+    queries = {"labels": LABELS, "codes": CODES, "classes": CLASSES}
+
+    def __init__(self, endpoint: EndpointSettings, places: Path, languages: Sequence[str]) -> None:
+        super().__init__(endpoint)
+        self.places, self.languages = places, tuple(languages)
+
+    def run(self, data: Iterable[Document] | None, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
+        """Give a row for each class and country that has a label or a code."""
+        endpoint = self.open()
+        wanted = sorted(referred(self.places, self.ledger), key=item_number)
+        codes: dict[str, str] = {}
+        for binding in endpoint.select(CODES, wanted):
+            item = item_id(binding["item"])
+            codes[item] = min(binding["code"], codes.get(item, binding["code"]))
+        above = endpoint.select(CLASSES, wanted)
+        known = {item_id(one["item"]) for one in above if is_item_id(item_id(one["above"]))} | set(codes)
+        named: dict[str, dict[str, Any]] = defaultdict(dict)
+        for item, language, label in labels(endpoint, sorted(known, key=item_number), self.languages):
+            named[item][language] = label
+        for item in sorted(known, key=item_number):
+            yield to_document(name_row(item, named[item], codes.get(item), self.languages))
+
+
+def labels(endpoint: Endpoint, items: Sequence[str], languages: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+    """Ask for the labels of items.
+
+    Yields:
+        item, language, label.
+    """
+    query = LABELS.replace("{languages}", ", ".join(f"'{language}'" for language in languages))
+    for binding in endpoint.select(query, items):
+        yield item_id(binding["item"]), binding["language"], binding["label"]
+
+
+def _ids(bindings: Iterable[dict[str, str]]) -> list[str]:
+    return [item_id(binding["item"]) for binding in bindings]
+
+
+def _is_file(address: str) -> bool:
+    """Whether a value is a file: the query service has an address of its own for an unknown one, too."""
+    return "/Special:FilePath/" in address
+
+
+def _commons_name(address: str) -> str:
+    return file_name(unquote(address.rpartition("/")[2]))

@@ -10,9 +10,8 @@ from pathlib import Path
 from statistics import NormalDist
 from typing import NamedTuple
 
-from hf_mlm.construction.mmnerd.records import Record
-from hf_mlm.construction.mmnerd.sampling import draw
-from hf_mlm.data.formats.text_file import read_text
+from hf_mlm.construction.mmnerd.records import Record, draw
+from hf_mlm.data.text_file import read_text
 from hf_mlm.files import write_text
 
 

@@ -1,31 +1,180 @@
-"""From finished sentences to a folder that `load_dataset` opens, with the report of what is in it."""
+"""What a split must not tear apart: sentences of one image, and sentences that say the same."""
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from datasets import ClassLabel, Features, List, Value
 
 from hf_mlm.construction.manifest import OutputFile, code_version
-from hf_mlm.construction.mmnerd.groups import split_groups
 from hf_mlm.construction.mmnerd.records import RECORD_SCHEMA, Record, write_records
-from hf_mlm.construction.mmnerd.table2 import table2
-from hf_mlm.construction.mmnerd.tables import write_tables
-from hf_mlm.construction.stage import write_rows
-from hf_mlm.data.audit import audit
-from hf_mlm.data.checks.rows import read_rows
-from hf_mlm.data.disk import full_disk_in_words
-from hf_mlm.data.formats.conll import Sentence, write_conll
-from hf_mlm.data.formats.image_folder import ImageFolder
-from hf_mlm.data.formats.mmnerd_layout import LANGUAGES, SPLIT_NAMES
-from hf_mlm.data.formats.text_file import read_text
+from hf_mlm.construction.stage import Row, write_rows
+from hf_mlm.data.images import ImageFolder
+from hf_mlm.data.mmnerd.audit import audit
+from hf_mlm.data.mmnerd.checks.statistics import Row as SentenceRow
+from hf_mlm.data.mmnerd.checks.statistics import Statistics, read_rows
+from hf_mlm.data.mmnerd.conll import Sentence, write_conll
+from hf_mlm.data.mmnerd.layout import LANGUAGES, SPLIT_NAMES
+from hf_mlm.data.mmnerd.schemes import TAGS, TYPES
 from hf_mlm.data.splits import SPLITS, group_split
-from hf_mlm.files import sha256_of, write_text
+from hf_mlm.data.text_file import read_text
+from hf_mlm.files import full_disk_in_words, sha256_of, write_text
+
+
+def split_groups(records: Sequence[Record]) -> list[str]:
+    """Give each sentence a group.
+
+    Sentences are in one group if they share an image or, within a language, a text up to case, digits and signs,
+    directly or by way of others.
+
+    Captions are made from templates: the English test part of MMNERD has 17 such texts of its training part.
+
+    Returns:
+        the name of a group for each record: the group id of its first sentence.
+    """
+    parents: dict[str, str] = {}
+    texts: dict[tuple[str, str], str] = {}
+    for record in records:
+        parents.setdefault(record.group_id, record.group_id)
+        letters = "".join(sign for sign in record.text.casefold() if sign.isalpha())
+        if letters:
+            first = texts.setdefault((record.language, letters), record.group_id)
+            _join(parents, first, record.group_id)
+    return [_root(parents, record.group_id) for record in records]
+
+
+def _root(parents: dict[str, str], group: str) -> str:
+    while parents[group] != group:
+        parents[group] = parents[parents[group]]
+        group = parents[group]
+    return group
+
+
+def _join(parents: dict[str, str], one: str, other: str) -> None:
+    parents[_root(parents, other)] = _root(parents, one)
+
+
+def table2(rows: Iterable[SentenceRow]) -> dict[str, dict[str, Any]]:
+    """Count sentences and entities by language and split.
+
+    Args:
+        rows: sentences.
+
+    Returns:
+        ``"en, train"`` … ``"en"`` … ``"all, train"`` … ``"all"``, the rows of the table, each with ``sentences``,
+        ``mentions`` (every occurrence) and ``names`` (a name and type counting once a sentence, which comes closest to
+        the paper's figures), these two by type and in all as ``entities``.
+    """
+    parts: dict[str, Statistics] = {}
+    for row in rows:
+        for language in (row.language, "all"):
+            for name in (f"{language}, {row.split}", language):
+                parts.setdefault(name, Statistics(language, row.split, "all")).add(row)
+    ordered = sorted(parts, key=lambda name: name.startswith("all"))  # stable: the languages, then all together
+    return {name: _line(parts[name]) for name in ordered}
+
+
+def _line(part: Statistics) -> dict[str, Any]:
+    return {"sentences": part.sentences, "mentions": _by_type(part.mentions), "names": _by_type(part.unique)}
+
+
+def _by_type(counts: Counter[str]) -> dict[str, int]:
+    return {kind: counts[kind] for kind in TYPES} | {"entities": counts.total()}
+
+
+SOURCES = "image_sources"  # table that says where images are from
+SENTENCE_FEATURES = Features(
+    {
+        "id": Value("string"),
+        "text": Value("string"),
+        "tokens": List(Value("string")),
+        "ner_tags": List(ClassLabel(names=list(TAGS))),
+        "spans": List({"start": Value("int64"), "end": Value("int64"), "label": Value("string")}),
+        "language": Value("string"),
+        "source": Value("string"),
+        "image_id": Value("string"),
+    }
+)
+SOURCE_SCHEMA = pa.schema(
+    {
+        **dict.fromkeys(("image_id", "source", "url", "licence"), pa.string()),
+        "sentences": pa.int64(),
+        **dict.fromkeys(("file", "sha256"), pa.string()),
+    }
+)
+
+
+def write_tables(
+    folder: Path, records: Sequence[Record], splits: Sequence[str], images: ImageFolder | None = None
+) -> list[OutputFile]:
+    """Write a file for each language and split, and one for the images; those of an earlier run go.
+
+    Args:
+        folder: of the dataset.
+        records: finished sentences.
+        splits: of each sentence.
+        images: the images' own folder, if it is at hand: names and hashes of its files go into the table.
+
+    Returns:
+        what was written, named ``LANGUAGE/SPLIT-00000-of-00001.parquet`` and ``image_sources/…``.
+    """
+    rows: dict[str, list[Row]] = {}
+    for record, split in zip(records, splits, strict=True):
+        rows.setdefault(f"{record.language}/{split}", []).append(_row(record))
+    files = []
+    for name in (f"{language}/{split}" for language in LANGUAGES for split in SPLITS):
+        path = _path(folder, name)
+        path.unlink(missing_ok=True)
+        if name in rows:
+            files.append(_write(path, rows[name], SENTENCE_FEATURES.arrow_schema, folder))
+    return [*files, _write(_path(folder, f"{SOURCES}/{SOURCES}"), image_rows(records, images), SOURCE_SCHEMA, folder)]
+
+
+def image_rows(records: Iterable[Record], images: ImageFolder | None = None) -> Iterator[Row]:
+    """Give a row for each image and what a source says about it, ordered by source and id.
+
+    Args:
+        records: sentences; those without an image add nothing.
+        images: the images' own folder, or None.
+    """
+    counts = Counter(
+        (record.source, record.image_id, record.image_url or "", record.licence)
+        for record in records
+        if record.image_id is not None
+    )
+    for (source, image_id, url, licence), sentences in sorted(counts.items()):
+        path = images.find(image_id) if images else None
+        yield {
+            "image_id": image_id,
+            "source": source,
+            "url": url or None,
+            "licence": licence or None,
+            "sentences": sentences,
+            "file": path and path.name,
+            "sha256": path and sha256_of(path),
+        }
+
+
+def _row(record: Record) -> Row:
+    spans = [span._asdict() for span in record.spans]
+    made = {"tokens": record.tokens, "ner_tags": [TAGS.index(tag) for tag in record.tags], "spans": spans}
+    return made | {name: getattr(record, name) for name in ("id", "text", "language", "source", "image_id")}
+
+
+def _path(folder: Path, name: str) -> Path:
+    return folder / f"{name}-00000-of-00001.parquet"
+
+
+def _write(path: Path, rows: Iterable[Row], schema: pa.Schema, folder: Path) -> OutputFile:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return replace(write_rows(path, rows, schema), name=path.relative_to(folder).as_posix())
 
 
 MASTER, REPORT, TABLE, IMAGES = "sentences.jsonl", "report.json", "table2.json", "images.tsv"

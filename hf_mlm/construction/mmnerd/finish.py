@@ -1,4 +1,4 @@
-"""The last step of a build: what people have decided, or a machine has proposed, becomes a dataset with its card."""
+"""The last step of a build: answers of people, or proposals of a machine, become a dataset with its card."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 from hf_mlm.construction.manifest import MANIFEST, StageManifest
 from hf_mlm.construction.mmnerd.annotation import AGREEMENT, GOLD
+from hf_mlm.construction.mmnerd.build import PROPOSALS, RECORD, SENTENCES, TRANSLATIONS, read_draft
+from hf_mlm.construction.mmnerd.build_config import NEREdition
 from hf_mlm.construction.mmnerd.dataset import Written, read_published, write_dataset
-from hf_mlm.construction.mmnerd.draft import PROPOSALS, RECORD, SENTENCES, TRANSLATIONS, read_draft
-from hf_mlm.construction.mmnerd.edition import NEREdition
 from hf_mlm.construction.mmnerd.records import Record, read_records
 
 
@@ -38,7 +38,7 @@ def finish_dataset(
         ValueError: as `write_dataset` and `read_published`.
         OSError: if the disk is full.
     """
-    from hf_mlm.construction.fair.mmnerd import MACHINE, PEOPLE, NERBuild, describe_ner_folder  # late: seconds
+    from hf_mlm.construction.cards.mmnerd import MACHINE, PEOPLE, NERBuild, describe_ner_folder
 
     records, agreed = _finished(target, proposals)
     by = MACHINE if proposals else PEOPLE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -10,8 +11,8 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from hf_mlm.data.formats.iob2 import TYPES, entities
-from hf_mlm.data.formats.text_file import read_text
+from hf_mlm.data.mmnerd.schemes import TYPES, entities
+from hf_mlm.data.text_file import read_text
 from hf_mlm.files import write_text
 
 
@@ -202,3 +203,19 @@ def _check_spans(record: Record) -> None:
                 "one of whole words, or overlaps the one before."
             )
         place = span.end
+
+
+def draw(records: Sequence[Record], size: int, seed: int, purpose: str) -> list[Record]:
+    """Draw sentences at random; of a larger draw, the first are those of a smaller.
+
+    Args:
+        records: to draw from.
+        size: how many; all, where there are fewer.
+        seed: another seed, another draw.
+        purpose: another purpose, another draw.
+    """
+
+    def position(record: Record) -> bytes:
+        return hashlib.blake2b(f"{seed}:{purpose}:{record.id}".encode(), digest_size=16).digest()
+
+    return sorted(records, key=position)[:size]

@@ -1,20 +1,172 @@
-"""Translates sentences by a sequence-to-sequence model, and remembers what it has translated."""
+"""Which words of a translation say what which words of the original say."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 import transformers
+from datatrove.data import Document
+from numpy.typing import NDArray
 
-from hf_mlm.construction.revisions import model_revision
-from hf_mlm.construction.traffic import Answer, Traffic
-from hf_mlm.models.encoders import opening
+from hf_mlm.construction.http import Answer, Traffic
+from hf_mlm.construction.manifest import model_revision
+from hf_mlm.construction.mmnerd.records import Record, Span
+from hf_mlm.construction.mmnerd.sources import clean, words_of
+from hf_mlm.construction.stage import Block, batched, to_document
+from hf_mlm.models.base.encoders import load_encoder, opening
+
+
+Pairs = set[tuple[int, int]]
+
+
+def mutual_nearest(sources: NDArray[np.float32], targets: NDArray[np.float32]) -> Pairs:
+    """Pair the words that are each other's most similar (SimAlign's "argmax": Jalili Sabet et al., 2020).
+
+    Args:
+        sources: (words, size), vectors of the original's words.
+        targets: (words, size), vectors of the translation's words.
+
+    Returns:
+        (source word, target word) of each pair; at most one for a word.
+
+    Example:
+        >>> sorted(mutual_nearest(np.eye(3, dtype=np.float32), np.eye(3, dtype=np.float32)[[2, 0]]))
+        [(0, 1), (2, 0)]
+    """
+    if not len(sources) or not len(targets):
+        return set()
+    similarity = _unit(sources) @ _unit(targets).T  # (source words, target words)
+    forward, backward = similarity.argmax(axis=1), similarity.argmax(axis=0)
+    return {(word, int(other)) for word, other in enumerate(forward) if backward[other] == word}
+
+
+class EncoderAligner:
+    """Aligns words by the hidden states of a multilingual encoder.
+
+    Args:
+        name_or_path: of the encoder, with a fast tokenizer.
+        layer: whose hidden states to compare; the eighth of mBERT's aligns best.
+
+    Raises:
+        OSError: if it cannot be opened.
+        ValueError: if it has fewer layers, or no fast tokenizer.
+    """
+
+    def __init__(self, name_or_path: str, layer: int = 8) -> None:
+        self.model: Any = load_encoder(name_or_path, "text_config").eval()
+        with opening(name_or_path):
+            self.tokenizer: Any = transformers.AutoTokenizer.from_pretrained(name_or_path)
+        layers = self.model.config.num_hidden_layers
+        if not 0 <= layer <= layers:
+            raise ValueError(f"aligner_layer={layer}: {name_or_path} has layers 0 to {layers}.")
+        if not self.tokenizer.is_fast:
+            raise ValueError(f"the tokenizer of {name_or_path} is not a fast one, which knows where words begin.")
+        self.layer = layer
+        self.name = f"{name_or_path}, {model_revision(name_or_path, self.model.config)}, layer {layer}"
+
+    def __call__(self, source: list[str], target: list[str]) -> Pairs:
+        """Pair the words of an original and of its translation."""
+        return mutual_nearest(self._vectors(source), self._vectors(target))
+
+    def _vectors(self, words: list[str]) -> NDArray[np.float32]:
+        """Mean of each word's sub-tokens, (words, size); zeros of a word that was swallowed or cut off."""
+        encoded = self.tokenizer(words, is_split_into_words=True, truncation=True, return_tensors="pt")
+        with torch.inference_mode():
+            hidden = self.model(**encoded, output_hidden_states=True).hidden_states[self.layer][0]  # (tokens, size)
+        vectors = np.zeros((len(words), hidden.shape[1]), np.float32)
+        numbers = np.array([-1 if word is None else word for word in encoded.word_ids()])
+        for word in range(len(words)):
+            if (numbers == word).any():
+                vectors[word] = hidden[torch.from_numpy(numbers == word)].float().mean(dim=0).numpy()
+        return vectors
+
+
+def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Vectors of length 1; zeros stay zeros."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit: NDArray[np.float32] = (vectors / np.where(lengths > 0, lengths, 1)).astype(np.float32)
+    return unit
+
+
+UNALIGNED = "no word of it is aligned"
+APART = "its words are apart"
+TAKEN = "its words belong to another entity"
+
+
+class Failure(NamedTuple):
+    """An entity that was not carried over, and why."""
+
+    text: str
+    label: str
+    reason: str
+
+
+class Projection(NamedTuple):
+    """Entities of a translation, and those of the original that it lacks."""
+
+    spans: tuple[Span, ...]
+    failures: list[Failure]
+
+
+def project(
+    text: str,
+    words: Sequence[tuple[int, int]],
+    spans: Iterable[Span],
+    target_words: Sequence[tuple[int, int]],
+    pairs: Iterable[tuple[int, int]],
+    widest_gap: int = 1,
+) -> Projection:
+    """Find each entity of a text in its translation.
+
+    An entity becomes the stretch from the first to the last word that is aligned with one of its own. No strings are
+    compared: a name that occurs twice is found where its own words went.
+
+    Args:
+        text: the original.
+        words: its words, as `Record.words`.
+        spans: its entities.
+        target_words: words of the translation.
+        pairs: (word, target word) of each alignment.
+        widest_gap: how many words within the stretch may be aligned with nothing of the entity side by side.
+
+    Returns:
+        entities of the translation in order, and a failure for each that has none.
+
+    Example:
+        >>> project("Rome sleeps", [(0, 4), (5, 11)], [Span(0, 4, "LOC")], [(0, 4), (5, 9)], {(0, 1)}).spans
+        (Span(start=5, end=9, label='LOC'),)
+    """
+    aligned: dict[int, list[int]] = {}
+    for word, target in pairs:
+        aligned.setdefault(word, []).append(target)
+    found: list[Span] = []
+    failures: list[Failure] = []
+    for span in spans:
+        inside = [number for number, (start, _) in enumerate(words) if span.start <= start < span.end]
+        targets = sorted({target for number in inside for target in aligned.get(number, [])})
+        reason = _refusal(targets, widest_gap)
+        if reason is None:
+            place = Span(target_words[targets[0]][0], target_words[targets[-1]][1], span.label)
+            if not any(place.start < other.end and other.start < place.end for other in found):
+                found.append(place)
+                continue
+            reason = TAKEN
+        failures.append(Failure(text[span.start : span.end], span.label, reason))
+    return Projection(tuple(sorted(found)), failures)
+
+
+def _refusal(targets: list[int], widest_gap: int) -> str | None:
+    if not targets:
+        return UNALIGNED
+    gaps = [after - before - 1 for before, after in zip(targets[:-1], targets[1:], strict=True)]
+    return APART if max(gaps, default=0) > widest_gap else None
 
 
 @dataclass(frozen=True)
@@ -116,3 +268,65 @@ class Translator:
         deciding = asdict(self.settings) | {"batch_size": None, "aligner": None, "aligner_layer": None}
         text = json.dumps([self.name, deciding, source, self.target, text], sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+_AT_ONCE = 64  # sentences
+
+
+class Translate(Block):
+    """Translates sentences and carries their entities over; what could not be carried over is told in ``failures``.
+
+    Args:
+        settings: what translates.
+        cache: folder of translations, kept when a task starts over.
+    """
+
+    name = "translate"
+
+    def __init__(self, settings: TranslationSettings, cache: Path) -> None:
+        super().__init__()
+        self.settings, self.cache = settings, cache
+
+    def run(self, data: Iterable[Document] | None, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
+        """Give the translations, not the originals."""
+        translators: dict[str, Translator] = {}
+        aligner: EncoderAligner | None = None
+        asked = (document.metadata for document in data or () if document.metadata["translate_to"])
+        for part in batched(asked, _AT_ONCE):
+            if aligner is None:
+                aligner = EncoderAligner(self.settings.aligner, self.settings.aligner_layer)
+                self.ledger.facts["aligner"] = aligner.name
+            for target in sorted({language for row in part for language in row["translate_to"]}):
+                if target not in translators:
+                    translators[target] = Translator(self.settings, target, self.cache)
+                    self.ledger.facts[f"translator {target}"] = translators[target].name
+                own = [Record.from_row(row) for row in part if target in row["translate_to"]]
+                yield from self._translated(own, target, translators[target], aligner)
+
+    def _translated(
+        self, records: list[Record], target: str, translator: Translator, aligner: EncoderAligner
+    ) -> Iterator[Document]:
+        texts: dict[str, str | None] = {}
+        for language in {record.language for record in records}:
+            own = [record for record in records if record.language == language]
+            texts |= dict(
+                zip((record.id for record in own), translator([one.text for one in own], language), strict=True)
+            )
+        for record in records:
+            text = clean(texts[record.id] or "").text
+            if not words_of(text):
+                self.drop("translation empty or cut off")
+                continue
+            yield self._carried_over(record, text, target, aligner)
+
+    def _carried_over(self, record: Record, text: str, target: str, aligner: EncoderAligner) -> Document:
+        words = words_of(text)
+        pairs = aligner(record.tokens, [text[start:end] for start, end in words])
+        projection = project(record.text, record.words, record.spans, words, pairs)
+        for failure in projection.failures:
+            self.note(f"entity not carried over: {failure.reason}")
+        source, _, image = record.id.split("/", 2)
+        row = record.to_row() | {"id": f"{source}/{target}/{image}", "text": text, "language": target}
+        row |= {"words": [{"start": start, "end": end} for start, end in words]}
+        row |= {"spans": [span._asdict() for span in projection.spans]}
+        return to_document(row | {"failures": [failure._asdict() for failure in projection.failures]})

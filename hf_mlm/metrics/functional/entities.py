@@ -14,8 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hf_mlm.metrics.functional.scores import Counts, precision_recall_f1
-from hf_mlm.metrics.functional.spans import Mode, count_entities
-from hf_mlm.metrics.functional.tagging import Numbering, tag_pair
+from hf_mlm.metrics.functional.spans import Mode, Numbering, count_entities, tag_pair
 
 
 def entity_report(

@@ -9,10 +9,10 @@ import torch
 from transformers import PreTrainedModel
 from transformers.utils.generic import can_return_tuple
 
+from hf_mlm.models.base.encoders import build_encoder, drop_pooler, load_encoder
+from hf_mlm.models.base.modeling import TaggerOutput, TaggerPreTrainedModel
 from hf_mlm.models.crf_tagger.configuration_crf_tagger import CRFTaggerConfig
-from hf_mlm.models.encoders import build_encoder, drop_pooler, load_encoder
 from hf_mlm.models.layers.tagging_head import TaggingHead
-from hf_mlm.models.tagger_base import TaggerOutput, TaggerPreTrainedModel
 
 
 CRFTaggerOutput = TaggerOutput  # its public name

@@ -12,7 +12,7 @@ from transformers.configuration_utils import SubConfigSpec
 from hf_mlm.geo.coordinates import check_coordinates
 from hf_mlm.geo.partition import GeoCellPartition
 from hf_mlm.geo.s2 import MAX_LEVEL
-from hf_mlm.models.encoder_sizes import feature_size
+from hf_mlm.models.base.configuration import feature_size
 
 
 TASKS = ("retrieval", "geo")

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from hf_mlm.models.irle.cell_loss_irle import CellLoss
+from hf_mlm.models.irle.cells_irle import CellLoss
 from hf_mlm.models.irle.configuration_irle import IRLEConfig
 from hf_mlm.models.layers.contrastive import info_nce, siglip_loss
 from hf_mlm.models.layers.loss_weighting import LogVarianceWeighting

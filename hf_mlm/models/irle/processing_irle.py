@@ -7,7 +7,7 @@ from typing import Any
 
 from transformers import BatchFeature, ProcessorMixin
 
-from hf_mlm.models.images import to_rgb
+from hf_mlm.models.base.images import to_rgb
 
 
 CLASS_SEPARATOR = ", "
@@ -37,7 +37,7 @@ class IRLEProcessor(ProcessorMixin):
         """Prepare one row or a batch; every argument may be left out.
 
         Args:
-            images: one image or a list, each in a form that `hf_mlm.models.images.to_rgb` takes.
+            images: one image or a list, each in a form that `hf_mlm.models.base.images.to_rgb` takes.
             text: one summary or a list.
             classes: class names of each row, as a list of names or joined by ", ". Beside a single ``text`` a list of
                 names is that row's; otherwise it has one entry a row.

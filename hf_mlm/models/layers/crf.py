@@ -8,10 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from hf_mlm.models.layers import crf_numpy
-from hf_mlm.models.layers.crf_constraints import iob2_allowed
 from hf_mlm.models.layers.crf_likelihood import compiled_kernels, log_likelihood, on_host, tag_marginals
-from hf_mlm.models.layers.crf_viterbi import viterbi, viterbi_scan
+from hf_mlm.models.layers.crf_viterbi import viterbi, viterbi_numpy, viterbi_scan
 
 
 IGNORED = -100
@@ -145,7 +143,7 @@ class LinearChainCRF(nn.Module):
         if kernels is not None:
             kernels.viterbi(emissions, mask, *scores, tags)
             return tags
-        search = crf_numpy.viterbi if here else viterbi
+        search = viterbi_numpy if here else viterbi
         order = _left_alignment(mask)
         if order is None:
             return search(emissions, mask, *scores).where(mask, tags)
@@ -232,3 +230,33 @@ def _check_tags(tags: torch.Tensor, mask: torch.Tensor, num_tags: int) -> None:
             f"tags must be 0 to {num_tags - 1} where mask is True, got {tags[row, position]} at row {row}, position "
             f"{position} ({len(bad)} such words); set mask to False where a label is to be ignored."
         )
+
+
+def iob2_allowed(label_names: Sequence[str]) -> tuple[list[bool], list[list[bool]]]:
+    """Tell which tags may come first and which may follow which: I-X only after B-X or I-X.
+
+    Args:
+        label_names: "O", "B-X" and "I-X" in the order of the tags.
+
+    Returns:
+        (tags,) which may come first, and (tags, tags) whether the column's tag may follow the row's.
+
+    Raises:
+        ValueError: if a name is not of IOB2, or an "I-X" is there without its "B-X".
+
+    Example:
+        >>> first, following = iob2_allowed(["O", "B-PER", "I-PER"])
+        >>> first, following[0], following[1]
+        ([True, True, False], [True, True, False], [True, True, True])
+    """
+    for name in label_names:
+        if name != "O" and name[:2] not in ("B-", "I-"):
+            raise ValueError(f"label name {name!r} is not of IOB2, which knows 'O', 'B-X' and 'I-X'.")
+        if name.startswith("I-") and f"B-{name[2:]}" not in label_names:
+            raise ValueError(f"label name {name!r} has no 'B-{name[2:]}' beside it, so that no entity could begin.")
+    first = [not name.startswith("I-") for name in label_names]
+    return first, [[_may_follow(name, previous) for name in label_names] for previous in label_names]
+
+
+def _may_follow(name: str, previous: str) -> bool:
+    return not name.startswith("I-") or previous in (f"B-{name[2:]}", name)

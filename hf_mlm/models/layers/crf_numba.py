@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numba import njit
 
-from hf_mlm.models.layers.crf_recursions import Chain, Posterior, exponentiate
+from hf_mlm.models.layers.crf_likelihood import Chain, Posterior, exponentiate
 
 
 def forward_backward(chain: Chain) -> Posterior:

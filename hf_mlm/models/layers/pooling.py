@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
+
+from hf_mlm.models.layers.crf import IGNORED
 
 
 def masked_mean(hidden_states: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
@@ -43,3 +45,74 @@ def pool_image(outputs: Any) -> torch.Tensor:
         return pooled.flatten(1)
     hidden = outputs.last_hidden_state
     return hidden.mean(dim=(2, 3)) if hidden.dim() == 4 else hidden.mean(dim=1)
+
+
+WordPooling = Literal["first", "mean", "last", "previous"]
+NO_WORD = -1  # in word_ids, at special tokens and padding
+
+
+def word_starts(word_ids: torch.Tensor) -> torch.Tensor:
+    """Mark the first sub-token of each word.
+
+    Args:
+        word_ids: int64 (batch, tokens), the word that each sub-token belongs to, -1 where none.
+
+    Returns:
+        bool (batch, tokens).
+
+    Example:
+        >>> word_starts(torch.tensor([[-1, 0, 0, 1, -1]]))
+        tensor([[False,  True, False,  True, False]])
+    """
+    previous = torch.nn.functional.pad(word_ids[:, :-1], (1, 0), value=NO_WORD)
+    return (word_ids != NO_WORD) & (word_ids != previous)
+
+
+def find_words(word_ids: torch.Tensor | None, labels: torch.Tensor | None) -> torch.Tensor | None:
+    """Tell where words start as far as the inputs say: by ``word_ids``, else where ``labels`` are.
+
+    Args:
+        word_ids: int64 (batch, tokens), -1 where no word is.
+        labels: int64 (batch, tokens), -100 where no label is.
+
+    Returns:
+        bool (batch, tokens), or None.
+    """
+    if word_ids is not None:
+        return word_starts(word_ids)
+    return None if labels is None else labels != IGNORED
+
+
+def pool_words(hidden_states: torch.Tensor, word_ids: torch.Tensor, pooling: WordPooling = "first") -> torch.Tensor:
+    """Put each word's vector at its first sub-token.
+
+    Args:
+        hidden_states: (batch, tokens, hidden).
+        word_ids: int64 (batch, tokens), -1 where no word is; the sub-tokens of a word are neighbours.
+        pooling: ``"first"``, ``"mean"`` or ``"last"`` of the word's sub-tokens, or ``"previous"``: the one before its
+            first, as the published 2M-NER does.
+
+    Returns:
+        (batch, tokens, hidden); what stands elsewhere than at first sub-tokens means nothing.
+
+    Example:
+        >>> pool_words(torch.tensor([[[9.0], [1.0], [3.0]]]), torch.tensor([[-1, 0, 0]]), "mean")[0, 1]
+        tensor([2.])
+    """
+    if pooling == "first":
+        return hidden_states
+    if pooling == "previous":
+        return hidden_states.roll(1, dims=1)
+    starts = word_starts(word_ids)
+    place = starts.cumsum(dim=1).sub(1).clamp(min=0)  # (batch, tokens), which word of its row a sub-token is in
+    inside = word_ids != NO_WORD
+    if pooling == "last":
+        positions = torch.arange(word_ids.shape[1], device=word_ids.device).expand_as(word_ids)
+        ends = torch.zeros_like(word_ids).scatter_reduce_(1, place, positions * inside, "amax")  # (batch, words)
+        return hidden_states.gather(1, ends.gather(1, place).unsqueeze(-1).expand_as(hidden_states))
+    share = inside.unsqueeze(-1).float()  # (batch, tokens, 1)
+    rows = place.unsqueeze(-1)
+    sums = torch.zeros_like(hidden_states, dtype=torch.float32)
+    sums = sums.scatter_add(1, rows.expand_as(sums), hidden_states.float() * share)  # (batch, words, hidden)
+    sizes = torch.zeros_like(share).scatter_add(1, rows, share).clamp(min=1)  # (batch, words, 1)
+    return (sums / sizes).gather(1, rows.expand_as(sums)).to(hidden_states.dtype)

@@ -9,7 +9,7 @@ from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig
 from transformers.configuration_utils import SubConfigSpec
 
-from hf_mlm.models.image_tagger_config import ImageTaggerConfig
+from hf_mlm.models.base.configuration import ImageTaggerConfig
 
 
 TEXT_TYPES = ("bert", "roberta", "xlm-roberta", "camembert")

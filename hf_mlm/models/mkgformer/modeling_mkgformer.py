@@ -10,20 +10,21 @@ from transformers import PreTrainedModel
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.utils.generic import can_return_tuple
 
-from hf_mlm.models.image_tagger_base import ImageTaggerPreTrainedModel
-from hf_mlm.models.layers.image_index import image_rows
-from hf_mlm.models.layers.region_batch import as_regions, see_regions
+from hf_mlm.models.base.modeling import ImageTaggerPreTrainedModel, TaggerOutput
+from hf_mlm.models.layers.image_batch import as_regions, image_rows, see_regions
 from hf_mlm.models.layers.tagging_head import TaggingHead
 from hf_mlm.models.mkgformer.configuration_mkgformer import MKGFormerConfig
-from hf_mlm.models.mkgformer.text_mkgformer import Patches, Prefix, fused_text_layer, read_below
-from hf_mlm.models.mkgformer.vision_mkgformer import (
+from hf_mlm.models.mkgformer.layers_mkgformer import (
+    Patches,
+    Prefix,
     drop_final_norm,
     embed_patches,
+    fused_text_layer,
     prefix_guided_layer,
+    read_below,
     see_below,
     vision_layers,
 )
-from hf_mlm.models.tagger_base import TaggerOutput
 
 
 class FusionLayer(GradientCheckpointingLayer):

@@ -9,7 +9,7 @@ from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, PreTrainedConfig
 from transformers.configuration_utils import SubConfigSpec
 
-from hf_mlm.models.tagger_config import TaggerConfig
+from hf_mlm.models.base.configuration import TaggerConfig
 
 
 BRANCHES = ("vit", "resnet")

@@ -12,18 +12,14 @@ from transformers import PreTrainedModel
 from transformers.utils import ModelOutput
 from transformers.utils.generic import can_return_tuple
 
-from hf_mlm.models.encoder_sizes import feature_size
-from hf_mlm.models.encoders import build_encoder, drop_pooler
-from hf_mlm.models.layers.image_index import image_rows
-from hf_mlm.models.layers.pooling import masked_mean
+from hf_mlm.models.base.configuration import feature_size
+from hf_mlm.models.base.encoders import build_encoder, drop_pooler, load_encoders
+from hf_mlm.models.base.modeling import TaggerPreTrainedModel
+from hf_mlm.models.layers.image_batch import image_rows
+from hf_mlm.models.layers.pooling import masked_mean, pool_words
 from hf_mlm.models.layers.tagging_head import TaggingHead
-from hf_mlm.models.layers.word_pooling import pool_words
-from hf_mlm.models.tagger_base import TaggerPreTrainedModel
-from hf_mlm.models.two_mner.alignment_two_mner import Alignment
-from hf_mlm.models.two_mner.collaboration_two_mner import Collaboration
 from hf_mlm.models.two_mner.configuration_two_mner import TwoMNERConfig
-from hf_mlm.models.two_mner.encoders_two_mner import ImageEncoder
-from hf_mlm.models.two_mner.pretrained_two_mner import load_encoders
+from hf_mlm.models.two_mner.layers_two_mner import Alignment, Collaboration, ImageEncoder
 
 
 @dataclass

@@ -6,10 +6,9 @@ from typing import Any
 
 import transformers  # the Auto classes only when called: importing them registers this processor
 
-from hf_mlm.models.image_sentence_processor import ImageSentenceProcessor
-from hf_mlm.models.tagger_processor import TaggerProcessor
-from hf_mlm.models.torchvision_resnet import IMAGE_MEAN, IMAGE_STD
-from hf_mlm.models.two_mner.pretrained_two_mner import Source, is_torchvision
+from hf_mlm.models.base.encoders import Source, is_torchvision
+from hf_mlm.models.base.processing import ImageSentenceProcessor, TaggerProcessor
+from hf_mlm.models.base.published_weights import IMAGE_MEAN, IMAGE_STD
 
 
 class TwoMNERProcessor(ImageSentenceProcessor, TaggerProcessor):

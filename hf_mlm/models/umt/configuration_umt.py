@@ -9,8 +9,8 @@ from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig
 from transformers.configuration_utils import SubConfigSpec
 
-from hf_mlm.data.formats.iob2 import is_label
-from hf_mlm.models.image_tagger_config import ImageTaggerConfig
+from hf_mlm.data.mmnerd.schemes import is_label
+from hf_mlm.models.base.configuration import ImageTaggerConfig
 
 
 @strict

@@ -1,7 +1,8 @@
-"""UMT: a CRF over words that have seen their image, guided by entity spans from text alone (Yu et al. 2020)."""
+"""Words and image positions that attend to each other: the multimodal interaction module of UMT (Yu et al. 2020)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,14 +11,105 @@ from transformers import PreTrainedModel
 from transformers.utils import ModelOutput
 from transformers.utils.generic import can_return_tuple
 
-from hf_mlm.models.encoder_sizes import feature_size
-from hf_mlm.models.image_tagger_base import ImageTaggerPreTrainedModel
+from hf_mlm.models.base.configuration import feature_size
+from hf_mlm.models.base.modeling import ImageTaggerPreTrainedModel
 from hf_mlm.models.layers.attention import CrossModalBlock
-from hf_mlm.models.layers.image_index import image_rows
+from hf_mlm.models.layers.crf import IGNORED
+from hf_mlm.models.layers.image_batch import image_rows
 from hf_mlm.models.layers.tagging_head import TaggingHead
 from hf_mlm.models.umt.configuration_umt import UMTConfig
-from hf_mlm.models.umt.interaction_umt import MultimodalInteraction
-from hf_mlm.models.umt.spans_umt import SPAN_TAGS, conversion_matrix, span_labels
+
+
+class MultimodalInteraction(nn.Module):
+    """Image-aware words beside what the words see of the image, as far as a gate lets it through.
+
+    P = CMT(V1 from words), A = CMT(words from P): image-aware words. Q = CMT(words from V2): word-aware visuals.
+    g = sigmoid(W [A; Q]), the visual gate. The result is [A; g * Q]. CMT is a cross-modal transformer layer,
+    `CrossModalBlock`; V1 and V2 are two projections of the image's positions.
+
+    Args:
+        hidden_size: width of the words.
+        channels: width of the image's positions.
+        num_heads: attention heads; they divide ``hidden_size``.
+        dropout: drop probability in the layers.
+    """
+
+    def __init__(self, hidden_size: int, channels: int, num_heads: int, dropout: float):
+        super().__init__()
+        self.image_queries = nn.Linear(channels, hidden_size)
+        self.image_keys = nn.Linear(channels, hidden_size)
+        self.image_from_words = CrossModalBlock(hidden_size, num_heads, dropout)
+        self.words_from_image = CrossModalBlock(hidden_size, num_heads, dropout)
+        self.visuals = CrossModalBlock(hidden_size, num_heads, dropout)
+        self.gate = nn.Linear(2 * hidden_size, hidden_size)
+
+    def forward(
+        self,
+        words: torch.Tensor,
+        token_mask: torch.Tensor | None,
+        images: torch.Tensor | None,
+        index: torch.Tensor | None,
+    ) -> torch.Tensor:
+        """Join words with the image of their sentence.
+
+        Args:
+            words: (batch, tokens, hidden).
+            token_mask: bool (batch, tokens), False at padding.
+            images: (images, positions, channels); None if there are none at all.
+            index: int64 (batch,), the image of each sentence, -1 where it has none; None if none has.
+
+        Returns:
+            (batch, tokens, 2 * hidden): where there is no image, the words as they are, and zeros.
+        """
+        if images is None or index is None:
+            return torch.cat([words, torch.zeros_like(words)], dim=-1)
+        present, rows = index >= 0, index.clamp(min=0)
+        queries = self.image_queries(images)[rows]  # V1: (batch, positions, hidden)
+        keys = self.image_keys(images)[rows]  # V2: (batch, positions, hidden)
+        aware_image = self.image_from_words(queries, words, key_mask=token_mask)  # P: (batch, positions, hidden)
+        aware_words = self.words_from_image(words, aware_image, image_mask=present)  # A: (batch, tokens, hidden)
+        visuals = self.visuals(words, keys, image_mask=present)  # Q: (batch, tokens, hidden)
+        gate = self.gate(torch.cat([aware_words, visuals], dim=-1)).sigmoid()
+        gated = (gate * visuals).masked_fill(~present.view(-1, 1, 1), 0)
+        return torch.cat([aware_words, gated], dim=-1)
+
+
+SPAN_TAGS = ("O", "B", "I")
+
+
+def span_labels(labels: torch.Tensor, label_names: Sequence[str]) -> torch.Tensor:
+    """Forget the types of entities.
+
+    Args:
+        labels: int64 of any shape, -100 where there is nothing to learn.
+        label_names: "O", "B-X" and "I-X" in the order of the labels.
+
+    Returns:
+        int64 of the same shape, indices of `SPAN_TAGS`, -100 where ``labels`` has it.
+
+    Example:
+        >>> span_labels(torch.tensor([2, 1, 0, -100]), ["O", "B-PER", "I-PER"])
+        tensor([   2,    1,    0, -100])
+    """
+    spans = labels.new_tensor([SPAN_TAGS.index(name[0]) for name in label_names])  # (labels,)
+    return spans[labels.clamp(min=0)].where(labels != IGNORED, IGNORED)
+
+
+def conversion_matrix(label_names: Sequence[str]) -> list[list[float]]:
+    """Share the score of each span tag among the labels that it stands for: the conversion matrix M.
+
+    Args:
+        label_names: "O", "B-X" and "I-X" in the order of the labels.
+
+    Returns:
+        (3, labels): rows are `SPAN_TAGS`, each of which sums to 1.
+
+    Example:
+        >>> conversion_matrix(["O", "B-PER", "I-PER", "B-LOC", "I-LOC"])
+        [[1.0, 0.0, 0.0, 0.0, 0.0], [0.0, 0.5, 0.0, 0.5, 0.0], [0.0, 0.0, 0.5, 0.0, 0.5]]
+    """
+    starts = [name[0] for name in label_names]
+    return [[(start == tag) / max(starts.count(tag), 1) for start in starts] for tag in SPAN_TAGS]
 
 
 @dataclass

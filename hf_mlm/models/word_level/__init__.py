@@ -1,1 +1,1 @@
-"""What the taggers that read words, and no sub-tokens, share: vocabulary, vectors, processor, encoder."""
+"""Word-level taggers: BiLSTM-CRF, HBiLSTM-CRF and AdaCAN."""

@@ -3,11 +3,13 @@
 Annotations are evaluated here: a strict dataclass checks values against them, and would skip those left as strings.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 from huggingface_hub.dataclasses import strict
+from transformers import AutoConfig, PreTrainedConfig
+from transformers.configuration_utils import SubConfigSpec
 
-from hf_mlm.models.tagger_config import TaggerConfig
+from hf_mlm.models.base.configuration import TaggerConfig
 
 
 @strict
@@ -94,3 +96,119 @@ class CharacterTaggerConfig(WordTaggerConfig):
         for name, least in (("num_characters", 2), ("character_embedding_size", 1), ("character_size", 1)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least {least}, for words are spelt.")
+
+
+@strict
+class BiLSTMCRFConfig(WordTaggerConfig):
+    """Settings of a `BiLSTMCRFForTokenClassification`, those of every `WordTaggerConfig` and no others.
+
+    The defaults are those of the 2M-NER paper's baseline: GloVe's 300 numbers a word and 100 units in each direction.
+
+    Raises:
+        StrictDataclassError: of ``huggingface_hub``, if a setting has the wrong type or is outside its range.
+
+    Example:
+        >>> BiLSTMCRFConfig(vocab_size=20_000, word_embedding_size=100).hidden_size
+        200
+    """
+
+    model_type = "bilstm_crf"
+
+
+@strict
+class HBiLSTMCRFConfig(CharacterTaggerConfig):
+    """Settings of an `HBiLSTMCRFForTokenClassification`, beside those of every `WordTaggerConfig`.
+
+    The defaults are the paper's (Sections 4.1 and 5.1): 100 numbers a word, and 25 and 100 units in each direction
+    over characters and words.
+
+    Args:
+        num_characters: ids of characters, padding and the unknown one included.
+        character_embedding_size: width of a character's vector.
+        character_size: width of the BiLSTM's last states over a word, half of it from each direction.
+        projection_size: width of the tanh layer between the BiLSTM and the labels (Section 2.3).
+
+    Raises:
+        StrictDataclassError: of ``huggingface_hub``, if a setting has the wrong type or is outside its range.
+
+    Example:
+        >>> HBiLSTMCRFConfig(vocab_size=20_000, num_characters=90).character_size
+        50
+    """
+
+    model_type = "hbilstm_crf"
+
+    word_embedding_size: int = 100
+    projection_size: int = 100
+
+    def validate_layers(self) -> None:
+        """Refuse widths that the layers cannot have."""
+        if self.character_size % 2:
+            raise ValueError(f"character_size={self.character_size} must be even: each direction has half of it.")
+        if self.projection_size < 1:
+            raise ValueError(f"projection_size={self.projection_size} must be at least 1.")
+
+
+@strict
+class AdaCANConfig(CharacterTaggerConfig):
+    """Settings of an `AdaCANForTokenClassification`, beside those of every `WordTaggerConfig`.
+
+    The defaults are the paper's sizes. Its image encoder is VGG-16, which ``AutoModel`` lacks; a ResNet-50 gives a
+    grid of as many regions. Where its LSTM drops its input out, the paper drops the characters alone.
+
+    Args:
+        image_encoder_config: any vision configuration that ``AutoModel`` opens and that gives a grid or tokens;
+            ResNet-50 when omitted.
+        use_images: False for the text-only form, CNN-BiLSTM-CRF.
+        freeze_image_encoder: leave the image encoder as it is, its batch statistics included, as in the paper.
+        coattention: ``"additive"`` lets a word choose where to look: its projection and a region's are added before
+            the tanh (Bahdanau et al. 2015). ``"concat"``, as published, puts them side by side: the score is then one
+            of the word plus one of the region, the softmax over regions cancels the word's, and all words look alike.
+        num_characters: ids of characters, padding and the unknown one included.
+        character_embedding_size: width of a character's vector.
+        character_widths: characters that the filters of each kind see.
+        character_filters: of each kind.
+        character_hidden_size: width of the layer after the filters.
+        character_size: width of what the characters of a word become.
+        character_dropout: drop probability of what the filters find.
+
+    Raises:
+        StrictDataclassError: of ``huggingface_hub``, if a setting has the wrong type or is outside its range.
+
+    Example:
+        >>> AdaCANConfig(use_images=False).image_encoder_config is None, AdaCANConfig().image_encoder_config.model_type
+        (True, 'resnet')
+    """
+
+    model_type = "adacan"
+    sub_configs_defaults = {
+        "image_encoder_config": SubConfigSpec(config_class=AutoConfig, model_type="resnet", optional=True),
+    }
+
+    image_encoder_config: PreTrainedConfig | dict | None = None
+    use_images: bool = True
+    freeze_image_encoder: bool = True
+    coattention: Literal["additive", "concat"] = "additive"
+    word_embedding_size: int = 200
+    character_embedding_size: int = 30
+    character_widths: list[int] | tuple[int, ...] = (2, 3, 4)
+    character_filters: int = 32
+    character_hidden_size: int = 100
+    character_dropout: int | float = 0.25
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        """Give the model an image encoder, or take it away from the text-only form."""
+        self.character_widths = list(self.character_widths)
+        given = self.image_encoder_config or {"model_type": "resnet"}
+        self.image_encoder_config = given if self.use_images else None
+        super().__post_init__(**kwargs)
+
+    def validate_layers(self) -> None:
+        """Refuse widths and shares that the layers cannot have."""
+        if not self.character_widths or min(self.character_widths) < 1:
+            raise ValueError(f"character_widths={self.character_widths} must be one width or several, from 1 on.")
+        for name in ("character_filters", "character_hidden_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least 1.")
+        if not 0 <= self.character_dropout < 1:
+            raise ValueError(f"character_dropout={self.character_dropout} must lie in [0, 1).")

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hf_mlm.models.base.processing import ImageSentenceProcessor, SentenceProcessor
 from hf_mlm.models.layers.crf import IGNORED
-from hf_mlm.models.layers.word_pooling import NO_WORD
-from hf_mlm.models.sentence_processor import SentenceProcessor
+from hf_mlm.models.layers.pooling import NO_WORD
 from hf_mlm.models.word_level.vocabulary import PADDING, WordVocabulary
 
 
@@ -194,3 +194,24 @@ def _check_labels(windows: Sequence[WordRow], labels: Sequence[Sequence[int]]) -
     for row, tags in zip(windows, labels, strict=True):
         if len(tags) != len(row.input_ids):
             raise ValueError(f"sentence {row.sentence} has {len(row.input_ids)} words and {len(tags)} labels.")
+
+
+class AdaCANProcessor(ImageSentenceProcessor, WordLevelProcessor):
+    """Looks words up and spells them as `WordLevelProcessor` does, and prepares the images beside them, each once.
+
+    The text-only form needs a `WordLevelProcessor` alone.
+
+    Args:
+        image_processor: one of transformers' image processors, of which the Pillow ones are enough.
+        vocabulary: words and characters, as a `WordVocabulary` or as its ``to_dict``.
+        max_characters: of a word; those that follow are left out.
+    """
+
+    def __init__(
+        self,
+        image_processor: Any,
+        vocabulary: WordVocabulary | Mapping[str, Any],
+        max_characters: int = 64,
+        **kwargs: Any,
+    ):
+        super().__init__(vocabulary, max_characters, image_processor=image_processor, **kwargs)

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from hf_mlm.construction.features.images import open_describer, squeeze
-from hf_mlm.models.encoders import load_encoder
+from hf_mlm.models.base.encoders import load_encoder
 from tests.construction.features.tiny import save_image_encoder, save_places
 
 

@@ -123,7 +123,7 @@ def test_another_build_is_not_mixed_in(build: Any, dump: Path) -> None:
 
 
 def _small() -> Any:
-    from hf_mlm.construction.mlm.edition import Edition
+    from hf_mlm.construction.mlm.build_config import Edition
 
     return Edition(max_entities=30, min_entities=5, sample_size=40, country_shares={"DE": 50, "FR": 20})
 

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from hf_mlm.construction.mlm.dataset import ARTICLES, LICENCES
-from hf_mlm.data.formats.built_rows import INDEX
+from hf_mlm.data.mlm.built_rows import INDEX
 
 
 @pytest.fixture

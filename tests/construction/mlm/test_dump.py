@@ -1,13 +1,89 @@
-"""What may be wrong with a dump is counted and does no harm."""
+"""However a dump is compressed and divided, every line is read once."""
 
 import bz2
+import gzip
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import graph
 import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from hf_mlm.construction.mlm.dump import TruncatedError, plan_parts
 from hf_mlm.construction.mlm.sources import DumpSource
+
+
+LINES = st.lists(st.binary(max_size=40).map(lambda line: line.replace(b"\n", b" ")), min_size=1, max_size=40)
+CUTS = st.lists(st.integers(0, 1600), max_size=6)
+
+
+def write(path: Path, text: bytes, cuts: Sequence[int]) -> Path:
+    """The text as a file of the kind that its name says; bzip2 streams end at the cuts, be it within a line."""
+    bounds = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
+    streams = [text[start:end] for start, end in zip(bounds, bounds[1:], strict=False)]
+    compress = {".bz2": bz2.compress, ".gz": gzip.compress}.get(path.suffix, bytes)
+    path.write_bytes(b"".join(map(compress, streams)))
+    return path
+
+
+def read(paths: Sequence[Path], tasks: int) -> list[bytes]:
+    return [line for parts in plan_parts(paths, tasks) for part in parts for line in part.lines()]
+
+
+@pytest.mark.parametrize("ending", ["json", "json.bz2", "json.gz"])
+@settings(max_examples=40)
+@given(lines=LINES, cuts=CUTS, tasks=st.integers(1, 9), final_newline=st.booleans())
+def test_every_line_once(
+    ending: str,
+    lines: list[bytes],
+    cuts: list[int],
+    tasks: int,
+    final_newline: bool,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    path = tmp_path_factory.mktemp("dump") / f"all.{ending}"
+    text = b"\n".join(lines) + b"\n" * final_newline
+    expected = text.split(b"\n")
+    expected = expected[:-1] if expected[-1] == b"" else expected
+    assert sorted(read([write(path, text, cuts)], tasks)) == sorted(expected)
+
+
+def test_lines_longer_than_streams(tmp_path: Path) -> None:
+    text = b"\n".join([b"a" * 1000, b"b" * 10, b"c" * 900]) + b"\n"
+    path = write(tmp_path / "d.json.bz2", text, range(0, 2000, 100))
+    for tasks in (1, 3, 20, 50):
+        assert sorted(read([path], tasks)) == sorted(text.split())
+
+
+def test_parts_are_shared_out(tmp_path: Path) -> None:
+    paths = [write(tmp_path / f"{n}.json", b"line\n" * 100, []) for n in range(3)]
+    shares = plan_parts(paths, 5)
+    assert [part.name for part in shares[0]][0] == "0.json[0:250]"
+    assert sum(map(len, shares)) == 6 and len({part.sha256() for parts in shares for part in parts}) == 1
+    assert len(plan_parts([write(tmp_path / "x.json.gz", b"line\n" * 999, [])], 4)[0]) == 1
+
+
+@pytest.mark.parametrize("ending", ["json.bz2", "json.gz"])
+def test_half_a_file_gives_its_whole_lines(ending: str, tmp_path: Path) -> None:
+    lines = [f"line {number} {number**7}".encode() for number in range(5000)]
+    path = write(tmp_path / f"half.{ending}", b"\n".join(lines), range(0, 80_000, 8000))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    (part,) = plan_parts([path], 1)[0]
+    taken: list[bytes] = []
+    with pytest.raises(TruncatedError, match=rf"half.{ending}\[0:"):
+        for line in part.lines():
+            taken.append(line)  # noqa: PERF402
+    assert 1000 < len(taken) < 4500 and taken == lines[: len(taken)]
+
+
+def test_there_has_to_be_a_dump(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="there is no dump to read"):
+        plan_parts([], 2)
+    with pytest.raises(FileNotFoundError, match="missing.json"):
+        plan_parts([tmp_path / "missing.json"], 2)
 
 
 def test_bad_lines_are_counted(build_here: Any, tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ import pytest
 import wikimedia
 
 from hf_mlm.construction.http import HttpSettings, PoliteClient
-from hf_mlm.construction.mlm.edition import Edition
+from hf_mlm.construction.mlm.build_config import Edition
 from hf_mlm.construction.mlm.images import ImageRules, _fetch
-from hf_mlm.construction.mlm.mediawiki import ApiError
+from hf_mlm.construction.mlm.summaries import ApiError
 
 
 def test_what_is_wrong_with_images(build_here: Any, wiki: Any, tmp_path: Path) -> None:

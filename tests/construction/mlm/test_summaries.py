@@ -1,10 +1,68 @@
-"""Introductions from a Wikipedia that continues, throttles, redirects and has gaps."""
+"""Titles traced through what a MediaWiki says about them."""
 
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+
+from hf_mlm.construction.http import HttpSettings, PoliteClient
+from hf_mlm.construction.mlm.summaries import ApiError, Pages, query_pages
+
+
+def test_normalised_then_redirected_then_found() -> None:
+    pages = Pages()
+    pages.add({"normalized": [{"from": "bonn", "to": "Bonn"}], "redirects": [{"from": "Bonn", "to": "Bonn am Rhein"}]})
+    pages.add({"pages": [{"title": "Bonn am Rhein", "extract": "A city."}]})
+    assert pages.find("bonn") == ({"title": "Bonn am Rhein", "extract": "A city."}, False)
+    assert pages.find("Köln") == (None, False)
+
+
+def test_a_section_of_another_page_is_told() -> None:
+    pages = Pages()
+    pages.add({"redirects": [{"from": "Beuel", "to": "Bonn", "tofragment": "Beuel"}], "pages": [{"title": "Bonn"}]})
+    assert pages.find("Beuel") == ({"title": "Bonn"}, True) and pages.find("Bonn") == ({"title": "Bonn"}, False)
+
+
+def test_what_is_not_there() -> None:
+    pages = Pages()
+    pages.add({"pages": [{"title": "A", "missing": True}, {"title": "B|", "invalid": True}]})
+    assert pages.find("A")[0] is None and pages.find("B|")[0] is None
+
+
+def test_a_circle_of_redirects_ends() -> None:
+    pages = Pages()
+    pages.add({"redirects": [{"from": "A", "to": "B"}, {"from": "B", "to": "A"}]})
+    assert pages.find("A") == (None, False)
+
+
+def test_properties_come_over_several_answers() -> None:
+    pages = Pages()
+    pages.add({"pages": [{"title": "A", "revisions": [{"revid": 1}]}]})
+    pages.add({"pages": [{"title": "A", "extract": "text", "revisions": [{"revid": 2}]}]})
+    page, _ = pages.find("A")
+    assert page == {"title": "A", "extract": "text", "revisions": [{"revid": 1}, {"revid": 2}]}
+
+
+def test_long_titles_take_several_requests(http: HttpSettings, wiki: Any) -> None:
+    titles = [f"File:Площадь в городе Новосибирске зимой, {number}.jpg" for number in range(50)]
+    pages = query_pages(PoliteClient(http), wiki.commons, titles, {}, 50)
+    assert [pages.find(title)[0]["title"] for title in titles] == titles  # type: ignore[index]
+    assert sum(wiki.requests.values()) == 2 and max(map(len, wiki.requests)) < 8192
+
+
+@pytest.mark.parametrize("refused", ["403", "error"])
+def test_a_refusal_is_an_error_and_not_remembered(refused: str, http: HttpSettings, wiki: Any) -> None:
+    ask = lambda: query_pages(PoliteClient(http), wiki.commons, ["File:A.jpg"], {}, 50)  # noqa: E731
+    answer = wiki.answer
+    if refused == "error":
+        wiki.answer = lambda address: (200, b'{"error": {"code": "blocked", "info": "status 403"}}')
+    else:
+        wiki.faults = [refused]
+    with pytest.raises(ApiError, match="refuses a query.*status 403"):
+        ask()
+    wiki.answer = answer
+    assert ask().find("File:A.jpg")[0]
 
 
 def summaries(folder: Path) -> dict[str, dict[str, Any]]:
@@ -42,7 +100,7 @@ def test_troubles_change_nothing(build_here: Any, wiki: Any, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("language", ["xx"])
 def test_other_languages_are_a_parameter(language: str, build_here: Any, tmp_path: Path) -> None:
-    from hf_mlm.construction.mlm.edition import Edition
+    from hf_mlm.construction.mlm.build_config import Edition
 
     edition = Edition(languages=("de", language))
     build_here("other", until="summaries", edition=edition)

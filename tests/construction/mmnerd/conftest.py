@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hf_mlm.construction.mmnerd.records import Record, Span
-from hf_mlm.construction.mmnerd.words import words_of
+from hf_mlm.construction.mmnerd.sources import words_of
 
 
 RULES = """\

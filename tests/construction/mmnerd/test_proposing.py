@@ -1,13 +1,86 @@
-"""Proposals: mapped labels, whole words, no placeholder, and enough of them."""
+"""Rules for German, each with what it finds and what it must not."""
 
 from collections.abc import Callable
 from pathlib import Path
 
-from hf_mlm.construction.mmnerd.edition import NEREdition
-from hf_mlm.construction.mmnerd.proposing import Propose
-from hf_mlm.construction.mmnerd.records import Record
+import pytest
+
+from hf_mlm.construction.mmnerd.build_config import NEREdition
+from hf_mlm.construction.mmnerd.proposing import Propose, RuleAnnotator, open_annotator
+from hf_mlm.construction.mmnerd.records import Record, Span
 from hf_mlm.construction.mmnerd.sources import Source
 from hf_mlm.construction.stage import to_document
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Frau Dr. Ada Lovelace kam", [("Ada Lovelace", "PER")]),
+        ("der Otto Versand GmbH gehört", [("Otto Versand GmbH", "ORG")]),
+        ("er lebt in Hamburg", [("Hamburg", "LOC")]),
+        ("am 9. November 1989", [("9. November 1989", "DATE")]),
+        ("in einem Haus aus Holz", []),
+        ("das ist schön", []),
+    ],
+)
+def test_rules(text: str, expected: list[tuple[str, str]]) -> None:
+    (spans,) = open_annotator({"rules": "german"})([text])
+    assert [(text[span.start : span.end], span.label) for span in spans] == expected
+
+
+def found(annotator, text: str) -> list[tuple[str, str]]:
+    (spans,) = annotator([text])
+    return [(text[span.start : span.end], span.label) for span in spans]
+
+
+def test_the_longest_name_wins() -> None:
+    annotate = RuleAnnotator({"York": "LOC", "New York": "GPE", "New York Times": "ORG"})
+    assert found(annotate, "New York Times in New York, York") == [
+        ("New York Times", "ORG"),
+        ("New York", "GPE"),
+        ("York", "LOC"),
+    ]
+    assert found(annotate, "new york Yorkshire") == []
+
+
+def test_german() -> None:
+    annotate = open_annotator({"rules": "german"})
+    text = "Am 3. Oktober 1990 sprach Kanzler Helmut Kohl mit der Siemens AG in Magdeburg"
+    assert found(annotate, text) == [
+        ("3. Oktober 1990", "DATE"),
+        ("Helmut Kohl", "PER"),
+        ("Siemens AG", "ORG"),
+        ("Magdeburg", "LOC"),
+    ]
+
+
+@pytest.mark.real
+def test_spacy(tmp_path: Path) -> None:
+    spacy = pytest.importorskip("spacy")
+    pipeline = spacy.blank("en")
+    ruler = pipeline.add_pipe("entity_ruler")
+    ruler.add_patterns([{"label": "GPE", "pattern": "New York"}, {"label": "PERSON", "pattern": "Ada"}])
+    pipeline.to_disk(tmp_path / "ruled")
+    spacy.blank("en").to_disk(tmp_path / "blank")
+    annotate = open_annotator({"spacy": str(tmp_path / "ruled")})
+    assert list(annotate(["Ada 😀 left New York", "none"])) == [[Span(0, 3, "PERSON"), Span(11, 19, "GPE")], []]
+    assert annotate.name.startswith(f"spaCy {spacy.__version__}, en_")
+    with pytest.raises(OSError, match="spaCy has no model 'en_none'"):
+        open_annotator({"spacy": "en_none"})
+    with pytest.raises(ValueError, match="does not find entities"):
+        open_annotator({"spacy": str(tmp_path / "blank")})
+
+
+def test_mistakes(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="'spacy: MODEL' or 'rules: FILE'"):
+        open_annotator({"regex": "x"})
+    with pytest.raises(FileNotFoundError, match="no file of rules"):
+        open_annotator({"rules": str(tmp_path / "none.yaml")})
+    with pytest.raises(ValueError, match="no regular expression"):
+        RuleAnnotator({}, {"ORG": ["("]})
+    (tmp_path / "list.yaml").write_text("[1]")
+    with pytest.raises(ValueError, match="has to hold 'names'"):
+        open_annotator({"rules": str(tmp_path / "list.yaml")})
 
 
 RULES = "names: {Rome: GPE, UNESCO: ORG, Ada: PERSON}\npatterns: {GPE: ['Ital'], PERSON: ['<PERSON>']}"

@@ -6,17 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hf_mlm.construction.mmnerd.records import (
-    Record,
-    Span,
-    read_records,
-    snap,
-    spans_of,
-    tags_of,
-    write_records,
-)
-from hf_mlm.construction.mmnerd.words import words_of
-from hf_mlm.data.formats.iob2 import TYPES, violation
+from hf_mlm.construction.mmnerd.records import Record, Span, draw, read_records, snap, spans_of, tags_of, write_records
+from hf_mlm.construction.mmnerd.sources import words_of
+from hf_mlm.data.mmnerd.schemes import TYPES, violation
 
 
 TAG_RUNS = st.lists(st.tuples(st.sampled_from(["O", *TYPES]), st.integers(1, 3)), min_size=1, max_size=6)
@@ -62,3 +54,11 @@ def test_files(tmp_path: Path, record) -> None:
 def test_wrong_spans(spans: list[Span], sentence: str, record) -> None:
     with pytest.raises(ValueError, match=sentence):
         record("Rome and more").with_spans(spans)
+
+
+def test_draws(record) -> None:
+    records = [record("Rome", id=f"web/en/{number}") for number in range(30)]
+    drawn = draw(records, 10, 0, "audit")
+    assert len({one.id for one in drawn}) == 10 and draw(records[::-1], 10, 0, "audit") == drawn
+    assert draw(records, 4, 0, "audit") == drawn[:4] and len(draw(records, 99, 0, "audit")) == 30
+    assert draw(records, 10, 1, "audit") != drawn != draw(records, 10, 0, "training")

@@ -1,21 +1,90 @@
-"""Translation by a tiny random model, its cache, and the alignment of words."""
+"""Alignment: pairs that are each other's nearest, by enumeration, and words of many sub-tokens."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from transformers import BartConfig, BartForConditionalGeneration
 
-from hf_mlm.construction.mmnerd.alignment import EncoderAligner, mutual_nearest
-from hf_mlm.construction.mmnerd.draft import build_draft, read_draft
-from hf_mlm.construction.mmnerd.edition import NEREdition
-from hf_mlm.construction.mmnerd.sources import Source
-from hf_mlm.construction.mmnerd.translation import TranslationSettings, Translator
-from hf_mlm.construction.stage import ReadStage
-from hf_mlm.data.formats.conll import Sentence, write_conll
+from hf_mlm.construction.mmnerd import translation
+from hf_mlm.construction.mmnerd.build import build_draft, read_draft
+from hf_mlm.construction.mmnerd.build_config import NEREdition
+from hf_mlm.construction.mmnerd.records import Record
+from hf_mlm.construction.mmnerd.sources import Source, words_of
+from hf_mlm.construction.mmnerd.translation import (
+    APART,
+    TAKEN,
+    UNALIGNED,
+    EncoderAligner,
+    Translate,
+    TranslationSettings,
+    Translator,
+    mutual_nearest,
+    project,
+)
+from hf_mlm.construction.stage import ReadStage, to_document
+from hf_mlm.data.mmnerd.conll import Sentence, write_conll
 from tests.construction.features.tiny import save_text_encoder
 from tests.models.two_mner.tiny import SPECIAL, wordpiece
+
+
+@given(
+    arrays(np.float32, st.tuples(st.integers(0, 5), st.just(3)), elements=st.integers(-3, 3).map(float)),
+    arrays(np.float32, st.tuples(st.integers(0, 5), st.just(3)), elements=st.integers(-3, 3).map(float)),
+)
+def test_every_pair_is_nearest_both_ways(sources: np.ndarray, targets: np.ndarray) -> None:
+    def cosine(one: np.ndarray, other: np.ndarray) -> float:
+        lengths = float(np.linalg.norm(one) * np.linalg.norm(other))
+        return float(one @ other) / lengths if lengths else 0.0
+
+    pairs = mutual_nearest(sources, targets)
+    assert len({word for word, _ in pairs}) == len(pairs) == len({word for _, word in pairs})
+    for word, other in pairs:
+        near = cosine(sources[word], targets[other]) + 1e-5
+        assert all(cosine(sources[word], one) <= near for one in targets)
+        assert all(cosine(one, targets[other]) <= near for one in sources)
+    if (
+        len(sources)
+        and len(targets)
+        and np.linalg.norm(sources, axis=1).min()
+        and np.linalg.norm(targets, axis=1).min()
+    ):
+        assert pairs  # the most similar pair of all is one
+
+
+def test_a_sentence_is_aligned_with_itself(tmp_path: Path) -> None:
+    aligner = EncoderAligner(str(save_text_encoder(tmp_path)), 2)
+    words = ["the", "river", "in", "paris"]
+    assert aligner(words, words) == {(number, number) for number in range(4)}
+    assert aligner([], words) == set() and "layer 2" in aligner.name
+    with pytest.raises(ValueError, match="aligner_layer=9: .* has layers 0 to 4"):
+        EncoderAligner(str(tmp_path / "bert"), 9)
+
+
+def carried(record, target: str, pairs: set[tuple[int, int]], *spans: tuple[str, str]):
+    one = record("Paris saw Paris Hilton in Rome", *spans)
+    found = project(one.text, one.words, one.spans, words_of(target), pairs)
+    return [(target[span.start : span.end], span.label) for span in found.spans], found.failures
+
+
+def test_a_name_goes_where_its_own_words_went(record) -> None:
+    target = "In Rom sah Paris Hilton Paris"
+    pairs = {(0, 5), (2, 3), (3, 4), (4, 0), (5, 1)}
+    spans = [("Paris Hilton", "PER"), ("Rome", "LOC")]
+    assert carried(record, target, pairs, *spans) == ([("Rom", "LOC"), ("Paris Hilton", "PER")], [])
+
+
+def test_failures(record) -> None:
+    spans = [("Paris Hilton", "PER"), ("Rome", "LOC")]
+    found, failures = carried(record, "a b c d e", {(2, 0), (3, 4)}, *spans)
+    assert not found and [failure.reason for failure in failures] == [APART, UNALIGNED]
+    found, failures = carried(record, "a b c", {(2, 0), (3, 2), (5, 1)}, *spans)
+    assert found == [("a b c", "PER")] and failures[0] == ("Rome", "LOC", TAKEN)
 
 
 TEXTS = ["the river in paris", "france", "a b , the river"]
@@ -110,3 +179,55 @@ def test_translations_keep_the_image(models: dict[str, str], tmp_path: Path) -> 
     lines = (tmp_path / "build" / "translation_failures.jsonl").read_text().splitlines()
     assert noted == sum(len(row["failures"]) for row in rows.values()) and (noted > 0) == bool(lines)
     assert manifests["translations"].facts["aligner"].endswith("layer 2")
+
+
+class Dictionary:
+    """Translates what it knows."""
+
+    def __init__(self, settings: Any, target: str, cache: Path) -> None:
+        self.name, self.target = f"dictionary {target}", target
+
+    def __call__(self, texts: list[str], source: str) -> list[str | None]:
+        known = {"Ada in Rome": "in Rom Ada", "no end": None}
+        return [known[text] for text in texts]
+
+
+class ByHand:
+    """Aligns what the dictionary says; nothing of Rome in German."""
+
+    name = "by hand"
+
+    def __init__(self, *_: Any) -> None:
+        pass
+
+    def __call__(self, source: list[str], target: list[str]) -> set[tuple[int, int]]:
+        return {(0, 2), (1, 0)}
+
+
+@pytest.fixture
+def block(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Translate:
+    monkeypatch.setattr(translation, "Translator", Dictionary)
+    monkeypatch.setattr(translation, "EncoderAligner", ByHand)
+    return Translate(TranslationSettings({"*": "m"}, "a"), tmp_path)
+
+
+def test_translations(block: Translate, record: Any) -> None:
+    one = record("Ada in Rome", ("Ada", "PER"), ("Rome", "LOC"))
+    rows = [
+        one.to_row() | {"translate_to": ["de"]},
+        record("no end", id="web/en/2").to_row() | {"translate_to": ["de"]},
+    ]
+    rows.append(record("stays", id="web/en/3").to_row() | {"translate_to": []})
+    (document,) = block.run([to_document(row) for row in rows])
+    made = Record.from_row(document.metadata)
+    assert (made.id, made.language, made.tokens, made.group_id) == (
+        "web/de/1",
+        "de",
+        ["in", "Rom", "Ada"],
+        one.group_id,
+    )
+    assert [(made.text[span.start : span.end], span.label) for span in made.spans] == [("Ada", "PER")]
+    (failure,) = document.metadata["failures"]
+    assert (failure["text"], failure["label"]) == ("Rome", "LOC")
+    assert block.ledger.dropped == {"translation empty or cut off": 1} and sum(block.ledger.noted.values()) == 1
+    assert block.ledger.facts == {"aligner": "by hand", "translator de": "dictionary de"}

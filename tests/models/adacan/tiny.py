@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from transformers import ConvNextImageProcessorPil
 
-from hf_mlm.models.adacan import AdaCANConfig, AdaCANProcessor
+from hf_mlm.models.word_level.configuration import AdaCANConfig
+from hf_mlm.models.word_level.processing import AdaCANProcessor
 from tests.models.two_mner.tiny import RESNETS, VITS, pictures
 from tests.models.word_level.tiny import CHARACTER_SIZES, processor
 from tests.models.word_level.tiny import batch as text_batch

@@ -7,7 +7,8 @@ import pytest
 import torch
 from transformers import AutoModelForTokenClassification, BertForTokenClassification, BertModel, pipeline
 
-from hf_mlm.models.crf_tagger import CRFTaggerConfig, CRFTaggerForTokenClassification
+from hf_mlm.models.crf_tagger.configuration_crf_tagger import CRFTaggerConfig
+from hf_mlm.models.crf_tagger.modeling_crf_tagger import CRFTaggerForTokenClassification
 from tests.models.common import Batch, ModelTests, assert_equal
 from tests.models.crf_tagger.tiny import TEXT_ENCODER, batch, config
 from tests.models.two_mner.tiny import wordpiece

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from transformers import BertConfig
 
-from hf_mlm.models.crf_tagger import CRFTaggerConfig
+from hf_mlm.models.crf_tagger.configuration_crf_tagger import CRFTaggerConfig
 
 
 TEXT_ENCODER = BertConfig(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hf_mlm.models.irle.modeling_irle import IRLEForRetrievalAndGeo, IRLEModalityOutput
-from hf_mlm.models.irle.objective_irle import IRLEObjective, exchange_images
+from hf_mlm.models.irle.objective_irle import IRLEObjective, swap_images
 from tests.models.irle.tiny import TOKENS, feature_config
 
 
@@ -31,7 +31,7 @@ def objective(**settings: Any) -> IRLEObjective:
 @given(rows=st.integers(2, 40), share=st.floats(0, 1), seed=st.integers(0, 99))
 def test_the_exchanged_rows_get_another_rows_image(rows: int, share: float, seed: int) -> None:
     torch.manual_seed(seed)
-    sources, pair_targets = exchange_images(rows, share, torch.device("cpu"))
+    sources, pair_targets = swap_images(rows, share, torch.device("cpu"))
     own = sources == torch.arange(rows)
     assert (~own).sum() == round(share * rows)
     assert pair_targets.tolist() == [1.0 if kept else -1.0 for kept in own]
@@ -39,7 +39,7 @@ def test_the_exchanged_rows_get_another_rows_image(rows: int, share: float, seed
 
 
 def test_a_single_row_has_nobody_to_exchange_with() -> None:
-    sources, pair_targets = exchange_images(1, 1.0, torch.device("cpu"))
+    sources, pair_targets = swap_images(1, 1.0, torch.device("cpu"))
     assert (sources.tolist(), pair_targets.tolist()) == ([0], [1.0])
 
 
@@ -47,7 +47,7 @@ def test_every_exchange_is_as_likely() -> None:
     torch.manual_seed(0)
     counts = torch.zeros(4, 4)
     for _ in range(4000):
-        counts[torch.arange(4), exchange_images(4, 0.5, torch.device("cpu"))[0]] += 1
+        counts[torch.arange(4), swap_images(4, 0.5, torch.device("cpu"))[0]] += 1
     expected = torch.full((4, 4), 4000 * 0.5 / 3).fill_diagonal_(4000 * 0.5)
     assert ((counts - expected).abs() < 6 * expected.sqrt()).all()
 
@@ -59,7 +59,7 @@ def test_exchanged_images_keep_their_own_cell() -> None:
     torch.manual_seed(5)
     losses = train(image, text, **cells())
     torch.manual_seed(5)
-    sources, pairs = exchange_images(ROWS, 0.5, torch.device("cpu"))
+    sources, pairs = swap_images(ROWS, 0.5, torch.device("cpu"))
     exchanged = IRLEModalityOutput(image.embeds[sources], image.geo_logits)
     spelled_out = train.eval()(exchanged, text, **cells(), pair_targets=pairs)
     torch.testing.assert_close(losses.retrieval_loss, spelled_out.retrieval_loss)
@@ -72,7 +72,7 @@ def test_the_reference_teaches_exchanged_images_the_cell_of_the_text() -> None:
     torch.manual_seed(5)
     losses = train(IRLEModalityOutput(None, image.geo_logits), IRLEModalityOutput(None, text.geo_logits), **cells())
     torch.manual_seed(5)
-    sources, _ = exchange_images(ROWS, 0.5, torch.device("cpu"))
+    sources, _ = swap_images(ROWS, 0.5, torch.device("cpu"))
     log_probs = [side.log_softmax(1) for side in (image.geo_logits[sources], text.geo_logits)]
     expected = sum(-side[torch.arange(ROWS), cells()["text_cells"]].mean() for side in log_probs)
     torch.testing.assert_close(losses.geo_loss, expected)

@@ -8,7 +8,8 @@ import torch
 from PIL import Image
 from transformers import AutoModel, AutoProcessor
 
-from hf_mlm.models.irle import IRLEForRetrievalAndGeo, IRLEProcessor
+from hf_mlm.models.irle.modeling_irle import IRLEForRetrievalAndGeo
+from hf_mlm.models.irle.processing_irle import IRLEProcessor
 from tests.models.irle.tiny import processor, raw_config
 
 

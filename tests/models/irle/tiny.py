@@ -17,7 +17,8 @@ from transformers import (
     ViTConfig,
 )
 
-from hf_mlm.models.irle import IRLEConfig, IRLEProcessor
+from hf_mlm.models.irle.configuration_irle import IRLEConfig
+from hf_mlm.models.irle.processing_irle import IRLEProcessor
 
 
 TOKENS = ["0d", "479", "47b", "6b1", "81"]  # S2 cells: North Atlantic, Alps, Rhine, Sydney, South America

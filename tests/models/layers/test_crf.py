@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hf_mlm.models.layers import crf as crf_module
 from hf_mlm.models.layers import crf_likelihood
-from hf_mlm.models.layers.crf import LinearChainCRF
+from hf_mlm.models.layers.crf import LinearChainCRF, iob2_allowed
 
 
 @pytest.fixture(params=["compiled", "plain", "accelerator"], autouse=True)
@@ -289,3 +289,24 @@ def test_bad_configuration_gets_a_sentence() -> None:
         LinearChainCRF(0)
     with pytest.raises(ValueError, match="name each of the 3 tags, got 2 names"):
         LinearChainCRF(3, constraints=["O", "B-PER"])
+
+
+def test_inside_tags_follow_their_own_type_only() -> None:
+    first, following = iob2_allowed(["O", "B-PER", "I-PER", "B-LOC", "I-LOC"])
+    assert first == [True, True, False, True, False]
+    assert [[int(allowed) for allowed in row] for row in following] == [
+        [1, 1, 0, 1, 0],
+        [1, 1, 1, 1, 0],
+        [1, 1, 1, 1, 0],
+        [1, 1, 0, 1, 1],
+        [1, 1, 0, 1, 1],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [(["O", "S-PER"], "'S-PER' is not of IOB2"), (["O", "I-PER"], "'I-PER' has no 'B-PER' beside it")],
+)
+def test_other_schemes_get_a_sentence(names: list[str], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        iob2_allowed(names)

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hf_mlm.models.layers.crf_recursions import absorbing_chain, forward_backward
+from hf_mlm.models.layers.crf_likelihood import absorbing_chain, forward_backward
 from hf_mlm.models.layers.crf_viterbi import viterbi
 
 

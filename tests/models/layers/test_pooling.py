@@ -2,11 +2,12 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hf_mlm.models.layers.pooling import masked_mean, pool_image
+from hf_mlm.models.layers.pooling import find_words, masked_mean, pool_image, pool_words, word_starts
 
 
 @given(st.lists(st.lists(st.booleans(), min_size=4, max_size=4), min_size=1, max_size=5))
@@ -35,3 +36,53 @@ def test_images_are_pooled_by_their_encoder_or_over_positions() -> None:
     without = {"pooler_output": None}
     assert torch.equal(pool_image(SimpleNamespace(last_hidden_state=tokens, **without)), tokens.mean(1))
     torch.testing.assert_close(pool_image(SimpleNamespace(last_hidden_state=grid)), grid.flatten(2).mean(2))
+
+
+@st.composite
+def word_rows(draw: st.DrawFn) -> torch.Tensor:
+    """Rows of one length: perhaps a special token, words of 1 to 4 sub-tokens from any number on, special, padding."""
+    rows = []
+    for _ in range(draw(st.integers(1, 3))):
+        first = draw(st.integers(0, 5))
+        sizes = draw(st.lists(st.integers(1, 4), max_size=5))
+        words = [first + number for number, size in enumerate(sizes) for _ in range(size)]
+        rows.append([-1] * draw(st.integers(0, 1)) + words + [-1])
+    length = max(map(len, rows))
+    return torch.tensor([row + [-1] * (length - len(row)) for row in rows])
+
+
+@given(word_rows(), st.sampled_from(["first", "mean", "last"]))
+def test_each_words_vector_is_that_of_its_own_sub_tokens(word_ids: torch.Tensor, pooling: str) -> None:
+    hidden = torch.randn(*word_ids.shape, 3, generator=torch.Generator().manual_seed(0))
+    pooled = pool_words(hidden, word_ids, pooling)
+    assert pooled.shape == hidden.shape
+    for row, words in enumerate(word_ids.tolist()):
+        starts = {word: words.index(word) for word in words if word >= 0}
+        assert word_starts(word_ids)[row].nonzero().flatten().tolist() == sorted(starts.values())
+        for word, start in starts.items():
+            own = hidden[row, [position for position, other in enumerate(words) if other == word]]
+            expected = {"first": own[0], "mean": own.mean(dim=0), "last": own[-1]}[pooling]
+            torch.testing.assert_close(pooled[row, start], expected)
+
+
+@pytest.mark.parametrize("pooling", ["first", "mean", "last", "previous"])
+def test_gradients_reach_the_sub_tokens_that_count(pooling: str) -> None:
+    hidden = torch.ones(1, 6, 2, requires_grad=True)
+    word_ids = torch.tensor([[-1, 0, 0, 0, 1, -1]])
+    pool_words(hidden, word_ids, pooling)[0, 1].sum().backward()
+    reached = hidden.grad[0, :, 0].nonzero().flatten().tolist()
+    assert reached == {"first": [1], "mean": [1, 2, 3], "last": [3], "previous": [0]}[pooling]
+
+
+def test_half_precision_is_averaged_in_float32() -> None:
+    hidden = torch.full((1, 4001, 1), 0.1, dtype=torch.bfloat16)
+    word_ids = torch.zeros(1, 4001, dtype=torch.long)
+    pooled = pool_words(hidden, word_ids, "mean")
+    assert pooled.dtype == torch.bfloat16 and pooled[0, 0, 0] == hidden[0, 0, 0]
+
+
+def test_words_are_where_the_inputs_say() -> None:
+    word_ids, labels = torch.tensor([[-1, 2, 2, 3]]), torch.tensor([[-100, 0, -100, -100]])
+    assert find_words(word_ids, labels).tolist() == [[False, True, False, True]]
+    assert find_words(None, labels).tolist() == [[False, True, False, False]]
+    assert find_words(None, None) is None

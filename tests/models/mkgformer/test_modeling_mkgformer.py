@@ -7,8 +7,10 @@ import torch
 from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoModel, BertConfig, CLIPVisionConfig, Dinov2Config, ViTConfig
 
-from hf_mlm.models.crf_tagger import CRFTaggerConfig, CRFTaggerForTokenClassification
-from hf_mlm.models.mkgformer import MKGFormerConfig, MKGFormerForTokenClassification
+from hf_mlm.models.crf_tagger.configuration_crf_tagger import CRFTaggerConfig
+from hf_mlm.models.crf_tagger.modeling_crf_tagger import CRFTaggerForTokenClassification
+from hf_mlm.models.mkgformer.configuration_mkgformer import MKGFormerConfig
+from hf_mlm.models.mkgformer.modeling_mkgformer import MKGFormerForTokenClassification
 from tests.models.common import Batch, assert_equal
 from tests.models.crf_tagger.tiny import TEXT_ENCODER
 from tests.models.image_taggers import ImageTaggerTests, without

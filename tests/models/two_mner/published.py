@@ -11,7 +11,7 @@ import math
 import torch
 from torch.nn import functional
 
-from hf_mlm.models.two_mner import TwoMNERForTokenClassification
+from hf_mlm.models.two_mner.modeling_two_mner import TwoMNERForTokenClassification
 
 
 Weights = dict[str, torch.Tensor]

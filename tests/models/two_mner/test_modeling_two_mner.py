@@ -7,7 +7,8 @@ import pytest
 import torch
 from transformers import AutoModelForTokenClassification, BertModel, CLIPVisionModel, ResNetModel
 
-from hf_mlm.models.two_mner import TwoMNERConfig, TwoMNERForTokenClassification
+from hf_mlm.models.two_mner.configuration_two_mner import TwoMNERConfig
+from hf_mlm.models.two_mner.modeling_two_mner import TwoMNERForTokenClassification
 from tests.models.common import Batch, ModelTests, assert_equal
 from tests.models.crf_tagger.tiny import TEXT_ENCODER
 from tests.models.two_mner.tiny import RESNETS, VITS, batch, config, pictures

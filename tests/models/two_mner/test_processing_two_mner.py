@@ -8,7 +8,8 @@ import torch
 from PIL import Image
 from transformers import AutoProcessor, CLIPImageProcessorPil
 
-from hf_mlm.models.two_mner import TwoMNERForTokenClassification, TwoMNERProcessor
+from hf_mlm.models.two_mner.modeling_two_mner import TwoMNERForTokenClassification
+from hf_mlm.models.two_mner.processing_two_mner import TwoMNERProcessor
 from tests.models.two_mner.tiny import config, processor, wordpiece
 
 

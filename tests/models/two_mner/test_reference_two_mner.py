@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from hf_mlm.models.two_mner import TwoMNERConfig, TwoMNERForTokenClassification
+from hf_mlm.models.two_mner.configuration_two_mner import TwoMNERConfig
+from hf_mlm.models.two_mner.modeling_two_mner import TwoMNERForTokenClassification
 from tests.models.common import Batch
 from tests.models.two_mner.published import spell_out
 from tests.models.two_mner.tiny import batch, config

@@ -20,7 +20,8 @@ from transformers import (
 )
 from transformers.models.bert.tokenization_bert_legacy import BertTokenizerLegacy
 
-from hf_mlm.models.two_mner import TwoMNERConfig, TwoMNERProcessor
+from hf_mlm.models.two_mner.configuration_two_mner import TwoMNERConfig
+from hf_mlm.models.two_mner.processing_two_mner import TwoMNERProcessor
 from tests.models.crf_tagger.tiny import TEXT_ENCODER
 from tests.models.crf_tagger.tiny import batch as text_batch
 

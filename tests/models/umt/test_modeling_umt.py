@@ -5,10 +5,29 @@ from typing import Any
 import pytest
 import torch
 
-from hf_mlm.models.umt import UMTConfig, UMTForTokenClassification
+from hf_mlm.data.mmnerd.schemes import TAGS
+from hf_mlm.models.umt.configuration_umt import UMTConfig
+from hf_mlm.models.umt.modeling_umt import UMTForTokenClassification, conversion_matrix, span_labels
 from tests.models.crf_tagger.tiny import TEXT_ENCODER
 from tests.models.image_taggers import ImageTaggerTests, without
 from tests.models.two_mner.tiny import RESNETS, VITS, pictures
+
+
+def test_the_published_matrix_of_four_types() -> None:
+    assert conversion_matrix(TAGS) == [
+        [1, 0, 0, 0, 0, 0, 0, 0, 0],
+        [0, 0.25, 0, 0.25, 0, 0.25, 0, 0.25, 0],
+        [0, 0, 0.25, 0, 0.25, 0, 0.25, 0, 0.25],
+    ]
+
+
+def test_labels_that_a_model_lacks_get_no_share() -> None:
+    assert conversion_matrix(["B-X", "O"]) == [[0, 1], [1, 0], [0, 0]]
+
+
+def test_spans_in_any_order_of_labels() -> None:
+    labels = torch.tensor([[3, 0, -100], [1, 2, 3]])
+    assert span_labels(labels, ["I-X", "O", "B-Y", "B-X"]).tolist() == [[1, 2, -100], [0, 1, 1]]
 
 
 def config(image: Any = VITS["vit"], **settings: Any) -> UMTConfig:

@@ -1,0 +1,1 @@
+"""Dataset cards, Croissant and provenance of built datasets."""

@@ -1,1 +1,0 @@
-"""What `hf_mlm.data.audit` looks into, one idea a file."""

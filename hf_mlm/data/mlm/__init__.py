@@ -1,0 +1,1 @@
+"""The dataset `mlm`: builder, readers, collator."""

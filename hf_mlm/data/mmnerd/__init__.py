@@ -1,0 +1,1 @@
+"""The dataset `mmnerd`: builder, readers, label schemes, collator."""

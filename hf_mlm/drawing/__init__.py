@@ -1,0 +1,1 @@
+"""Charts, maps and HTML, self-contained: SVG and CSS, no network."""

@@ -1,0 +1,1 @@
+"""Base classes of the models: configuration, modeling, processing, and the pretrained encoders under them."""

@@ -1,0 +1,263 @@
+"""What the processors of all taggers share: sentences become windows, windows rows, and rows a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from itertools import chain
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from PIL import Image
+from transformers import BatchFeature, ProcessorMixin
+
+from hf_mlm.models.base.images import distinct_images, to_rgb
+from hf_mlm.models.base.word_encoding import Window, WordEncoder
+from hf_mlm.models.base.word_splitting import split_words
+from hf_mlm.models.layers.crf import IGNORED
+from hf_mlm.models.layers.pooling import NO_WORD
+
+
+Sentence = str | Sequence[str]
+
+
+class SentenceProcessor(ProcessorMixin):
+    """Base of the taggers' processors, which differ in how they read words: their `windows`, `rows` and `pad`."""
+
+    def __call__(
+        self,
+        text: Sentence | Sequence[Sentence],
+        *,
+        labels: Sequence[Sequence[int]] | None = None,
+        return_tensors: str | None = "pt",
+    ) -> BatchFeature:
+        """Prepare sentences.
+
+        Args:
+            text: sentences, each a list of words, or a string, which is split as `split_words` does; or one string.
+            labels: a label for each word of each sentence.
+            return_tensors: "pt" for tensors, "np" for arrays.
+
+        Returns:
+            What ``model_input_names`` names, (rows, tokens) each, and ``labels`` (rows, tokens) if given; as many rows
+            as sentences unless some are longer than a row can be.
+
+        Raises:
+            ValueError: if the labels do not match the words, or the words cannot be encoded.
+        """
+        windows = self.windows(self.words([text] if isinstance(text, str) else text))
+        return BatchFeature(self.pad(self.rows(windows, labels)), tensor_type=return_tensors)
+
+    def words(self, sentences: Sequence[Sentence]) -> list[Sequence[str]]:
+        """Split those sentences that are strings into words, as `split_words` does.
+
+        Args:
+            sentences: strings or lists of words.
+        """
+        return [split_words(sentence)[0] if isinstance(sentence, str) else sentence for sentence in sentences]
+
+    def windows(self, sentences: Sequence[Sequence[str]]) -> list[Any]:
+        """Encode sentences, given as lists of words, each into at least one window that says which ``sentence`` it is.
+
+        Args:
+            sentences: words of each sentence.
+        """
+        raise NotImplementedError
+
+    def rows(self, windows: Sequence[Any], labels: Sequence[Sequence[int]] | None = None) -> list[dict[str, Any]]:
+        """Make a row of each window, such as a dataset of encoded sentences keeps.
+
+        Args:
+            windows: of sentences.
+            labels: a label for each word of each sentence.
+        """
+        raise NotImplementedError
+
+    def pad(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
+        """Bring rows to the length of the longest.
+
+        Args:
+            rows: what `rows` returned.
+        """
+        raise NotImplementedError
+
+
+# Kept apart from the processors, which are saved, copied and hashed without what an encoder remembers.
+_ENCODERS: WeakKeyDictionary[TaggerProcessor, tuple[Any, WordEncoder]] = WeakKeyDictionary()
+
+
+class TaggerProcessor(SentenceProcessor):
+    """Encodes words with any tokenizer, fast or slow, so that none of them and none of their labels gets lost.
+
+    Words that the tokenizer deletes become its unknown token. Sentences longer than ``max_length`` become windows,
+    each of them a row; each word's label is in one of them.
+
+    Args:
+        tokenizer: the text encoder's.
+        max_length: sub-tokens of a row, special tokens included; the tokenizer's limit when omitted.
+        stride: sub-tokens that two windows of a sentence share at most; a quarter of ``max_length`` when omitted.
+
+    Example:
+        ``processor(text=[["Paris", "rocks"]])`` gives ``input_ids``, ``attention_mask`` and ``word_ids``, which are
+        ``[[-1, 0, 1, -1]]`` for BERT.
+    """
+
+    def __init__(self, tokenizer: Any, max_length: int | None = None, stride: int | None = None, **kwargs: Any):
+        super().__init__(tokenizer=tokenizer, **kwargs)
+        self.max_length = max_length
+        self.stride = stride
+        self._word_encoder()  # refuses what does not fit together
+
+    def windows(self, sentences: Sequence[Sequence[str]]) -> list[Window]:
+        """Encode sentences, given as lists of words, each into at least one window.
+
+        Args:
+            sentences: words of each sentence.
+
+        Raises:
+            ValueError: if a word vanishes and the tokenizer has no unknown token.
+        """
+        return self._word_encoder()(sentences)
+
+    def rows(
+        self, windows: Sequence[Window], labels: Sequence[Sequence[int]] | None = None
+    ) -> list[dict[str, list[int]]]:
+        """Make a row of each window, such as a dataset of encoded sentences keeps.
+
+        Args:
+            windows: of sentences.
+            labels: a label for each word of each sentence.
+
+        Returns:
+            ``input_ids`` and ``word_ids`` (tokens,) of each window, and ``labels`` (tokens,) if given.
+
+        Raises:
+            ValueError: if a sentence has more or fewer labels than words.
+        """
+        rows = [{"input_ids": window.input_ids, "word_ids": window.word_ids} for window in windows]
+        if labels is None:
+            return rows
+        _check_labels(windows, labels)
+        placed = [window.place(labels[window.sentence]) for window in windows]
+        return [{**row, "labels": tags} for row, tags in zip(rows, placed, strict=True)]
+
+    def pad(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
+        """Bring rows to the length of the longest.
+
+        Args:
+            rows: ``input_ids``, ``word_ids`` and, in all or none of them, ``labels``, each (tokens,).
+
+        Returns:
+            the same, int64 (rows, tokens), and ``attention_mask``.
+        """
+        fillers = {"input_ids": self.tokenizer.pad_token_id or 0, "word_ids": NO_WORD, "labels": IGNORED}
+        lengths = np.array([len(row["input_ids"]) for row in rows])
+        inside = np.arange(lengths.max()) < lengths[:, None]  # (rows, tokens)
+        batch = {"attention_mask": inside.astype(np.int64)}
+        for name in [name for name in fillers if name in rows[0]]:
+            batch[name] = np.full(inside.shape, fillers[name])
+            batch[name][inside] = list(chain.from_iterable(row[name] for row in rows))
+        return batch
+
+    def _word_encoder(self) -> WordEncoder:
+        settings = (len(self.tokenizer), self.max_length, self.stride)
+        known, encoder = _ENCODERS.get(self, (None, None))
+        if encoder is None or known != settings:
+            encoder = WordEncoder(self.tokenizer, self.max_length, self.stride)
+            _ENCODERS[self] = settings, encoder
+        return encoder
+
+    @property
+    def model_input_names(self) -> list[str]:
+        """Names of the model's arguments that the processor makes."""
+        return ["input_ids", "attention_mask", "word_ids"]
+
+
+def _check_labels(windows: Sequence[Window], labels: Sequence[Sequence[int]]) -> None:
+    words = {window.sentence: window.stop for window in windows}  # its last window ends where the sentence does
+    if len(labels) != len(words):
+        raise ValueError(f"there are labels for {len(labels)} sentences, and {len(words)} sentences.")
+    for sentence, count in words.items():
+        if len(labels[sentence]) != count:
+            raise ValueError(f"sentence {sentence} has {count} words and {len(labels[sentence])} labels.")
+
+
+class ImageSentenceProcessor(SentenceProcessor):
+    """Base of the processors that prepare images beside sentences, each once, by their ``image_processor``.
+
+    It stands before the class that reads the words, as in ``class TwoMNERProcessor(ImageSentenceProcessor,
+    TaggerProcessor)``.
+    """
+
+    image_processor: Any
+
+    def __call__(
+        self,
+        text: Sentence | Sequence[Sentence],
+        *,
+        images: Any = None,
+        labels: Sequence[Sequence[int]] | None = None,
+        return_tensors: str | None = "pt",
+    ) -> BatchFeature:
+        """Prepare sentences with their images.
+
+        Args:
+            text: sentences, each a list of words, or a string, which is split as `split_words` does; or one string.
+            images: an image for each sentence, None where it has none, each in a form that
+                `hf_mlm.models.base.images.to_rgb` takes; the same object for several sentences is encoded once.
+            labels: a label for each word of each sentence.
+            return_tensors: "pt" for tensors, "np" for arrays.
+
+        Returns:
+            What the sentences alone would give and, where there are images, ``pixel_values`` (images, 3, height,
+            width) and ``image_index`` (rows,), the image of each row, -1 where it has none.
+
+        Raises:
+            FileNotFoundError: if an image's path leads nowhere.
+            ValueError: if there are more or fewer images or labels than sentences or words, or an image is broken.
+        """
+        sentences = [text] if isinstance(text, str) else text
+        windows = self.windows(self.words(sentences))
+        data: dict[str, Any] = self.pad(self.rows(windows, labels))
+        if images is not None:
+            images = list(images) if isinstance(images, (list, tuple)) else [images]
+            if len(images) != len(sentences):
+                raise ValueError(f"there are {len(images)} images for {len(sentences)} sentences: pass None for none.")
+            data |= self.encode_images([images[window.sentence] for window in windows])
+        return BatchFeature(data, tensor_type=return_tensors)
+
+    def encode_images(self, images: Sequence[Any], keys: Sequence[Hashable] | None = None) -> dict[str, np.ndarray]:
+        """Prepare the images of a batch's rows, each distinct one once.
+
+        Args:
+            images: of each row, None where it has none.
+            keys: what tells one image from another; by default they are the same if they are the same object.
+
+        Returns:
+            ``pixel_values`` float32 (images, 3, height, width) and ``image_index`` int64 (rows,), -1 where none;
+            nothing if no row has an image.
+        """
+        keys = [id(image) for image in images] if keys is None else keys
+        firsts, index = distinct_images(images, keys)
+        if not firsts:
+            return {}
+        pictures = [to_rgb(image, f"image {number}") for number, image in enumerate(firsts.values())]
+        return {**self.encode_pictures(pictures, list(firsts)), "image_index": index}
+
+    def encode_pictures(self, pictures: Sequence[Image.Image], keys: Sequence[Hashable]) -> dict[str, np.ndarray]:
+        """Prepare distinct images.
+
+        Args:
+            pictures: RGB, upright.
+            keys: what tells one image from another.
+
+        Returns:
+            ``pixel_values`` float32 (images, 3, height, width).
+        """
+        pixels = self.image_processor(pictures, return_tensors="np")["pixel_values"]
+        return {"pixel_values": np.asarray(pixels, dtype=np.float32)}
+
+    @property
+    def model_input_names(self) -> list[str]:
+        """Names of the model's arguments that the processor makes."""
+        return [*super().model_input_names, "pixel_values", "image_index"]

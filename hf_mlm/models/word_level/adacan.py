@@ -1,0 +1,281 @@
+"""Words and image regions attend to each other, and gates weigh what they find (Zhang et al. 2018)."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Literal
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+from transformers.utils.generic import can_return_tuple
+
+from hf_mlm.models.base.configuration import feature_size
+from hf_mlm.models.base.encoders import build_encoder, drop_pooler, is_torchvision, load_encoder
+from hf_mlm.models.base.modeling import TaggerOutput
+from hf_mlm.models.base.published_weights import load_torchvision_resnet
+from hf_mlm.models.layers.image_batch import image_rows
+from hf_mlm.models.layers.tagging_head import TaggingHead
+from hf_mlm.models.word_level.configuration import AdaCANConfig
+from hf_mlm.models.word_level.modeling import CharacterCNN, SentenceEncoder, WordTaggerPreTrainedModel, places_read
+
+
+LARGEST_STEP = 2**24  # numbers that additive attention holds at a time, unless one query has more
+
+
+class Attention(nn.Module):
+    """Attention by a small network: ``softmax(w tanh(…))``, with what is attended to as its own value.
+
+    Additive, the network sees ``W q + U k + b``. By concatenation, as published, it sees ``[W q + b; U k]``: then
+    ``w tanh(…)`` is one number of the query plus one of the key, and the softmax over keys cancels the query's. What
+    is left is computed alone, once for all queries; the weights that cancel are not built.
+
+    Args:
+        size: width of queries, keys and the network.
+        kind: ``"additive"`` or ``"concat"``.
+    """
+
+    def __init__(self, size: int, kind: Literal["additive", "concat"]):
+        super().__init__()
+        self.query = nn.Linear(size, size) if kind == "additive" else None
+        self.key = nn.Linear(size, size, bias=False)
+        self.score = nn.Linear(size, 1, bias=False)
+
+    def forward(self, queries: torch.Tensor, keys: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        """Gather for each query what it attends to.
+
+        Args:
+            queries: (batch, queries, size).
+            keys: (batch, keys, size).
+            mask: bool (batch, keys), False at keys that are not there.
+
+        Returns:
+            (batch, queries, size).
+        """
+        projected = self.key(keys)  # (batch, keys, size)
+        if self.query is None:
+            attended = self._gather(self.score(projected.tanh()).transpose(1, 2), keys, mask)  # (batch, 1, size)
+            return attended.expand(-1, queries.shape[1], -1)
+        step = max(1, LARGEST_STEP // max(projected.numel(), 1))
+        parts = [
+            self._gather(self._score(part, projected), keys, mask) for part in self.query(queries).split(step, dim=1)
+        ]
+        return torch.cat(parts, dim=1)
+
+    def _score(self, queries: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
+        """(batch, queries, keys)."""
+        return self.score((queries.unsqueeze(2) + keys.unsqueeze(1)).tanh()).squeeze(-1)
+
+    @staticmethod
+    def _gather(scores: torch.Tensor, keys: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+        if mask is not None:
+            scores = scores.masked_fill(~mask.unsqueeze(1), torch.finfo(scores.dtype).min)
+        return scores.softmax(dim=-1) @ keys
+
+
+class Coattention(nn.Module):
+    """What a word learns from the image: co-attention, gated fusion, and a gate that filters it.
+
+    Args:
+        size: width of words and of projected regions.
+        channels: width of the image encoder's regions.
+        kind: of both attentions, ``"additive"`` or ``"concat"``.
+    """
+
+    def __init__(self, size: int, channels: int, kind: Literal["additive", "concat"]):
+        super().__init__()
+        self.regions = nn.Linear(channels, size)
+        self.visual_attention = Attention(size, kind)
+        self.textual_attention = Attention(size, kind)
+        self.fusion = GatedFusion(size)
+        self.filter = FiltrationGate(size)
+
+    def forward(self, words: torch.Tensor, regions: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Let words look at regions, and from there at words.
+
+        Args:
+            words: (batch, words, size).
+            regions: (batch, regions, channels).
+            mask: bool (batch, words), False at padding.
+
+        Returns:
+            (batch, words, size).
+        """
+        seen = self.visual_attention(words, self.regions(regions).tanh())  # word-guided visual attention
+        read = self.textual_attention(seen, words, mask)  # image-guided textual attention
+        return self.filter(words, self.fusion(seen, read))
+
+
+class GatedFusion(nn.Module):
+    """What was seen and what was read, weighed against each other ("gated multimodal fusion"): ``g v + (1 - g) h``.
+
+    Args:
+        size: width of both.
+    """
+
+    def __init__(self, size: int):
+        super().__init__()
+        self.seen = nn.Linear(size, size)
+        self.read = nn.Linear(size, size)
+        self.gate = nn.Linear(2 * size, 1)
+
+    def forward(self, seen: torch.Tensor, read: torch.Tensor) -> torch.Tensor:
+        """Fuse two of (batch, words, size) into one."""
+        seen, read = self.seen(seen).tanh(), self.read(read).tanh()
+        gate = self.gate(torch.cat([seen, read], dim=-1)).sigmoid()  # (batch, words, 1)
+        return gate * seen + (1 - gate) * read
+
+
+class FiltrationGate(nn.Module):
+    """How much of the fused vector a word lets in ("filtration gate"): ``s tanh(W m)``.
+
+    The gate's projections of word and fused vector, which have no nonlinearity between them and their weights, are
+    one linear layer here.
+
+    Args:
+        size: width of words and fused vectors.
+    """
+
+    def __init__(self, size: int):
+        super().__init__()
+        self.gate = nn.Linear(2 * size, 1)
+        self.fused = nn.Linear(size, size)
+
+    def forward(self, words: torch.Tensor, fused: torch.Tensor) -> torch.Tensor:
+        """Filter (batch, words, size) by words of the same shape."""
+        gate = self.gate(torch.cat([words, fused], dim=-1)).sigmoid()  # (batch, words, 1)
+        return gate * self.fused(fused).tanh()
+
+
+class AdaCANForTokenClassification(WordTaggerPreTrainedModel):
+    """Tag the words of sentences, most of which have an image.
+
+    Args:
+        config: vocabulary, sizes, image encoder and labels.
+        image_encoder: already loaded; built from the configuration when omitted.
+
+    Example:
+        >>> from transformers import ResNetConfig
+        >>> resnet = ResNetConfig(embedding_size=4, hidden_sizes=[4, 6], depths=[1, 1], layer_type="basic")
+        >>> config = AdaCANConfig(vocab_size=9, num_characters=30, image_encoder_config=resnet)
+        >>> model = AdaCANForTokenClassification(config).eval()
+        >>> words, characters = torch.tensor([[2, 5]] * 2), torch.tensor([[[7, 8, 9], [2, 0, 0]]] * 2)
+        >>> one_image = {"pixel_values": torch.rand(1, 3, 32, 32), "image_index": torch.tensor([0, -1])}
+        >>> model(words, character_ids=characters, **one_image).logits.shape
+        torch.Size([2, 2, 9])
+    """
+
+    config_class = AdaCANConfig
+    base_model_prefix = "adacan"
+    input_modalities = ("image", "text")
+    supports_gradient_checkpointing = True  # by the image encoder
+
+    config: AdaCANConfig
+
+    def __init__(self, config: AdaCANConfig, image_encoder: PreTrainedModel | None = None):
+        super().__init__(config)
+        size, character_size = config.hidden_size, config.character_size
+        characters = CharacterCNN(
+            config.num_characters,
+            config.character_embedding_size,
+            config.character_widths,
+            config.character_filters,
+            config.character_hidden_size,
+            character_size,
+            config.character_dropout,
+        )
+        self.sentence_encoder = SentenceEncoder(config, characters, character_size)
+        self.image_encoder: PreTrainedModel | None = None
+        self.coattention: Coattention | None = None
+        if config.use_images:
+            self.image_encoder = drop_pooler(build_encoder(config.image_encoder_config, image_encoder))
+            self.coattention = Coattention(size, feature_size(config.image_encoder_config), config.coattention)
+        width = 2 * size if config.use_images else size
+        self.head = TaggingHead(width, config.label_names, config.dropout, constrained=config.constrained_decoding)
+        self.post_init()
+        if self.image_encoder is not None and config.freeze_image_encoder:
+            self.image_encoder.requires_grad_(False).eval()
+
+    @classmethod
+    def from_image_encoder_pretrained(
+        cls, image_encoder: str | os.PathLike[str], **settings: Any
+    ) -> AdaCANForTokenClassification:
+        """Put the model on a pretrained image encoder.
+
+        Args:
+            image_encoder: folder or Hub name of a vision model or of a pair such as CLIP, whose vision half is taken,
+                or a ``.pth`` file of a ResNet of torchvision's.
+            **settings: further settings of `AdaCANConfig`, such as `WordVocabulary.settings`.
+        """
+        torchvision = is_torchvision(image_encoder)
+        loaded = (
+            load_torchvision_resnet(image_encoder) if torchvision else load_encoder(image_encoder, "vision_config")
+        )
+        return cls(AdaCANConfig(image_encoder_config=loaded.config, **settings), loaded)
+
+    def train(self, mode: bool = True) -> AdaCANForTokenClassification:
+        """Switch training on or off; a frozen image encoder stays as in evaluation, batch statistics included."""
+        super().train(mode)
+        if self.image_encoder is not None and self.config.freeze_image_encoder:
+            self.image_encoder.eval()
+        return self
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        word_ids: torch.Tensor | None = None,
+        character_ids: torch.Tensor | None = None,
+        pixel_values: torch.Tensor | None = None,
+        image_index: torch.Tensor | None = None,
+        image_mask: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
+    ) -> TaggerOutput:
+        """Score and decode a batch of sentences with their images.
+
+        Args:
+            input_ids: int64 (batch, words).
+            attention_mask: (batch, words), 0 at padding, which stands at the right.
+            word_ids: int64 (batch, words), the number of each word, -1 at padding. When omitted, words are where
+                ``labels`` are.
+            character_ids: int64 (batch, words, characters), 0 at padding.
+            pixel_values: (images, 3, height, width), each image once; None if no sentence has one.
+            image_index: int64 (batch,), which image each sentence has, -1 where none; when omitted, ``pixel_values``
+                has a row for each sentence.
+            image_mask: bool (batch,), False for sentences without an image, whatever their row of ``pixel_values``.
+            labels: int64 (batch, words), -100 at padding and where a word's label is not to be learnt.
+
+        Raises:
+            ValueError: if ``character_ids`` are missing, or images and sentences do not correspond.
+        """
+        inside = places_read(input_ids, attention_mask)
+        words = self.sentence_encoder(input_ids, inside, character_ids)  # (batch, words, hidden)
+        if self.coattention is not None:
+            index = image_rows(len(words), pixel_values, image_index, image_mask)
+            seen = self._look(self.coattention, words, inside, pixel_values, index)
+            words = torch.cat([words, seen], dim=-1)  # (batch, words, 2 * hidden)
+        return self._finish(self.head(words), word_ids, labels)
+
+    def _look(
+        self,
+        coattention: Coattention,
+        words: torch.Tensor,
+        inside: torch.Tensor,
+        pixel_values: torch.Tensor | None,
+        index: torch.Tensor | None,
+    ) -> torch.Tensor:
+        """What each word lets in of its image, 0 for sentences without one: (batch, words, hidden)."""
+        if pixel_values is None or index is None:  # gradients of 0, for which other processes wait
+            regions = words.new_zeros(len(words), 1, coattention.regions.in_features)
+            index = torch.full(words.shape[:1], -1, device=words.device)
+        else:
+            regions = _regions(self.image_encoder, pixel_values)[index.clamp(min=0)]  # (batch, regions, channels)
+        seen = coattention(words, regions.to(words.dtype), inside)
+        return seen * (index >= 0).view(-1, 1, 1)
+
+
+def _regions(image_encoder: Any, pixel_values: torch.Tensor) -> torch.Tensor:
+    """The image encoder's last feature map, or its tokens: (images, regions, channels)."""
+    hidden = image_encoder(pixel_values=pixel_values.to(image_encoder.dtype)).last_hidden_state
+    return hidden.flatten(2).transpose(1, 2) if hidden.dim() == 4 else hidden

@@ -1,0 +1,1 @@
+"""Training code that IR+LE and the taggers share."""

@@ -1,0 +1,136 @@
+"""Entity metrics of a tagger, counted batch by batch; labels are decoded on the device, and logits never leave it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from datasets import Dataset
+from transformers import EvalPrediction
+
+from hf_mlm.metrics.functional.entities import EntityTally, entity_counts
+from hf_mlm.metrics.functional.spans import IGNORED
+
+
+GROUPINGS = ("language", "source")
+SCORES = ("precision", "recall", "f1")
+
+
+class EntityMetrics:
+    """Entity precision, recall and F1 of a split, for a Trainer with ``batch_eval_metrics=True`` or without.
+
+    Metrics are ``precision``, ``recall``, ``f1`` (lenient, seqeval's default and the published code's) and
+    ``strict_f1``; ``PER_f1`` and so on by type; ``en_f1`` by language and ``twitter_f1`` by source, where rows say
+    them, each with its precision and recall. After an evaluation ``counts`` (sentences, 3) holds each sentence's true
+    positives, predicted and gold entities, which a bootstrap resamples, and ``ids`` the sentences.
+
+    A sentence that is longer than the encoder is several rows; these are put together before they are counted.
+
+    Args:
+        label_names: of the ids.
+        rows: the split, encoded, in its order; its ``language`` and ``source`` are the groups, and rows of the same
+            ``id`` one sentence.
+
+    Example:
+        >>> metrics = EntityMetrics(["O", "B-PER", "I-PER"])
+        >>> tags = np.array([[-100, 1, 2, -100]])
+        >>> metrics(EvalPrediction(tags, tags))["PER_f1"]
+        1.0
+    """
+
+    def __init__(self, label_names: Sequence[str], rows: Dataset | None = None):
+        self.label_names = list(label_names)
+        columns = [] if rows is None else rows.column_names
+        self.row_ids: list[Any] | None = rows["id"][:] if rows is not None and "id" in columns else None
+        self.groups: dict[str, list[Any]] = {name: rows[name][:] for name in GROUPINGS if rows and name in columns}
+        self.parts = {} if rows is None else parts_of_sentences(rows)
+        self.counts, self.ids = np.zeros((0, 3), np.int64), np.zeros(0)
+        self._begin()
+
+    def __call__(self, prediction: EvalPrediction, compute_result: bool = True) -> dict[str, float]:
+        """Count a batch, and report on all of them when it is the last."""
+        found = prediction.predictions
+        found = found[0] if isinstance(found, tuple) else found
+        references, predictions = (np.asarray(_on_cpu(side)) for side in (prediction.label_ids, found))
+        places = np.arange(self.seen, self.seen + len(references))  # (batch,), the rows
+        self.seen += len(references)
+        whole = np.array([place not in self.parts for place in places], dtype=bool)
+        for row in np.flatnonzero(~whole):
+            scored = references[row] != IGNORED
+            self.waiting[int(places[row])] = references[row][scored].tolist(), predictions[row][scored].tolist()
+        self._count(places[whole], references[whole], predictions[whole])
+        return self._report() if compute_result else {}
+
+    def _begin(self) -> None:
+        self.seen = 0
+        self.waiting: dict[int, tuple[list[int], list[int]]] = {}  # rows that are parts of sentences
+        self.counted: list[tuple[np.ndarray, np.ndarray]] = []  # rows, and (rows, 3) their counts
+        self.tallies = {name: EntityTally(self.label_names) for name in ("", *self.groups)}
+
+    def _count(self, places: Any, references: Any, predictions: Any) -> None:
+        if len(places) == 0:
+            return
+        self.counted.append((np.asarray(places), entity_counts(references, predictions, self.label_names)))
+        for name, tally in self.tallies.items():
+            groups = [self.groups[name][place] for place in places] if name else None
+            tally.add(references, predictions, groups)
+
+    def _join(self) -> None:
+        """Put the rows of long sentences together, in the order of their words, and count them."""
+        sentences: dict[Any, list[int]] = {}
+        for place in sorted(self.waiting, key=self.parts.__getitem__):
+            sentences.setdefault(self.parts[place][0], []).append(place)
+        joined = [
+            [list(chain.from_iterable(self.waiting[place][side] for place in places)) for places in sentences.values()]
+            for side in (0, 1)
+        ]
+        self._count([places[0] for places in sentences.values()], *joined)
+
+    def _report(self) -> dict[str, float]:
+        self._join()
+        whole, strict = (self.tallies[""].report(mode) for mode in ("lenient", "strict"))
+        figures = {name: whole[name] for name in SCORES} | {f"strict_{name}": strict[name] for name in SCORES}
+        groups = [whole["by_type"], *(self.tallies[name].report("lenient")["by_group"] for name in self.groups)]
+        for group in groups:
+            figures |= {f"{name}_{score}": scores[score] for name, scores in group.items() for score in SCORES}
+        figures["entities"] = whole["support"]
+        places, self.counts = (np.concatenate(side) for side in zip(*self.counted, strict=True))
+        self.ids = places if self.row_ids is None else np.array([self.row_ids[place] for place in places])
+        self._begin()
+        return figures
+
+
+def parts_of_sentences(rows: Dataset) -> dict[int, tuple[Any, int]]:
+    """Find the rows that are but a part of their sentence.
+
+    Args:
+        rows: encoded; the parts of a sentence have its ``id``.
+
+    Returns:
+        Of each such row its sentence's id, and its first word in it.
+    """
+    if not {"id", "labels", "word_ids"} <= set(rows.column_names):
+        return {}
+    ids, numbers, counts = np.unique(rows["id"][:], return_inverse=True, return_counts=True)
+    parts = {}
+    for place in np.flatnonzero(counts[numbers] > 1).tolist():
+        row = rows[place]
+        words = [word for word, label in zip(row["word_ids"], row["labels"], strict=True) if label != IGNORED]
+        parts[place] = str(ids[numbers[place]]), min(words, default=0)
+    return parts
+
+
+def keep_predictions(outputs: Any, labels: Any = None) -> Any:
+    """Keep the decoded labels alone: a Trainer's ``preprocess_logits_for_metrics``.
+
+    Args:
+        outputs: fields of a tagger's output after the loss, ``predictions`` last.
+        labels: not used.
+    """
+    return outputs[-1] if isinstance(outputs, tuple) else outputs
+
+
+def _on_cpu(values: Any) -> Any:
+    return values.cpu() if hasattr(values, "cpu") else values

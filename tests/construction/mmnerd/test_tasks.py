@@ -1,0 +1,144 @@
+"""The formats of the tools, spelled out as their documentation has them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hf_mlm.construction.mmnerd.records import Span
+from hf_mlm.construction.mmnerd.tasks import TOOLS, read_answers, write_tasks
+
+
+TEXT = "😀 Ada in Rome"
+SPANS = [{"start": 2, "end": 5, "label": "PER"}, {"start": 9, "end": 13, "label": "LOC"}]
+ABOUT = {"language": "en", "source": "web", "image_id": "1"}
+TASKS: dict[str, Any] = {
+    "argilla": {
+        "id": "web/en/1",
+        "fields": {"text": TEXT},
+        "metadata": ABOUT,
+        "suggestions": {"entities": {"value": SPANS, "score": None, "agent": "spaCy"}},
+        "responses": {},
+    },
+    "prodigy": {"text": TEXT, "spans": SPANS, "meta": {"id": "web/en/1", "agent": "spaCy"} | ABOUT},
+}
+
+
+@pytest.mark.parametrize("tool", TASKS)
+def test_tasks(tool: str, record: Any) -> None:
+    assert TOOLS[tool].to_task(record(TEXT, ("Ada", "PER"), ("Rome", "LOC")), "spaCy") == TASKS[tool]
+
+
+def test_argilla_takes_the_one_submitted_response() -> None:
+    argilla, own = TOOLS["argilla"], {"value": SPANS, "status": "submitted"}
+    responses = [{"value": [], "status": "discarded"}, own, {"value": [], "status": "draft"}]
+    task = TASKS["argilla"] | {"responses": {"entities": responses}}
+    assert argilla.from_answer(task, TEXT) == [Span(2, 5, "PER"), Span(9, 13, "LOC")]
+    assert argilla.from_answer(TASKS["argilla"], TEXT) is None
+    with pytest.raises(ValueError, match="several people have answered"):
+        argilla.from_answer(task | {"responses": {"entities": [own, own]}}, TEXT)
+
+
+def test_label_studio() -> None:
+    tool = TOOLS["label-studio"]
+    value = {"start": 3, "end": 6, "text": "Ada", "labels": ["PER"]}
+    result = [{"type": "labels", "value": value}, {"type": "choices", "value": {"choices": ["good"]}}]
+    cancelled = {"was_cancelled": True, "result": []}
+    assert tool.from_answer({"annotations": [cancelled, {"result": result}]}, TEXT) == [Span(2, 5, "PER")]
+    assert tool.from_answer({"annotations": [cancelled]}, TEXT) is None
+    for change, sentence in (
+        ({"text": "Eve"}, "stands 'Ada', not 'Eve'"),
+        ({"labels": ["PER", "ORG"]}, "PER, ORG"),
+        ({"end": 15, "text": None}, "3–15, outside of its text"),
+    ):
+        wrong = {"annotations": [{"result": [{"type": "labels", "value": value | change}]}]}
+        with pytest.raises(ValueError, match=sentence):
+            tool.from_answer(wrong, TEXT)
+
+
+EXCHANGE_TEXT = "😀 Ada met UNESCO in New York"
+
+
+def answered(tool: str, task: dict) -> dict:
+    """What the tool exports when a person accepts the proposal, by its documentation."""
+    if tool == "prodigy":
+        return task | {"answer": "accept", "_session_id": "anna"}
+    if tool == "label-studio":
+        result = task["predictions"][0]["result"]
+        return {"id": 1, "data": task["data"], "annotations": [{"completed_by": 1, "result": result}]}
+    value = task["suggestions"]["entities"]["value"]
+    return task | {"responses": {"entities": [{"value": value, "user_id": "u", "status": "submitted"}]}}
+
+
+@pytest.mark.parametrize("tool", list(TOOLS))
+@pytest.mark.parametrize("ending", ["json", "jsonl"])
+def test_round_trip(tool: str, ending: str, tmp_path: Path, record) -> None:
+    records = [
+        record(EXCHANGE_TEXT, ("Ada", "PER"), ("UNESCO", "ORG"), ("New York", "LOC")),
+        record("nothing here", id="web/en/2"),
+    ]
+    path = tmp_path / f"tasks.{ending}"
+    write_tasks(path, records, tool)
+    lines = path.read_text(encoding="utf-8")
+    tasks = json.loads(lines) if ending == "json" else [json.loads(line) for line in lines.splitlines()]
+    path.write_text(json.dumps([answered(tool, task) for task in tasks]))
+    answers = read_answers(path, {one.id: one for one in records}, tool)
+    assert answers.spans == {one.id: one.spans for one in records} and not answers.moved
+    unanswered = tmp_path / "unanswered.json"
+    blank = [task | {"answer": "ignore"} if tool == "prodigy" else task for task in tasks]
+    unanswered.write_text(json.dumps(blank))
+    assert read_answers(unanswered, {one.id: one for one in records}, tool).skipped == ["web/en/1", "web/en/2"]
+
+
+def test_label_studio_counts_utf16_units(record) -> None:
+    task = TOOLS["label-studio"].to_task(record(EXCHANGE_TEXT, ("Ada", "PER")), "machine")
+    value = task["predictions"][0]["result"][0]["value"]
+    assert (value["start"], value["end"], value["text"]) == (3, 6, "Ada")  # "😀" counts twice in JavaScript
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"text": "Ada met UNESCO"}, "was changed"),
+        ({"meta": {"id": "web/en/9"}}, "no sentence of this build"),
+        ({"spans": [{"start": 2, "end": 5, "label": "GPE"}]}, "'GPE' is none of"),
+        ({"spans": [{"start": 2, "end": 500, "label": "PER"}]}, "outside of its text"),
+        ({"spans": [{"start": 2, "end": 5, "label": "PER"}, {"start": 3, "end": 9, "label": "LOC"}]}, "overlap"),
+        ({"spans": [{"start": 2}]}, "no answer that prodigy exports"),
+        ({"spans": [{"start": None, "end": 5, "label": "PER"}]}, "no answer that prodigy exports"),
+        ({"meta": {}}, "no answer that prodigy exports"),
+        ({"meta": {"id": ["web/en/1"]}}, "no answer that prodigy exports"),
+    ],
+)
+def test_what_is_refused(change: dict, sentence: str, tmp_path: Path, record) -> None:
+    one = record(EXCHANGE_TEXT)
+    task = TOOLS["prodigy"].to_task(one, "machine") | {"answer": "accept"} | change
+    (tmp_path / "a.jsonl").write_text(json.dumps(task) + "\n")
+    with pytest.raises(ValueError, match=f"a.jsonl:1.*{sentence}"):
+        read_answers(tmp_path / "a.jsonl", {one.id: one}, "prodigy")
+
+
+def test_other_mistakes(tmp_path: Path, record) -> None:
+    one = record(EXCHANGE_TEXT)
+    task = json.dumps(TOOLS["prodigy"].to_task(one, "machine") | {"answer": "accept"})
+    (tmp_path / "a.jsonl").write_text(f"{task}\n{task}\n")
+    with pytest.raises(ValueError, match="a.jsonl:2: web/en/1 is answered twice"):
+        read_answers(tmp_path / "a.jsonl", {one.id: one}, "prodigy")
+    (tmp_path / "a.jsonl").write_text(f"{task}\n{task[:30]}")
+    with pytest.raises(ValueError, match="is not JSON|answered twice"):
+        read_answers(tmp_path / "a.jsonl", {one.id: one}, "prodigy")
+    with pytest.raises(ValueError, match="tool='brat': choose one of argilla, label-studio, prodigy"):
+        write_tasks(tmp_path / "x.jsonl", [one], "brat")
+
+
+def test_a_cut_word_is_widened(tmp_path: Path, record) -> None:
+    one = record(EXCHANGE_TEXT)
+    spans = [Span(2, 4, "PER")._asdict()]
+    (tmp_path / "a.jsonl").write_text(
+        json.dumps({"text": EXCHANGE_TEXT, "meta": {"id": one.id}, "spans": spans, "answer": "accept"})
+    )
+    answers = read_answers(tmp_path / "a.jsonl", {one.id: one}, "prodigy")
+    assert answers.spans[one.id] == (Span(2, 5, "PER"),) and answers.moved == 1

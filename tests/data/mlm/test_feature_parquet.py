@@ -1,0 +1,85 @@
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from hf_mlm.data.mlm.feature_parquet import Manifest, ParquetShard, ShardEntry, parquet_shards
+from hf_mlm.data.mlm.feature_rows import FeatureSpec, feature_table
+from hf_mlm.data.mlm.hdf5 import FeatureFiles, FeatureReader
+from hf_mlm.data.mlm.layout import MANIFEST
+
+
+SPEC = FeatureSpec(4, 3, 3, num_cells=5)
+
+
+@pytest.fixture
+def table(tmp_path: Path, make_entities: Any, write_final: Any) -> pa.Table:
+    files = FeatureFiles.single(write_final(tmp_path / "train.h5", make_entities(range(5))))
+    with FeatureReader(files) as reader:
+        return feature_table([reader.row(number) for number in range(5)], SPEC)
+
+
+@pytest.fixture
+def manifest(table: pa.Table, tmp_path: Path) -> Manifest:
+    """A finished conversion of one shard."""
+    path = tmp_path / "train-0.parquet"
+    pq.write_table(table, path)
+    entry = ShardEntry(path.name, path.stat().st_size, ["00"] * 5)
+    manifest = Manifest("source", "float32", SPEC, {"train": [5]}, {"train": [entry]})
+    manifest.save(tmp_path / MANIFEST)
+    return manifest
+
+
+def test_a_manifest_is_read_as_it_was_written(manifest: Manifest, tmp_path: Path) -> None:
+    assert Manifest.load(tmp_path / MANIFEST) == manifest
+    assert {path.name for path in tmp_path.iterdir()} == {"train.h5", "train-0.parquet", MANIFEST}
+
+
+def test_shards_are_read_as_they_were_written(manifest: Manifest, table: pa.Table, tmp_path: Path) -> None:
+    spec, shards = parquet_shards(tmp_path / MANIFEST, "float32")
+    (shard,) = shards["train"]
+    assert (spec, len(shard)) == (SPEC, 5)
+    assert pa.concat_tables(shard.tables()).equals(table)
+
+
+@pytest.mark.parametrize("rows", [[5, 2], [4]])
+def test_an_unfinished_conversion_is_refused(rows: list[int], manifest: Manifest, tmp_path: Path) -> None:
+    manifest.planned["train"] = rows
+    manifest.save(tmp_path / MANIFEST)
+    with pytest.raises(ValueError, match="is not finished; run the same `hf-mlm data convert` again"):
+        parquet_shards(tmp_path / MANIFEST, "float32")
+
+
+@pytest.mark.parametrize(("size", "message"), [(None, "is missing"), (10, "has 10 bytes instead of")])
+def test_a_missing_shard_is_found_before_reading(
+    size: int | None, message: str, manifest: Manifest, tmp_path: Path
+) -> None:
+    path = tmp_path / "train-0.parquet"
+    path.unlink() if size is None else os.truncate(path, size)
+    with pytest.raises(ValueError, match=f"train-0.parquet {message}.*it writes what is not there"):
+        parquet_shards(tmp_path / MANIFEST, "float32")
+
+
+def test_a_damaged_shard_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "train-0.parquet"
+    path.write_bytes(b"PAR1" + bytes(100) + b"PAR1")
+    with pytest.raises(ValueError, match=r"train-0.parquet cannot be read \(.*; delete it and run"):
+        list(ParquetShard(path, SPEC).tables())
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[1]", '{"format": "other", "shards": {}}', "\udcff"])
+def test_other_manifests_are_refused(content: str, tmp_path: Path) -> None:
+    (tmp_path / MANIFEST).write_bytes(content.encode("utf-8", "surrogateescape"))
+    with pytest.raises(ValueError, match="is not a manifest of this version of hf_mlm"):
+        Manifest.load(tmp_path / MANIFEST)
+
+
+def test_a_manifest_of_another_version_is_refused(manifest: Manifest, tmp_path: Path) -> None:
+    content = json.loads((tmp_path / MANIFEST).read_text())
+    (tmp_path / MANIFEST).write_text(json.dumps(content | {"compression": "none"}))
+    with pytest.raises(ValueError, match="is not a manifest of this version of hf_mlm"):
+        Manifest.load(tmp_path / MANIFEST)

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from datasets import ClassLabel, load_dataset
+
+from hf_mlm import IRLEConfig, IRLEForRetrievalAndGeo
+from hf_mlm.geo.partition import GeoCellPartition
+from hf_mlm.training.irle.scoring import load_rows, load_saved, score, trained_on, with_cells_of
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    """A model for `irle_folder`."""
+    sizes = {"image_feature_size": 8, "summary_feature_size": 6, "class_feature_size": 6, "embedding_size": 4}
+    torch.manual_seed(0)
+    model = IRLEForRetrievalAndGeo(IRLEConfig(**sizes, num_geo_cells=5))
+    model.save_pretrained(tmp_path / "model")
+    return tmp_path / "model"
+
+
+def test_model_comes_back_as_it_was(saved: Path) -> None:
+    model, processor = load_saved(saved)
+    assert processor is None
+    assert not model.training
+    assert model.config.num_geo_cells == 5
+
+
+def test_folders_without_a_model_are_named(saved: Path, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="there is no folder '.*nowhere'"):
+        load_saved(tmp_path / "nowhere")
+    with pytest.raises(FileNotFoundError, match="has no config.json"):
+        load_saved(tmp_path)
+    settings = json.loads((saved / "config.json").read_text())
+    (saved / "config.json").write_text(json.dumps({**settings, "num_geo_cells": 7}))
+    with pytest.raises(
+        ValueError, match=r"do not fit its config.json: geo_head.output.bias has shape \(5,\) and \(7,\)"
+    ):
+        load_saved(saved)
+    (saved / "config.json").write_text(json.dumps({**settings, "retrieval_loss": "info_nce"}))
+    with pytest.raises(ValueError, match="do not fit its config.json: there is no objective.logit_scale"):
+        load_saved(saved)
+    (saved / "config.json").write_text(json.dumps({**settings, "margin": "wide"}))
+    with pytest.raises(ValueError, match="config.json: Field 'margin' with value 'wide'"):
+        load_saved(saved)
+    (saved / "config.json").write_text("{")
+    with pytest.raises(ValueError, match="config.json is not the configuration of a model"):
+        load_saved(saved)
+    (saved / "config.json").write_text(json.dumps({**settings, "model_type": "bert"}))
+    with pytest.raises(ValueError, match="holds a model of type 'bert', and an 'irle' is needed"):
+        load_saved(saved)
+
+
+def test_cut_weights_are_named(saved: Path) -> None:
+    weights = saved / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-10])
+    with pytest.raises(ValueError, match="weights in .* are damaged"):
+        load_saved(saved)
+
+
+def test_pickled_weights_are_not_opened(saved: Path) -> None:
+    torch.save({"code": Trap()}, saved / "pytorch_model.bin")
+    (saved / "model.safetensors").unlink()
+    with pytest.raises(FileNotFoundError, match="has no model.safetensors, and pickled weights are not opened"):
+        load_saved(saved)
+
+
+class Trap:
+    """What must never be unpickled."""
+
+    def __reduce__(self) -> Any:
+        return pytest.fail, ("code of a pickle was run",)
+
+
+@pytest.mark.parametrize("damage", ["{", None], ids=["damaged", "absent"])
+def test_a_processor_that_cannot_be_opened_is_named(raw_model: Path, damage: str | None) -> None:
+    if damage is None:
+        (raw_model / "tokenizer.json").unlink()
+        (raw_model / "processor_config.json").unlink()
+    else:
+        (raw_model / "tokenizer.json").write_text(damage)
+    with pytest.raises(ValueError, match="the processor in .* cannot be opened .*: copy processor_config.json"):
+        load_saved(raw_model)
+
+
+def test_training_data_is_told_by_the_settings(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="does not tell what it was trained on"):
+        trained_on(tmp_path)
+    (tmp_path / "settings.yaml").write_text("dataset: irle\ndata_dir: files\ndataset_options: {dtype: float16}\n")
+    assert trained_on(tmp_path) == ("irle", {"data_dir": "files", "dtype": "float16"})
+    (tmp_path / "settings.yaml").write_text("seed: 3\n")
+    assert trained_on(tmp_path) == ("demo", {})
+
+
+def test_rows_fit_the_model_or_are_refused(saved: Path, irle_folder: Path, raw_folder: Path) -> None:
+    model, _ = load_saved(saved)
+    assert len(load_rows(model, "irle", "test", data_dir=str(irle_folder))) == 30
+    with pytest.raises(ValueError, match="has no split 'tset'; choose one of train, validation, test as split"):
+        load_rows(model, "irle", "tset", data_dir=str(irle_folder))
+    with pytest.raises(ValueError, match="has raw images and texts and the model reads precomputed features"):
+        load_rows(model, "irle", "train", data_dir=str(raw_folder), min_entities=1)
+
+
+def test_features_of_another_width_are_refused(saved: Path, irle_folder: Path) -> None:
+    model, _ = load_saved(saved)
+    model.config.image_feature_size = 9
+    with pytest.raises(ValueError, match="'irle' has image_feature_size=8 and the model reads 9"):
+        load_rows(model, "irle", "test", data_dir=str(irle_folder))
+
+
+def test_numbered_cells_of_another_count_are_refused(saved: Path, irle_folder: Path) -> None:
+    rows = load_dataset("mlm", "irle", data_dir=str(irle_folder), split="test")
+    model, _ = load_saved(saved)
+    other = rows.cast_column("geo_cell", ClassLabel(names=[str(number) for number in range(9)]))
+    with pytest.raises(ValueError, match="the model knows 5 cells and the dataset has 9 others"):
+        with_cells_of(model.config, other)
+    retrieval = IRLEConfig(tasks=["retrieval"])
+    assert with_cells_of(retrieval, other) is other
+
+
+def test_named_cells_are_exchanged_for_those_of_the_model(raw_folder: Path) -> None:
+    rows = load_dataset("mlm", "irle", data_dir=str(raw_folder), min_entities=1, max_entities=30, split="train")
+    tokens = GeoCellPartition.fit(rows["latitude"][:], rows["longitude"][:], 12, 1).tokens
+    assert tokens != rows.features["geo_cell"].names
+    config = IRLEConfig(cell_tokens=tokens)
+    expected = GeoCellPartition.from_tokens(tokens).assign(rows["latitude"][:], rows["longitude"][:])
+    assert with_cells_of(config, rows)["geo_cell"][:] == expected.tolist()
+    same = IRLEConfig(cell_tokens=rows.features["geo_cell"].names)
+    assert with_cells_of(same, rows) is rows
+
+
+def test_score_gives_metrics_and_embeddings_in_order(
+    feature_rows: Callable[..., Any], tiny_model: Callable[..., Any]
+) -> None:
+    from hf_mlm.data.mlm.feature_table import FeatureTable
+
+    rows, model = feature_rows(11), tiny_model()
+    metrics, found = score(model, None, rows, batch_size=4, resamples=0)
+    with torch.inference_mode():
+        expected = model.eval()(**FeatureTable(rows).__getitems__(list(range(11))))
+    assert torch.allclose(torch.from_numpy(found["image_embeds"]), expected.image_embeds, atol=1e-6)
+    assert found["text_cells"].tolist() == expected.text_geo_logits.argmax(-1).tolist()
+    assert {"mean_medR", "image_f1", "geo_loss", "retrieval_loss", "loss"} <= metrics.keys()
