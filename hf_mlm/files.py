@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 _BLOCK = 1 << 20  # bytes read at a time
@@ -58,6 +60,16 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
+
+
+def write_json(content: Any, path: str | os.PathLike[str]) -> None:
+    """Write JSON with sorted keys; an existing file is replaced only once the new one is complete.
+
+    Args:
+        content: what JSON can hold.
+        path: of the file; folders above it are made if need be.
+    """
+    write_text(path, json.dumps(content, indent=2, sort_keys=True) + "\n")
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:

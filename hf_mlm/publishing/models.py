@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from hf_mlm.drawing.maps import Window, background
+from hf_mlm.files import write_json
 from hf_mlm.geo.partition import GeoCellPartition
 from hf_mlm.publishing.datasets import stage_gallery
 from hf_mlm.publishing.hub import check_repo_id, hub_errors_in_words, open_repository
@@ -25,7 +26,6 @@ from hf_mlm.publishing.privacy import refuse_private, write_public_json
 from hf_mlm.publishing.run_facts import RunFacts
 from hf_mlm.runs.provenance import PROVENANCE_NAME
 from hf_mlm.runs.settings import SETTINGS_NAME
-from hf_mlm.training.irle.metrics import write_json
 from hf_mlm.world.imagery import blue_marble
 
 

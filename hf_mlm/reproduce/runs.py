@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import hf_mlm
-from hf_mlm.files import full_disk_in_words, sha256_of
+from hf_mlm.files import full_disk_in_words, sha256_of, write_json
 from hf_mlm.reproduce.experiments import Spec, as_dict
 from hf_mlm.reproduce.processes import BATCH, from_main_process, processes
 from hf_mlm.reproduce.scales import Setup
@@ -228,8 +228,6 @@ def _logged(place: Path) -> Iterator[None]:
 
 def _save(job: Job, outcome: Outcome, place: Path) -> None:
     """Note an outcome with all that led to it, on the main process alone."""
-    from hf_mlm.training.irle.metrics import write_json
-
     if processes().is_main_process:
         about = {"spec": as_dict(job.spec), "seed": job.seed, "setup": asdict(job.setup), "data": job.fingerprint}
         made = {"version": hf_mlm.__version__, "code": code_fingerprint()}

@@ -19,13 +19,13 @@ from transformers import Trainer, trainer
 from transformers.hyperparameter_search import HyperParamSearchBackendBase
 from transformers.trainer_utils import BestRun, HPSearchBackend
 
+from hf_mlm.files import write_json
 from hf_mlm.reproduce.experiments import GridSpec, TaggerSpec
 from hf_mlm.reproduce.processes import share_batch
 from hf_mlm.reproduce.runners import write_recipe
 from hf_mlm.reproduce.runs import Job, Outcome
 from hf_mlm.reproduce.scales import settings_of
 from hf_mlm.runs.checkpoints import last_complete_checkpoint
-from hf_mlm.training.irle.metrics import write_json
 
 
 NOTES = "grid.json"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +10,6 @@ import torch
 from datasets import Dataset
 from transformers import EvalPrediction
 
-from hf_mlm.files import write_text
 from hf_mlm.metrics.functional.geo import geo_report
 from hf_mlm.metrics.functional.retrieval import retrieval_report
 from hf_mlm.models.irle.cells_irle import GeoCells
@@ -135,11 +132,6 @@ def true_positions(rows: Dataset) -> np.ndarray | None:
         if set(names) <= set(rows.column_names):
             return np.array([rows[name][:] for name in names], dtype=np.float64).T
     return None
-
-
-def write_json(content: Any, path: str | Path) -> None:
-    """Write JSON; an existing file is replaced only once the new one is complete."""
-    write_text(path, json.dumps(content, indent=2, sort_keys=True) + "\n")
 
 
 def _distances(positions: np.ndarray, places: np.ndarray) -> dict[str, float]:

@@ -13,10 +13,10 @@ from datasets import Dataset, DatasetDict
 from transformers import AutoProcessor, set_seed
 
 from hf_mlm.data.mmnerd.collator import DataCollatorForMultimodalTokenClassification
+from hf_mlm.files import write_json
 from hf_mlm.runs.checkpoints import find_checkpoint, run_training
 from hf_mlm.runs.results import Run, finish
 from hf_mlm.training.base.caching import cache_features, cache_images
-from hf_mlm.training.irle.metrics import write_json
 from hf_mlm.training.taggers.arguments import NERArguments, NERTrainingArguments
 from hf_mlm.training.taggers.building import build_tagger
 from hf_mlm.training.taggers.data import encode_sentences, load_sentences

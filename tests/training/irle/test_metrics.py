@@ -12,7 +12,8 @@ from sklearn.metrics import precision_recall_fscore_support
 from transformers import EvalPrediction
 
 from hf_mlm import IRLEConfig
-from hf_mlm.training.irle.metrics import RetrievalAndGeoMetrics, true_positions, write_json
+from hf_mlm.files import write_json
+from hf_mlm.training.irle.metrics import RetrievalAndGeoMetrics, true_positions
 
 
 LATITUDES, LONGITUDES = [0.0, 10.0, -30.0], [0.0, 20.0, 150.0]
