@@ -12,13 +12,14 @@ import importlib
 import importlib.abc
 import importlib.util
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from hf_mlm.registry import DATASETS, MODELS, PIPELINES, DatasetEntry
+from hf_mlm.registry import DATASETS, MODELS, PIPELINES, DatasetEntry, ModelEntry
 
 
 def register() -> None:
@@ -59,9 +60,9 @@ def register_builders() -> None:
     load.PackagedDatasetModuleFactory = PackagedDatasetModuleFactory
 
 
-def register_configs() -> None:
+def register_configs(models: Mapping[str, ModelEntry] = MODELS) -> None:
     """Make ``AutoConfig`` open the package's models."""
-    for model_type, entry in MODELS.items():
+    for model_type, entry in models.items():
         _register("transformers.models.auto.configuration_auto:AutoConfig", model_type, entry.config)
 
 
@@ -71,7 +72,7 @@ _NEEDED_BY_MODELS = (
 )
 
 
-def register_models() -> None:
+def register_models(models: Mapping[str, ModelEntry] = MODELS) -> None:
     """Make the Auto classes open the package's models.
 
     The layers of transformers, which some of these are made of, ask for the Auto classes while they are imported
@@ -79,13 +80,13 @@ def register_models() -> None:
     """
     if any(_resolve(path) is None for path in _NEEDED_BY_MODELS):
         return
-    for entry in MODELS.values():
+    for entry in models.values():
         _register(f"transformers.models.auto.modeling_auto:{entry.auto_class}", entry.config, entry.model)
 
 
-def register_processors() -> None:
+def register_processors(models: Mapping[str, ModelEntry] = MODELS) -> None:
     """Make ``AutoProcessor`` open the package's processors; without it transformers hands out a bare tokenizer."""
-    for entry in MODELS.values():
+    for entry in models.values():
         _register("transformers.models.auto.processing_auto:AutoProcessor", entry.config, entry.processor)
 
 
@@ -95,37 +96,51 @@ def register_pipelines() -> None:
     for task, entry in PIPELINES.items():
         pipeline_class = None if registry is None else _resolve(entry.pipeline)
         if pipeline_class is not None and task not in registry.supported_tasks:
-            # The second Auto class opens the models of the other tasks, so that the pipeline refuses them in a sentence.
+            # The second Auto class opens models of the other tasks, so that the pipeline refuses them in a sentence.
             others = {"AutoModel", "AutoModelForTokenClassification"} - {entry.auto_class}
             names = (entry.auto_class, *others)
             models = tuple(_resolve(f"transformers.models.auto.modeling_auto:{name}") for name in names)
             registry.register_pipeline(task, pipeline_class, pt_model=models, type="multimodal")
 
 
-AUTO_HOOKS: dict[str, Callable[[], None]] = {
+_MODEL_HOOKS = {
     "transformers.models.auto.configuration_auto": register_configs,
     "transformers.models.auto.modeling_auto": register_models,
     "transformers.modeling_layers": register_models,
     "transformers.models.auto.processing_auto": register_processors,
-    "transformers.pipelines": register_pipelines,
 }
 
 
-def register_late() -> None:
-    """Register a class whose own module had asked for the Auto class and so was unfinished when that was imported."""
-    for module, function in AUTO_HOOKS.items():
+def _register_late(models: Mapping[str, ModelEntry]) -> None:
+    """Register models one of whose modules was unfinished when the Auto classes were imported, as it asked for them.
+
+    These models alone: the modules of others may be half imported themselves.
+    """
+    for module, function in _MODEL_HOOKS.items():
         if module in sys.modules:
-            function()
+            function(models)
 
 
-_PATHS = (
-    *(path for entry in MODELS.values() for path in (entry.config, entry.model, entry.processor)),
-    *(entry.pipeline for entry in PIPELINES.values()),
-)
+def _late_hooks() -> dict[str, Callable[[], None]]:
+    """Map each module of a model to the hook that registers the models it belongs to."""
+    owners: dict[str, dict[str, ModelEntry]] = {}
+    for model_type, entry in MODELS.items():
+        for path in (entry.config, entry.model, entry.processor):
+            owners.setdefault(path.partition(":")[0], {})[model_type] = entry
+    return {module: partial(_register_late, models) for module, models in owners.items()}
+
+
+def _pipelines_late() -> None:
+    if "transformers.pipelines" in sys.modules:
+        register_pipelines()
+
+
 HOOKS: dict[str, Callable[[], None]] = {
     "datasets.load": register_builders,
-    **AUTO_HOOKS,
-    **{path.split(":")[0]: register_late for path in _PATHS},
+    **_MODEL_HOOKS,
+    "transformers.pipelines": register_pipelines,
+    **_late_hooks(),
+    **{entry.pipeline.partition(":")[0]: _pipelines_late for entry in PIPELINES.values()},
 }
 
 

@@ -10,6 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from hf_mlm.registry import MODELS, load
 from tests.conftest import REPOSITORY
 
 
@@ -53,18 +54,23 @@ def unknown_words(words: list[str]) -> list[str]:
         return [] if command in ("--help", "--version") else [command]
     if command not in COMMANDS:
         return [command]
-    known = training_options(rest[0]) if command == "train" else typer_options(COMMANDS[command][0], rest)
+    known = training_options(rest[0]) if command == "train" else typer_options(COMMANDS[command].path, rest)
     options = [word.partition("=")[0].partition(".")[0] for word in rest if word.startswith("--")]
     return [option for option in options if option not in known | {"--help"}]
 
 
-def typer_options(module: str, words: list[str]) -> set[str]:
-    """Options of a command, or of the subcommand that the first words name."""
+def typer_options(path: str, words: list[str]) -> set[str]:
+    """Options of a command, or of the subcommand that the first words name, in both spellings."""
     import typer
 
-    modules = [module] + (["hf_mlm.cli.evaluate"] if module == "hf_mlm.cli.evaluate" else [])
-    found = [typer.main.get_command(importlib.import_module(name).app) for name in modules]
-    return {option for command in found for parameter in _named(command, words).params for option in parameter.opts}
+    found = load(path)
+    if not isinstance(found, typer.Typer):
+        app = typer.Typer()
+        app.command()(found)
+        found = app
+    command = _named(typer.main.get_command(found), words)
+    options = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+    return options | {f"--{option[2:].replace('-', '_')}" for option in options}
 
 
 def _named(command: Any, words: list[str]) -> Any:
@@ -78,12 +84,7 @@ def _named(command: Any, words: list[str]) -> Any:
 
 def training_options(model: str) -> set[str]:
     """Flags of ``hf-mlm train MODEL``."""
-    from hf_mlm.cli.train import MODELS
-    from hf_mlm.training.irle.arguments import IRLEArguments, IRLETrainingArguments
-    from hf_mlm.training.taggers.arguments import NERArguments, NERTrainingArguments
-
-    assert model in MODELS, f"there is no model {model} to train"
-    kinds = (IRLEArguments, IRLETrainingArguments) if model == "irle" else (NERArguments, NERTrainingArguments)
+    kinds = load(f"hf_mlm.training.{MODELS[model.replace('-', '_')].family}.arguments:ARGUMENTS")
     return {"--config", *(f"--{field.name}" for kind in kinds for field in fields(kind))}
 
 

@@ -12,10 +12,6 @@ from typing import Annotated
 import typer
 
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-
-
-@app.command()
 def benchmark(
     path: Annotated[str | None, typer.Argument(help="A hot path, or all; without it the paths are listed.")] = None,
     sizes: Annotated[str, typer.Option(help="Such as 16,128; what they count is in the list.")] = "",
@@ -164,12 +160,3 @@ def write(sections: list[tuple[str, str]], output: Path) -> None:
     write_text(output, "\n".join(text for text, _ in sections))
     figures = ",\n".join(figures.rstrip() for _, figures in sections)
     write_text(output.with_suffix(".json"), f"[\n{figures}\n]\n")
-
-
-def main(argv: list[str]) -> None:
-    """Run ``hf-mlm benchmark …``.
-
-    Args:
-        argv: the words after ``hf-mlm benchmark``.
-    """
-    app(args=argv, prog_name="hf-mlm benchmark")

@@ -1,4 +1,4 @@
-"""``hf-mlm build mmnerd``: from captions to a dataset, with people in between."""
+"""``hf-mlm build mlm|mmnerd``: the datasets anew, from their public sources."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def dataset(
     target: Target,
     edition: EditionFile,
     proposals: Annotated[bool, typer.Option("--proposals", help="Take the machine's entities.")] = False,
-    image_dir: Annotated[Path | None, typer.Option("--image_dir", "--image-dir", help="Folder of images.")] = None,
+    image_dir: Annotated[Path | None, typer.Option(help="Folder of images.")] = None,
     published: Annotated[Path | None, typer.Option(help="Division to repeat: image id, tab, split.")] = None,
 ) -> None:
     """Divide the finished sentences; write CoNLL, Parquet, report, statistics, card and Croissant."""
@@ -156,16 +156,16 @@ def _files(words: list[str]) -> dict[str, Path]:
     return {name: Path(path) for name, _, path in (word.partition("=") for word in words)}
 
 
-mmnerd_app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-mmnerd_app.add_typer(mmnerd_app, name="mmnerd")
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(mmnerd_app, name="mmnerd")
 
 
-@mmnerd_app.callback()
+@app.callback()
 def _build() -> None:
     """Make the datasets anew, from their public sources."""
 
 
-@mmnerd_app.command()
+@app.command()
 def mlm(
     target: Annotated[Path, typer.Argument(help="Folder to write; run again to go on.")],
     contact: Annotated[str, typer.Option(help="Your e-mail address or web page, for the services that are asked.")],
@@ -220,12 +220,3 @@ def mlm(
         sys.stdout.write(f"Card, Croissant and licences are in {target / 'dataset'}; report: {write_report(target)}\n")
     else:
         sys.stdout.write(f"Submitted; run the same command again when the jobs are done to see what {target} holds.\n")
-
-
-def main(argv: list[str]) -> None:
-    """Run ``hf-mlm build …``.
-
-    Args:
-        argv: the words after ``hf-mlm build``.
-    """
-    mmnerd_app(args=argv, prog_name="hf-mlm build")

@@ -9,12 +9,9 @@ from typing import Annotated
 import typer
 
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-
 Counts = dict[str, list[int]]
 
 
-@app.command()
 def compare(
     runs: Annotated[list[Path], typer.Option(help="Output folder of a run; once for each seed.")],
     against: Annotated[list[Path], typer.Option(help="The other system's, as many.")],
@@ -77,12 +74,3 @@ def summed(runs: list[Counts]) -> Counts:
     if any(run.keys() != runs[0].keys() for run in runs):
         raise ValueError("the runs of one side were scored on different sentences: name seeds of one setting.")
     return {name: [sum(cells) for cells in zip(*(run[name] for run in runs), strict=True)] for name in runs[0]}
-
-
-def main(argv: list[str]) -> None:
-    """Run ``hf-mlm compare …``.
-
-    Args:
-        argv: the words after ``hf-mlm compare``.
-    """
-    app(args=argv, prog_name="hf-mlm compare")

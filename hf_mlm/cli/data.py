@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hf_mlm.cli.options import DatasetOptions, dataset_options
+
 
 if TYPE_CHECKING:
     from hf_mlm.data.mmnerd.audit import AuditReport
@@ -28,10 +30,8 @@ def check(
     files: Annotated[
         list[Path] | None, typer.Argument(help="CoNLL files, if not a folder.", show_default=False)
     ] = None,
-    data_dir: Annotated[
-        Path | None, typer.Option("--data_dir", "--data-dir", help="Folder that holds MMNERD.")
-    ] = None,
-    image_dir: Annotated[Path | None, typer.Option("--image_dir", "--image-dir", help="Folder of the images.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder that holds MMNERD.")] = None,
+    image_dir: Annotated[Path | None, typer.Option(help="Folder of the images.")] = None,
     language: Annotated[str, typer.Option(help="Of files and folders whose names tell none.")] = "en",
     labels: Annotated[
         str | None, typer.Option(help="Entity types, such as SHIP,DATE; MMNERD's four if omitted.")
@@ -42,12 +42,12 @@ def check(
 
     Ends with status 1 where labels keep the files from being loaded.
     """
-    from hf_mlm.data.images import ImageFolder
+    from hf_mlm.data.checks import ImageFolder
     from hf_mlm.data.mmnerd.audit import audit
     from hf_mlm.data.mmnerd.checks.statistics import read_rows
     from hf_mlm.data.mmnerd.labels import read_labels
     from hf_mlm.data.mmnerd.schemes import TYPES, types_of
-    from hf_mlm.data.row_checks import check_not_empty
+    from hf_mlm.data.checks import check_not_empty
 
     if bool(files) == bool(data_dir):
         raise ValueError("hf-mlm data check needs either CoNLL files or the folder that holds MMNERD as --data_dir.")
@@ -173,20 +173,16 @@ def _examples(report: AuditReport) -> dict[str, list[str]]:
 
 
 def features(
-    data_dir: Annotated[Path, typer.Option("--data_dir", "--data-dir", help="Folder of raw rows.")],
+    data_dir: Annotated[Path, typer.Option(help="Folder of raw rows.")],
     image_encoders: Annotated[
         list[str],
-        typer.Option(
-            "--image_encoders", "--image-encoders", help="Folders, repositories or ResNet checkpoints, one or more."
-        ),
+        typer.Option(help="Folders, repositories or ResNet checkpoints, one or more."),
     ],
-    text_encoder: Annotated[str, typer.Option("--text_encoder", "--text-encoder", help="Folder or repository.")],
+    text_encoder: Annotated[str, typer.Option(help="Folder or repository.")],
     output: Annotated[Path, typer.Option(help="Folder to write; run again to go on or to verify.")],
     more: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,  # "--image_encoders A B"
     config: Annotated[str, typer.Option(help="irle or irle-gr.")] = "irle",
-    text_layers: Annotated[
-        int, typer.Option("--text_layers", "--text-layers", help="Last layers to concatenate; 1 for modern encoders.")
-    ] = 4,
+    text_layers: Annotated[int, typer.Option(help="Last layers to concatenate; 1 for modern encoders.")] = 4,
     segments: Annotated[
         str, typer.Option(help="mean of all segments of 500 characters, or the first (the authors' code).")
     ] = "mean",
@@ -194,12 +190,11 @@ def features(
         str, typer.Option(help="Mean over all tokens, or the first of each word (the authors' code).")
     ] = "all",
     dtype: Annotated[str, typer.Option(help="Type of the vectors: float32 or float16.")] = "float32",
-    batch_size: Annotated[int, typer.Option("--batch_size", "--batch-size", min=1, help="At a time.")] = 32,
+    batch_size: Annotated[int, typer.Option(min=1, help="At a time.")] = 32,
     device: Annotated[str | None, typer.Option(help="Such as cuda:0.")] = None,
-    option: Annotated[list[str] | None, typer.Option(help="name=value for load_dataset; repeatable.")] = None,
+    option: DatasetOptions = None,
 ) -> None:
     """Describe images, summaries and classes of raw rows; load_dataset opens the output as features."""
-    from hf_mlm.cli.evaluate import dataset_options
     from hf_mlm.construction.features.describe import describe
     from hf_mlm.construction.features.texts import TextRecipe
 
@@ -213,7 +208,7 @@ def features(
         dtype,
         batch_size,
         device,
-        **dataset_options(option or []),
+        **dataset_options(option),
     )
     sys.stdout.write(f'Verified and complete: load_dataset("mlm", "{config}", data_dir="{folder}")\n')
 
@@ -254,12 +249,3 @@ def download(
 
 app.command()(check)
 app.command()(features)
-
-
-def main(argv: list[str]) -> None:
-    """Run ``hf-mlm data …``.
-
-    Args:
-        argv: the words after ``hf-mlm data``.
-    """
-    app(args=argv, prog_name="hf-mlm data")

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from hf_mlm.reporting.demo_report import Section
     from hf_mlm.training.irle.train import Run
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-
 REPORT = "report.html"
 QUERY = "query.jpg"
 RECIPE = "demo"
@@ -35,7 +33,6 @@ class Holdout(str, Enum):
     RANDOM = "random"
 
 
-@app.command()
 def demo(
     size: Annotated[int, typer.Option(help="Settlements of the world, up to 234,908.")] = 6000,
     output: Annotated[Path, typer.Option(help="Folder of the model and the report.")] = Path("runs/demo"),
@@ -145,12 +142,3 @@ def fresh_folder(target: Path) -> Iterator[Path]:
         if target.exists():
             os.replace(target, Path(scratch, "old"))
         os.replace(folder, target)
-
-
-def main(argv: list[str]) -> None:
-    """Run ``hf-mlm demo …``.
-
-    Args:
-        argv: the words after ``hf-mlm demo``.
-    """
-    app(args=argv, prog_name="hf-mlm demo")

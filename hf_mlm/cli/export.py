@@ -8,13 +8,11 @@ from typing import Annotated
 
 import typer
 
+from hf_mlm.cli.options import DataDir, ModelDir
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
-
-@app.command()
 def export(
-    model_dir: Annotated[Path, typer.Argument(help="Output folder of a training.")],
+    model_dir: ModelDir,
     output: Annotated[Path, typer.Argument(help="Folder to make.")],
     opset: Annotated[int, typer.Option(help="Version of ONNX's operators, 18 to 23.")] = 18,
     quantize: Annotated[
@@ -23,7 +21,7 @@ def export(
     evaluate: Annotated[
         str | None, typer.Option(help="Configuration of mmnerd, such as en, on which to measure the files' F1.")
     ] = None,
-    data_dir: Annotated[str | None, typer.Option("--data_dir", "--data-dir", help="Folder of its files.")] = None,
+    data_dir: DataDir = None,
     split: Annotated[str, typer.Option(help="Split to measure on.")] = "test",
 ) -> None:
     """Write a model as ONNX files for onnxruntime, with tokenizer, labels and a README of inputs and outputs."""
@@ -50,12 +48,3 @@ def lost(scores: dict[str, float]) -> list[str]:
     lines = [f"{name}: F1 {100 * score:.2f}" for name, score in scores.items()]
     losses = ["", *(f", {100 * (best - score):.2f} lost" for score in list(scores.values())[1:])]
     return [line + loss for line, loss in zip(lines, losses, strict=True)]
-
-
-def main(argv: list[str]) -> None:
-    """Run ``hf-mlm export …``.
-
-    Args:
-        argv: the words after ``hf-mlm export``.
-    """
-    app(args=argv, prog_name="hf-mlm export")

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hf_mlm.cli.options import DataDir, DatasetOptions
+
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
-
-@app.command()
 def predict(
     model_dir: Annotated[Path, typer.Argument(help="Output folder of a training on raw images and texts.")],
     image: Annotated[Path | None, typer.Option(help="Image to locate.")] = None,
@@ -23,8 +22,8 @@ def predict(
     classes: Annotated[str, typer.Option(help='Classes of the text, such as "city, port".')] = "",
     gallery: Annotated[str | None, typer.Option(help="Dataset to search: demo, irle, irle-gr, or 'same'.")] = None,
     split: Annotated[str, typer.Option(help="Split of the gallery.")] = "test",
-    data_dir: Annotated[str | None, typer.Option("--data_dir", "--data-dir", help="Folder of its files.")] = None,
-    option: Annotated[list[str] | None, typer.Option(help="Setting of the gallery, such as size=2000.")] = None,
+    data_dir: DataDir = None,
+    option: DatasetOptions = None,
     top: Annotated[int, typer.Option(min=1, help="Cells and neighbours to show.")] = 5,
 ) -> None:
     """Estimate where an image or a text belongs, and find what resembles it in a dataset."""
@@ -52,7 +51,7 @@ def predict(
         console.print(f"[bold]{kind}[/bold]: {place}{within}", soft_wrap=True)
         console.print(cell_table(estimate["cells"]))
     if gallery is not None:
-        retrieve = _retrieval(model_dir, model, processor, gallery, split, data_dir, option or [])
+        retrieve = _retrieval(model_dir, model, processor, gallery, split, data_dir, option)
         for kind, query in asked.items():
             console.print(neighbour_table(kind, retrieve(query, top_k=top), estimates.get(kind, {})))
 
@@ -101,12 +100,3 @@ def _retrieval(
     dataset, options = chosen_dataset(model_dir, None if gallery == "same" else gallery, data_dir, words)
     rows = load_rows(model, dataset, split, **options)
     return CrossModalRetrievalPipeline(model, processor=processor, gallery=rows, task="cross-modal-retrieval")
-
-
-def main(argv: list[str]) -> None:
-    """Run ``hf-mlm predict …``.
-
-    Args:
-        argv: the words after ``hf-mlm predict``.
-    """
-    app(args=argv, prog_name="hf-mlm predict")

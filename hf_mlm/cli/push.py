@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from hf_mlm.cli.options import DataDir, DatasetOptions, ModelDir, dataset_options
+
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -35,7 +37,7 @@ def _push() -> None:
 
 @app.command()
 def model(
-    folder: Annotated[Path, typer.Argument(help="Output folder of a training.")],
+    folder: ModelDir,
     repo: Repo,
     private: Private = False,
     licence: Licence = None,
@@ -53,28 +55,25 @@ def dataset(
     name: Annotated[str, typer.Argument(help="mlm or mmnerd.")],
     config: Annotated[str, typer.Argument(help="Such as irle-gr, en or demo.")],
     repo: Repo,
-    data_dir: Annotated[str | None, typer.Option("--data_dir", "--data-dir", help="Folder of its files.")] = None,
+    data_dir: DataDir = None,
     private: Private = False,
-    rights_cleared: Annotated[
-        bool, typer.Option("--rights_cleared", "--rights-cleared", help="You may publish what states no licence.")
-    ] = False,
+    rights_cleared: Annotated[bool, typer.Option(help="You may publish what states no licence.")] = False,
     folder: Annotated[
         Path | None, typer.Option(help="Keep the Parquet files here; otherwise they go after the upload.")
     ] = None,
-    option: Annotated[list[str] | None, typer.Option(help="Setting of the dataset, such as size=2000.")] = None,
+    option: DatasetOptions = None,
 ) -> None:
     """Upload a config as Parquet with embedded images, and a card; run again to go on after an interruption."""
-    from hf_mlm.cli.evaluate import dataset_options
     from hf_mlm.publishing.datasets import push_dataset
 
-    options = {"data_dir": data_dir, **dataset_options(option or [])}
+    options = {"data_dir": data_dir, **dataset_options(option)}
     address = push_dataset(name, config, repo, private, rights_cleared, folder, **options)
     sys.stdout.write(f'{address}\nload_dataset("{repo}", "{config}", streaming=True)\n')
 
 
 @app.command()
 def card(
-    folder: Annotated[Path, typer.Argument(help="Output folder of a training.")],
+    folder: ModelDir,
     repo: Repo,
     output: Annotated[Path, typer.Option(help="Markdown to write; its pictures go beside it.")],
     licence: Licence = None,
@@ -102,12 +101,3 @@ def named_folders(words: list[str]) -> dict[str, Path]:
         if "=" not in word:
             raise ValueError(f"--twin {word!r} must be NAME=FOLDER, such as 'text alone=runs/text'.")
     return {name: Path(folder) for name, _, folder in (word.partition("=") for word in words)}
-
-
-def main(argv: list[str]) -> None:
-    """Run ``hf-mlm push …``.
-
-    Args:
-        argv: the words after ``hf-mlm push``.
-    """
-    app(args=argv, prog_name="hf-mlm push")

@@ -12,8 +12,6 @@ import typer
 if TYPE_CHECKING:
     from hf_mlm.reproduce.runs import Runner
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-
 
 class ScaleName(str, Enum):
     """The papers' settings, or tiny models on generated data."""
@@ -26,7 +24,6 @@ def _option(name: str, text: str) -> typer.models.OptionInfo:
     return typer.Option(f"--{name}", f"--{name.replace('_', '-')}", help=text)
 
 
-@app.command()
 def reproduce(
     paper: Annotated[str, typer.Argument(help="mlm or 2m-ner.")],
     table: Annotated[str, typer.Option(help="Number of a table, controls, or grid.")],
@@ -111,12 +108,3 @@ def runners() -> dict[str, Runner]:
     from hf_mlm.reproduce.search import run_grid
 
     return {"irle": run_irle, "tagger": run_tagger, "grid": run_grid, "count": run_count}
-
-
-def main(argv: list[str]) -> None:
-    """Run ``hf-mlm reproduce …``.
-
-    Args:
-        argv: the words after ``hf-mlm reproduce``.
-    """
-    app(args=argv, prog_name="hf-mlm reproduce")

@@ -83,3 +83,6 @@ class IRLETrainingArguments(RunArguments):
     """
 
     label_names: list[str] | None = setting(lambda: ["image_cells", "text_cells"], "targets that metrics need")
+
+
+ARGUMENTS = (IRLEArguments, IRLETrainingArguments)  # what `hf-mlm train` parses

@@ -88,3 +88,6 @@ class NERTrainingArguments(RunArguments):
     def __post_init__(self) -> None:
         self.learning_rates = mapping("learning_rates", self.learning_rates)
         super().__post_init__()
+
+
+ARGUMENTS = (NERArguments, NERTrainingArguments)  # what `hf-mlm train` parses
