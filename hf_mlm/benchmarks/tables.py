@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from hf_mlm.benchmarks.harness import Median, Report, Row, Shares
-from hf_mlm.drawing.html import Markup, drawing, element
+from hf_mlm.drawing.charts import bar_chart
+from hf_mlm.drawing.html import Markup
 from hf_mlm.files import write_text
 
 
@@ -82,42 +83,21 @@ def duration(seconds: float) -> str:
 
 
 SHOWN = 12  # bars
-WIDTH, LINE, LEFT, RIGHT = 720, 22, 280, 110
 
 
 def draw(title: str, shares: Shares) -> Markup:
     """Draw the longest as bars, and the others together, with shares and microseconds a call."""
     whole = sum(seconds for _, seconds, _ in shares)
     rest = sum(seconds for _, seconds, _ in shares[SHOWN:])
-    bars = [*shares[:SHOWN], ("all others", rest, 0)]
-    height = LINE * (len(bars) + 2)
-    heading = element("text", f"{title}: {duration(whole)} a call", x=8, y=18, font_weight="bold")
-    return drawing(
-        WIDTH,
-        height,
-        f"Where the time of {title} goes",
-        heading,
-        *(_bar(number, bar, whole) for number, bar in enumerate(bars)),
-        width=WIDTH,
-        height=height,
-        font_family="sans-serif",
-        font_size=13,
-        style="background: #fff",  # on dark pages too
-    )
-
-
-def _bar(number: int, share: tuple[str, float, int], whole: float) -> Markup:
-    name, seconds, calls = share
-    part, top = seconds / whole, LINE * (number + 1.5)
-    long = (WIDTH - LEFT - RIGHT) * part
-    label = name if calls < 2 else f"{name} (× {calls})"
-    figure = f"{part:.0%}, {duration(seconds)}"
-    return element(
-        "g",
-        element("text", label[-40:], x=LEFT - 8, y=top + 13, text_anchor="end"),
-        element("rect", x=LEFT, y=top, width=f"{max(long, 1):.1f}", height=LINE - 6, fill="#3b6ea5"),
-        element("text", figure, x=f"{LEFT + long + 6:.1f}", y=top + 13, fill="#444"),
-    )
+    bars = [
+        (
+            name if calls < 2 else f"{name} (× {calls})",
+            seconds / whole,
+            f"{seconds / whole:.0%}, {duration(seconds)}",
+        )
+        for name, seconds, calls in (*shares[:SHOWN], ("all others", rest, 0))
+    ]
+    return bar_chart(f"Where the time of {title} goes", f"{title}: {duration(whole)} a call", bars)
 
 
 def write_profile(path: str, shares: Shares, folder: Path) -> Path:

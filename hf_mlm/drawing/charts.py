@@ -1,8 +1,9 @@
-"""Line charts for training curves: small, labelled at the lines' ends, readable by keyboard and screen reader."""
+"""Line charts, dot plots and bars: small SVG drawings that a screen reader can tell."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,11 +11,13 @@ from numpy.typing import NDArray
 from hf_mlm.drawing.html import Markup, drawing, element, join
 
 
-WIDTH, HEIGHT = 360, 230
-LEFT, RIGHT, TOP, BOTTOM = 48, 106, 14, 34  # margins around the plotting area
-LINE = 34.0  # height of a name and a value at the end of a line
-
 Points = Sequence[tuple[float, float]]
+
+
+# Of a line chart: its size, the margins around the plotting area, the height of a name and a value at a line's end.
+WIDTH, HEIGHT = 360, 230
+LEFT, RIGHT, TOP, BOTTOM = 48, 106, 14, 34
+LINE = 34.0
 
 
 def line_chart(title: str, series: Mapping[str, Points], note: str = "", x_label: str = "epoch") -> Markup:
@@ -139,3 +142,134 @@ def spread(positions: Sequence[float], gap: float, bottom: float) -> list[float]
 def _finite(points: Points) -> NDArray[np.float64]:
     array = np.asarray(points, np.float64).reshape(-1, 2)
     return array[np.isfinite(array).all(axis=1)]
+
+
+# Of a dot plot, narrow so that a phone does not shrink the names: its size, margins, the height of a row, the width of
+# a letter.
+PLOT_WIDTH, PLOT_RIGHT, PLOT_TOP, ROW, LETTER = 460, 16, 10, 24, 7.4
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A row of a dot plot.
+
+    Args:
+        name: at its left.
+        published: value of the ring; None if unknown.
+        ours: value of the dot; None if unknown.
+        interval: low and high of ours; None if unknown.
+    """
+
+    name: str
+    published: float | None
+    ours: float | None
+    interval: tuple[float, float] | None = None
+
+    @property
+    def values(self) -> list[float]:
+        """All that must fit on the axis."""
+        return [value for value in (self.published, self.ours, *(self.interval or ())) if value is not None]
+
+
+def dot_plot(title: str, dots: Sequence[Dot]) -> Markup | None:
+    """Draw one row a dot: a ring for the published value, a dot with its interval for ours.
+
+    Args:
+        title: what the axis shows.
+        dots: from top to bottom.
+
+    Returns:
+        A ``<figure>``; None if there is nothing to draw.
+    """
+    every = [value for dot in dots for value in dot.values]
+    if not every:
+        return None
+    marks = ticks(min(every), max(every) if max(every) > min(every) else min(every) + 1, 5)
+    bottom = PLOT_TOP + ROW * len(dots)
+    scale = _Scale(marks[0], marks[-1], 16 + LETTER * max(len(dot.name) for dot in dots))
+    plot = drawing(
+        PLOT_WIDTH,
+        bottom + 26,
+        f"{title}: " + "; ".join(_spoken(dot) for dot in dots),
+        *(_plot_tick(scale, mark, bottom) for mark in marks),
+        *(_plot_row(scale, dot, PLOT_TOP + ROW * (number + 0.5)) for number, dot in enumerate(dots)),
+    )
+    caption = element(
+        "figcaption", element("b", title), " ring: published; dot and line: ours, with its 95 % interval"
+    )
+    return element("figure", caption, plot, class_="chart", style="max-width:42rem")
+
+
+@dataclass(frozen=True)
+class _Scale:
+    low: float
+    high: float
+    left: float
+
+    def x(self, value: float) -> str:
+        return f"{self.left + (value - self.low) / (self.high - self.low) * (PLOT_WIDTH - self.left - PLOT_RIGHT):.1f}"
+
+
+def _plot_tick(scale: _Scale, value: float, bottom: float) -> Markup:
+    x = scale.x(value)
+    line = element("line", class_="grid", x1=x, x2=x, y1=PLOT_TOP, y2=bottom)
+    return element("g", line, element("text", f"{value:g}", class_="tick middle", x=x, y=bottom + 18))
+
+
+def _plot_row(scale: _Scale, dot: Dot, y: float) -> Markup:
+    parts: list[Markup] = [
+        element("text", dot.name, class_="end", x=f"{scale.left - 12:.1f}", y=f"{y:.1f}", dy="0.32em")
+    ]
+    if dot.interval is not None:
+        low, high = (scale.x(end) for end in dot.interval)
+        parts.append(element("polyline", points=f"{low},{y:.1f} {high},{y:.1f}"))
+    if dot.ours is not None:
+        parts.append(element("circle", cx=scale.x(dot.ours), cy=f"{y:.1f}", r=4))
+    if dot.published is not None:
+        ring: Mapping[str, object] = {"fill": "none", "stroke": "currentColor", "stroke_width": 1.6}
+        parts.append(element("circle", cx=scale.x(dot.published), cy=f"{y:.1f}", r=6, style="fill:none", **ring))
+    return element("g", *parts, class_="series series-0")
+
+
+def _spoken(dot: Dot) -> str:
+    sides = (("published", dot.published), ("ours", dot.ours))
+    return f"{dot.name} " + ", ".join(f"{side} {value:.4g}" for side, value in sides if value is not None)
+
+
+BARS_WIDTH, BAR, BARS_LEFT, BARS_RIGHT = 720, 22, 280, 110
+
+
+def bar_chart(title: str, heading: str, bars: Sequence[tuple[str, float, str]]) -> Markup:
+    """Draw horizontal bars, with colours of its own, so that the file stands alone.
+
+    Args:
+        title: what a screen reader says instead of the picture.
+        heading: above the bars.
+        bars: (name, length as a share of the longest possible, 0 to 1, text behind the bar), from top to bottom.
+
+    Returns:
+        One ``<svg>`` element.
+    """
+    height = BAR * (len(bars) + 2)
+    return drawing(
+        BARS_WIDTH,
+        height,
+        title,
+        element("text", heading, x=8, y=18, font_weight="bold"),
+        *(_bar(BAR * (number + 1.5), *bar) for number, bar in enumerate(bars)),
+        width=BARS_WIDTH,
+        height=height,
+        font_family="sans-serif",
+        font_size=13,
+        style="background: #fff",  # on dark pages too
+    )
+
+
+def _bar(top: float, name: str, share: float, text: str) -> Markup:
+    length = (BARS_WIDTH - BARS_LEFT - BARS_RIGHT) * share
+    return element(
+        "g",
+        element("text", name[-40:], x=BARS_LEFT - 8, y=top + 13, text_anchor="end"),
+        element("rect", x=BARS_LEFT, y=top, width=f"{max(length, 1):.1f}", height=BAR - 6, fill="#3b6ea5"),
+        element("text", text, x=f"{BARS_LEFT + length + 6:.1f}", y=top + 13, fill="#444"),
+    )

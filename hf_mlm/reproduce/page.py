@@ -1,105 +1,14 @@
-"""A dot plot of a table: published figures beside ours, with intervals."""
+"""A reproduced table as one HTML document, with published values beside ours and dot plots of both."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-from hf_mlm.drawing.charts import line_chart, ticks
-from hf_mlm.drawing.html import Markup, drawing, element, page
+from hf_mlm.drawing.charts import Dot, dot_plot, line_chart
+from hf_mlm.drawing.html import Markup, element, page
 from hf_mlm.reporting.tables import figure_table
 from hf_mlm.reproduce.catalog import Table
 from hf_mlm.reproduce.tables import FOOTNOTE, Entry, arrange, difference_text, heading, in_paper, named, texts_of
-
-
-WIDTH, RIGHT, TOP, LINE, LETTER = 460, 16, 10, 24, 7.4  # narrow, so that a phone does not shrink the names
-
-
-@dataclass(frozen=True)
-class Dot:
-    """A row of the plot.
-
-    Attributes:
-        name: at its left.
-        published: the paper's figure, a ring; None if unknown.
-        ours: a dot; None if not run.
-        interval: low and high of ours; None if unknown.
-    """
-
-    name: str
-    published: float | None
-    ours: float | None
-    interval: tuple[float, float] | None = None
-
-    @property
-    def values(self) -> list[float]:
-        """All that must fit on the axis."""
-        return [value for value in (self.published, self.ours, *(self.interval or ())) if value is not None]
-
-
-def dot_plot(title: str, dots: Sequence[Dot]) -> Markup | None:
-    """Draw one row a dot: a ring for the published figure, a dot with its interval for ours.
-
-    Args:
-        title: what the axis shows.
-        dots: from top to bottom.
-
-    Returns:
-        A ``<figure>``; None if there is nothing to draw.
-    """
-    every = [value for dot in dots for value in dot.values]
-    if not every:
-        return None
-    marks = ticks(min(every), max(every) if max(every) > min(every) else min(every) + 1, 5)
-    bottom = TOP + LINE * len(dots)
-    scale = _Scale(marks[0], marks[-1], 16 + LETTER * max(len(dot.name) for dot in dots))
-    plot = drawing(
-        WIDTH,
-        bottom + 26,
-        f"{title}: " + "; ".join(_spoken(dot) for dot in dots),
-        *(_tick(scale, mark, bottom) for mark in marks),
-        *(_plot_row(scale, dot, TOP + LINE * (place + 0.5)) for place, dot in enumerate(dots)),
-    )
-    caption = element(
-        "figcaption", element("b", title), " ring: published; dot and line: ours, with its 95 % interval"
-    )
-    return element("figure", caption, plot, class_="chart", style="max-width:42rem")
-
-
-@dataclass(frozen=True)
-class _Scale:
-    low: float
-    high: float
-    left: float
-
-    def x(self, value: float) -> str:
-        return f"{self.left + (value - self.low) / (self.high - self.low) * (WIDTH - self.left - RIGHT):.1f}"
-
-
-def _tick(scale: _Scale, value: float, bottom: float) -> Markup:
-    x = scale.x(value)
-    line = element("line", class_="grid", x1=x, x2=x, y1=TOP, y2=bottom)
-    return element("g", line, element("text", f"{value:g}", class_="tick middle", x=x, y=bottom + 18))
-
-
-def _plot_row(scale: _Scale, dot: Dot, y: float) -> Markup:
-    parts: list[Markup] = [
-        element("text", dot.name, class_="end", x=f"{scale.left - 12:.1f}", y=f"{y:.1f}", dy="0.32em")
-    ]
-    if dot.interval is not None:
-        low, high = (scale.x(end) for end in dot.interval)
-        parts.append(element("polyline", points=f"{low},{y:.1f} {high},{y:.1f}"))
-    if dot.ours is not None:
-        parts.append(element("circle", cx=scale.x(dot.ours), cy=f"{y:.1f}", r=4))
-    if dot.published is not None:
-        ring: Mapping[str, object] = {"fill": "none", "stroke": "currentColor", "stroke_width": 1.6}
-        parts.append(element("circle", cx=scale.x(dot.published), cy=f"{y:.1f}", r=6, style="fill:none", **ring))
-    return element("g", *parts, class_="series series-0")
-
-
-def _spoken(dot: Dot) -> str:
-    sides = (("published", dot.published), ("ours", dot.ours))
-    return f"{dot.name} " + ", ".join(f"{side} {value:.4g}" for side, value in sides if value is not None)
 
 
 def render(

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hf_mlm.drawing.charts import line_chart, spread, ticks
+from hf_mlm.drawing.charts import PLOT_RIGHT, PLOT_WIDTH, Dot, bar_chart, dot_plot, line_chart, spread, ticks
 
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -48,3 +48,46 @@ def test_lines_run_from_left_to_right_and_down_as_values_fall() -> None:
 def test_nothing_to_draw_is_said() -> None:
     with pytest.raises(ValueError, match="no finite point in any series of 'loss'"):
         line_chart("loss", {"train": [], "validation": [(1, math.inf)]})
+
+
+def plotted(*dots: Dot) -> ElementTree.Element:
+    markup = dot_plot("F1", dots)
+    assert markup is not None
+    return ElementTree.fromstring(markup)
+
+
+def names_end(figure: ElementTree.Element) -> float:
+    return max(float(text.get("x", 0)) for text in figure.iter(f"{SVG}text") if text.get("class") == "end")
+
+
+def test_longer_names_have_more_room() -> None:
+    short, long = (names_end(plotted(Dot(name, 1, 2))) for name in ("fold 1", "irle-gr, image → text, single task"))
+    assert short < long < 0.6 * PLOT_WIDTH
+
+
+def test_figures_lie_on_one_axis_in_their_order() -> None:
+    figure = plotted(Dot("a", 10, 30, (20, 40)), Dot("b", 50, None))
+    rings = [float(circle.get("cx", 0)) for circle in figure.iter(f"{SVG}circle") if circle.get("fill") == "none"]
+    dots = [float(circle.get("cx", 0)) for circle in figure.iter(f"{SVG}circle") if circle.get("fill") is None]
+    (line,) = (element.get("points", "") for element in figure.iter(f"{SVG}polyline"))
+    low, high = (float(point.split(",")[0]) for point in line.split())
+    assert names_end(figure) < rings[0] < low < dots[0] < high < rings[1] <= PLOT_WIDTH - PLOT_RIGHT
+    assert abs((low + high) / 2 - dots[0]) < 0.1  # 30 lies in the middle of 20 and 40
+
+
+def test_it_can_be_heard_and_names_are_escaped() -> None:
+    figure = plotted(Dot("a < b", 1, 2))
+    svg = figure.find(f"{SVG}svg")
+    assert svg is not None and svg.get("aria-label") == "F1: a < b published 1, ours 2"
+
+
+def test_one_figure_can_be_drawn_and_none_leaves_the_plot_out() -> None:
+    assert plotted(Dot("a", 5, None)) is not None
+    assert dot_plot("F1", [Dot("a", None, None)]) is None
+
+
+def test_bars_are_as_long_as_their_shares() -> None:
+    chart = ElementTree.fromstring(bar_chart("time", "a & b: 2 s", [("half", 0.5, "50%"), ("quarter", 0.25, "25%")]))
+    half, quarter = (float(bar.get("width", 0)) for bar in chart.iter(f"{SVG}rect"))
+    assert half == 2 * quarter > 0
+    assert [text.text for text in chart.iter(f"{SVG}text")] == ["a & b: 2 s", "half", "50%", "quarter", "25%"]
