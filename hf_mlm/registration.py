@@ -12,6 +12,7 @@ import importlib
 import importlib.abc
 import importlib.util
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib.machinery import ModuleSpec
@@ -158,29 +159,49 @@ def install_hooks() -> None:
 
 
 class _PostImportFinder(importlib.abc.MetaPathFinder):
-    """Finds a hooked module as everyone else would, and has its loader call the hook afterwards."""
+    """Finds modules as everyone else would, and has the loaders of hooked ones call their hooks afterwards."""
 
     is_hf_mlm_finder = True  # known by this mark, as a class of an earlier import is no longer this class
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if fullname not in HOOKS:
+        if fullname not in HOOKS and not fullname.startswith("hf_mlm."):
             return None
         for finder in sys.meta_path:
             spec = None if finder is self else finder.find_spec(fullname, path, target)
             if spec is not None and spec.loader is not None:
-                _call_after(spec.loader, HOOKS[fullname])
+                _call_after(spec.loader, HOOKS.get(fullname))
                 return spec
         return None
 
 
-def _call_after(loader: Any, hook: Callable[[], None]) -> None:
+class _Imports(threading.local):
+    """Imports of this thread that are under way, and the hooks that wait for the outermost of them."""
+
+    depth = 0
+
+    def __init__(self) -> None:
+        self.waiting: list[Callable[[], None]] = []
+
+
+_imports = _Imports()
+
+
+def _call_after(loader: Any, hook: Callable[[], None] | None) -> None:
+    """Have a loader call a hook when no module of ours is half imported, as hooks import others that may need it."""
     execute = loader.exec_module
 
     def exec_module(module: ModuleType) -> None:
-        execute(module)
-        hook()
+        _imports.depth += 1
+        try:
+            execute(module)
+        finally:
+            _imports.depth -= 1
+        if hook is not None and hook not in _imports.waiting:
+            _imports.waiting.append(hook)
+        while _imports.waiting and not _imports.depth:
+            _imports.waiting.pop(0)()
 
     loader.exec_module = exec_module
 

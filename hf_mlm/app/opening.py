@@ -18,9 +18,8 @@ from hf_mlm.pipelines.gallery import FOLDER, Gallery
 from hf_mlm.pipelines.geo_estimation import GeoEstimationPipeline
 from hf_mlm.pipelines.multimodal_ner import MultimodalNERPipeline
 from hf_mlm.registry import MODELS
-from hf_mlm.runs.open_model import saved_type
-from hf_mlm.training.irle.scoring import load_rows, load_saved, trained_on
-from hf_mlm.training.taggers.scoring import load_tagger
+from hf_mlm.runs.open_model import open_model, saved_type
+from hf_mlm.training.irle.scoring import load_rows, trained_on
 
 
 SAME = "same"
@@ -98,7 +97,7 @@ def open_models(names: Sequence[str], gallery: str | os.PathLike[str] | GalleryR
         raise ValueError("a gallery is searched by an IR+LE, and none is given: leave out the gallery, or name one.")
     opened = _open_irle(*folders[True], gallery) if True in folders else {}
     if False in folders:
-        model, processor = load_tagger(folders[False][1])
+        model, processor = open_model(folders[False][1], "taggers")
         opened["tag"] = MultimodalNERPipeline(model, processor=processor, task="multimodal-ner")
     return OpenModels(names=tuple(names), **opened)
 
@@ -142,7 +141,7 @@ def model_type(folder: Path, name: str) -> str:
 
 def _open_irle(name: str, folder: Path, gallery: str | os.PathLike[str] | GalleryRows | None) -> dict[str, Any]:
     """The pipelines of the model's tasks, and the rows of its gallery."""
-    model, processor = load_saved(folder)
+    model, processor = open_model(folder, "irle")
     if processor is None:
         raise ValueError(f"{name} reads precomputed features, and the page takes images and texts.")
     opened: dict[str, Any] = {}
@@ -153,8 +152,8 @@ def _open_irle(name: str, folder: Path, gallery: str | os.PathLike[str] | Galler
     if isinstance(gallery, GalleryRows):
         opened["rows"] = rows = _rows(model, folder, gallery)
         found = Gallery.encode(model, rows, processor)
-    elif gallery is not None or ("retrieval" in model.config.tasks and (folder / gallery.FOLDER).is_dir()):
-        found = Gallery.load(folder / gallery.FOLDER if gallery is None else gallery)
+    elif gallery is not None or ("retrieval" in model.config.tasks and (folder / FOLDER).is_dir()):
+        found = Gallery.load(folder / FOLDER if gallery is None else gallery)
     else:
         return opened
     return opened | {

@@ -69,9 +69,10 @@ def _evaluate_irle(
     from rich.console import Console
 
     from hf_mlm.files import write_json
-    from hf_mlm.training.irle.scoring import load_rows, load_saved, score
+    from hf_mlm.runs.open_model import open_model
+    from hf_mlm.training.irle.scoring import load_rows, score
 
-    model, processor = load_saved(model_dir)
+    model, processor = open_model(model_dir, "irle")
     dataset, options = chosen_dataset(model_dir, dataset, data_dir, option)
     rows = load_rows(model, dataset, split, **options)
     metrics, _ = score(model, processor, rows, batch_size, pool_size, pools)
@@ -100,10 +101,11 @@ def _evaluate_tagger(
     from rich.console import Console
 
     from hf_mlm.files import write_json
+    from hf_mlm.runs.open_model import open_model
     from hf_mlm.training.taggers.data import load_sentences
-    from hf_mlm.training.taggers.scoring import load_tagger, score_tagger, settings_of
+    from hf_mlm.training.taggers.scoring import score_tagger, settings_of
 
-    model, processor = load_tagger(model_dir)
+    model, processor = open_model(model_dir, "taggers")
     arguments = settings_of(model_dir, dataset=dataset, data_dir=data_dir, images=images)
     splits = load_sentences(arguments)
     if split not in splits:

@@ -31,13 +31,13 @@ def predict(
 
     from hf_mlm.geo.coordinates import position_of
     from hf_mlm.pipelines.geo_estimation import GeoEstimationPipeline
-    from hf_mlm.training.irle.scoring import load_saved
+    from hf_mlm.runs.open_model import open_model
 
     queries = {"image": image and {"image": image}, "text": text and {"text": text, "classes": classes}}
     asked = {kind: query for kind, query in queries.items() if query}
     if not asked:
         raise ValueError("there is nothing to locate: pass --image FILE, --text TEXT or both.")
-    model, processor = load_saved(model_dir)
+    model, processor = open_model(model_dir, "irle")
     if processor is None:
         raise ValueError(f"the model in {model_dir} reads precomputed features, not images and texts.")
     console, estimates = Console(), {}

@@ -12,16 +12,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-import transformers
 from PIL import Image
-from safetensors import SafetensorError
 
-import hf_mlm
 from hf_mlm.export.graphs import Axes, Graph, irle_graphs, tagger_graphs
 from hf_mlm.export.runtime import QUANTIZERS, check_packages, open_session, quantized_name, quiet, run
 from hf_mlm.files import full_disk_in_words
 from hf_mlm.models.base.word_encoding import WordEncoder
-from hf_mlm.runs.open_model import saved_type
+from hf_mlm.runs.open_model import check_kind, open_model
 
 
 class Exporter(NamedTuple):
@@ -53,20 +50,15 @@ def load(folder: Path) -> tuple[Any, Any]:
         The model, and the processor or None.
 
     Raises:
-        FileNotFoundError: if the folder, its ``config.json`` or its processor is absent.
-        ValueError: if models of its type are not exported, or the weights are damaged or of other shapes.
+        FileNotFoundError: if the folder, its ``config.json`` or its weights are absent.
+        ValueError: if models of its type are not exported, or it cannot be opened by `open_model`.
     """
-    hf_mlm.register()
-    kind = saved_type(folder)
+    kind = check_kind(folder)
     if kind not in EXPORTERS:
         raise ValueError(f"{folder} holds a model of type {kind!r}; those that export are {', '.join(EXPORTERS)}.")
-    try:
-        model = getattr(transformers, EXPORTERS[kind].auto_class).from_pretrained(folder)
-    except (RuntimeError, SafetensorError) as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(f"the weights in {folder} do not fit its config.json, or are damaged ({reason}).") from error
+    model, processor = open_model(folder, kind)
     model.set_attn_implementation("sdpa")
-    return model.float().eval(), _processor(folder) if _reads_raw_input(model) else None
+    return model.float(), processor
 
 
 def pixel_shape(processor: Any) -> tuple[int, ...]:
@@ -79,20 +71,6 @@ def pixel_shape(processor: Any) -> tuple[int, ...]:
     if images is None:
         return ()
     return tuple(images([Image.new("RGB", (64, 48))], return_tensors="np")["pixel_values"].shape[1:])
-
-
-def _reads_raw_input(model: Any) -> bool:
-    config = model.config
-    return config.model_type != "irle" or bool(config.image_encoder_config or config.text_encoder_config)
-
-
-def _processor(folder: Path) -> Any:
-    try:
-        return transformers.AutoProcessor.from_pretrained(folder)
-    except (OSError, ValueError) as error:
-        raise FileNotFoundError(
-            f"{folder} has no processor that opens: save the model's own there, processor.save_pretrained(…)."
-        ) from error
 
 
 MEANINGS = {

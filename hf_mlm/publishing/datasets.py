@@ -17,7 +17,6 @@ from datasets import load_dataset_builder
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, DatasetCard, HfApi
 from huggingface_hub.errors import EntryNotFoundError
 from huggingface_hub.hf_api import RepoFile
-from transformers import AutoModel
 
 from hf_mlm.files import full_disk_in_words, sha256_of
 from hf_mlm.pipelines.gallery import FOLDER, Gallery
@@ -25,6 +24,7 @@ from hf_mlm.publishing.dataset_card import config_folder, dataset_card
 from hf_mlm.publishing.hub import check_repo_id, hub_errors_in_words, open_repository
 from hf_mlm.publishing.model_card import LIBRARY
 from hf_mlm.registry import DATASETS
+from hf_mlm.runs.open_model import open_model
 
 
 SHARD_SIZE = "500MB"
@@ -248,7 +248,7 @@ def stage_gallery(folder: Path, target: Path, wanted: bool | None = None) -> Gal
     gallery = Gallery.load(source)
     _refuse_unasked(gallery, wanted)
     try:
-        gallery.check_model(AutoModel.from_pretrained(folder))
+        gallery.check_model(open_model(folder, "irle")[0])
     except ValueError as error:
         raise ValueError(f"{error} Or push the model alone, with --without_gallery.") from error
     gallery.save(target / FOLDER)

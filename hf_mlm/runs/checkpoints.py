@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 import json
 import pickle
 import re
+import signal
+import threading
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
 import torch
 from safetensors import SafetensorError, safe_open
 from transformers import Trainer
 from transformers.utils import logging
+
 from hf_mlm.runs.settings import refuse_other_settings, save_settings
 
 

@@ -119,8 +119,8 @@ def _refuse_code(folder: Path) -> None:
     for path in sorted(folder.glob("*config.json")):
         if '"auto_map"' in path.read_text(encoding="utf-8", errors="replace"):
             raise ValueError(
-                f"{path} asks for code of its own (auto_map), which is never run: take auto_map out, or open the model "
-                "by the library that it was written with."
+                f"{path} asks for code of its own (auto_map), which is never run: take auto_map out, or open the "
+                "model by the library that it was written with."
             )
 
 

@@ -9,8 +9,10 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
+
 import yaml
 from transformers import HfArgumentParser
+
 from hf_mlm.files import write_text
 
 

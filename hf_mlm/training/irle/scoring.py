@@ -8,82 +8,19 @@ from typing import Any
 
 import numpy as np
 from datasets import Dataset
-from huggingface_hub.errors import StrictDataclassError
-from safetensors import SafetensorError
-from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME
 
 from hf_mlm.data.mlm.collator import DataCollatorForRetrievalAndGeo
-from hf_mlm.data.mlm.feature_table import FeatureTable
-from hf_mlm.data.mlm.raw_rows import RawRows
+from hf_mlm.data.mlm.torch_datasets import FeatureTable, RawRows
 from hf_mlm.geo.partition import GeoCellPartition
 from hf_mlm.models.irle.configuration_irle import IRLEConfig
 from hf_mlm.models.irle.modeling_irle import IRLEForRetrievalAndGeo
 from hf_mlm.models.irle.processing_irle import IRLEProcessor
-from hf_mlm.runs.open_model import saved_type
 from hf_mlm.runs.settings import SETTINGS_NAME, read_recipe
 from hf_mlm.training.irle.arguments import IRLEArguments, IRLETrainingArguments
 from hf_mlm.training.irle.building import cell_names, feature_widths, has_features
 from hf_mlm.training.irle.data import load_mlm
 from hf_mlm.training.irle.metrics import RetrievalAndGeoMetrics
 from hf_mlm.training.irle.trainer import IRLETrainer
-
-
-def load_saved(folder: str | Path) -> tuple[IRLEForRetrievalAndGeo, IRLEProcessor | None]:
-    """Open what training has left in its output folder.
-
-    Args:
-        folder: with ``config.json`` and ``model.safetensors``.
-
-    Returns:
-        The model in evaluation mode, and its processor unless it reads precomputed features.
-
-    Raises:
-        FileNotFoundError: if there is no such folder, or no model in it.
-        ValueError: if it is another kind of model, or weights, configuration or processor are damaged or do not fit
-            each other.
-    """
-    folder = Path(folder)
-    kind = saved_type(folder)
-    if kind != IRLEConfig.model_type:
-        raise ValueError(f"{folder} holds a model of type {kind!r}, and an 'irle' is needed.")
-    if not (folder / SAFE_WEIGHTS_NAME).is_file() and not (folder / SAFE_WEIGHTS_INDEX_NAME).is_file():
-        raise FileNotFoundError(f"{folder} has no {SAFE_WEIGHTS_NAME}, and pickled weights are not opened.")
-    model = _open_model(folder)
-    raw = model.config.image_encoder_config is not None
-    return model.eval(), _open_processor(folder) if raw else None
-
-
-def _open_model(folder: Path) -> IRLEForRetrievalAndGeo:
-    """The model, if each of its weights is there and has the shape that the configuration calls for."""
-    options = {"output_loading_info": True, "ignore_mismatched_sizes": True, "use_safetensors": True}
-    try:
-        model, report = IRLEForRetrievalAndGeo.from_pretrained(folder, **options)
-    except SafetensorError as error:
-        raise ValueError(f"the weights in {folder} are damaged ({error}): copy {SAFE_WEIGHTS_NAME} again.") from error
-    except StrictDataclassError as error:
-        raise ValueError(f"{folder / 'config.json'}: {error.__cause__ or error}") from error
-    for name, found, wanted in sorted(report["mismatched_keys"]):
-        raise ValueError(
-            f"the weights in {folder} do not fit its config.json: {name} has shape {tuple(found)} and "
-            f"{tuple(wanted)} is called for; take both files from the same training."
-        )
-    for name in sorted(report["missing_keys"]):
-        raise ValueError(
-            f"the weights in {folder} do not fit its config.json: there is no {name}; take both files from the same "
-            "training."
-        )
-    return model
-
-
-def _open_processor(folder: Path) -> IRLEProcessor:
-    try:
-        return IRLEProcessor.from_pretrained(folder)
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(
-            f"the processor in {folder} cannot be opened ({reason}): copy processor_config.json, tokenizer.json and "
-            "tokenizer_config.json from the training."
-        ) from error
 
 
 def trained_on(folder: str | Path) -> tuple[str, dict[str, Any]]:

@@ -12,6 +12,7 @@ from transformers import set_seed
 from hf_mlm.data.mlm.collator import DataCollatorForRetrievalAndGeo, RandomCrops
 from hf_mlm.models.irle.processing_irle import IRLEProcessor
 from hf_mlm.runs.checkpoints import find_checkpoint, run_training
+from hf_mlm.runs.open_model import open_processor
 from hf_mlm.runs.results import Run, finish
 from hf_mlm.training.base.caching import CachedProcessor
 from hf_mlm.training.base.processors import build_processor
@@ -66,7 +67,7 @@ def build_trainer(
     """
     processor = None
     if not has_features(dataset["train"]):
-        saved = IRLEProcessor.from_pretrained(checkpoint) if checkpoint else None
+        saved = open_processor(checkpoint) if checkpoint else None
         processor = saved or build_processor(arguments, dataset["train"])
     model = build_model(arguments, dataset, processor)
     metrics = RetrievalAndGeoMetrics(model.config, arguments.pool_size, arguments.pools)

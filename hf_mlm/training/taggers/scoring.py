@@ -9,9 +9,6 @@ from typing import Any
 
 import numpy as np
 from datasets import Dataset
-from huggingface_hub.errors import StrictDataclassError
-from safetensors import SafetensorError
-from transformers import AutoModelForTokenClassification, AutoProcessor
 
 from hf_mlm.data.mmnerd.collator import DataCollatorForMultimodalTokenClassification
 from hf_mlm.models.base.modeling import TaggerPreTrainedModel
@@ -23,29 +20,6 @@ from hf_mlm.training.taggers.trainer import TaggerTrainer
 
 
 PREFIX = "test"
-
-
-def load_tagger(folder: str | Path) -> tuple[TaggerPreTrainedModel, Any]:
-    """Open what training has left in its output folder.
-
-    Args:
-        folder: with ``config.json``, ``model.safetensors`` and the processor's files.
-
-    Returns:
-        The model in evaluation mode, and its processor.
-
-    Raises:
-        ValueError: if it holds no tagger of the package, or its files are damaged or do not fit each other.
-    """
-    try:
-        model = AutoModelForTokenClassification.from_pretrained(folder)
-        processor = AutoProcessor.from_pretrained(folder)
-    except (OSError, RuntimeError, SafetensorError, StrictDataclassError) as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(f"{folder} cannot be opened as a tagger: {reason}") from error
-    if not isinstance(model, TaggerPreTrainedModel):
-        raise ValueError(f"{folder} holds a {type(model).__name__}, which is no tagger of hf_mlm.")
-    return model.eval(), processor
 
 
 def settings_of(folder: str | Path, **changes: Any) -> NERArguments:

@@ -10,11 +10,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from datasets import Dataset, DatasetDict
-from transformers import AutoProcessor, set_seed
+from transformers import set_seed
 
 from hf_mlm.data.mmnerd.collator import DataCollatorForMultimodalTokenClassification
 from hf_mlm.files import write_json
 from hf_mlm.runs.checkpoints import find_checkpoint, run_training
+from hf_mlm.runs.open_model import open_processor
 from hf_mlm.runs.results import Run, finish
 from hf_mlm.training.base.caching import cache_features, cache_images
 from hf_mlm.training.taggers.arguments import NERArguments, NERTrainingArguments
@@ -68,7 +69,7 @@ def build_trainer(
         dataset: with the splits ``train`` and ``validation``.
         checkpoint: whose processor is taken over.
     """
-    saved = AutoProcessor.from_pretrained(checkpoint) if checkpoint else None
+    saved = open_processor(checkpoint) if checkpoint else None
     model, processor = build_tagger(arguments, dataset, saved)
     cache_features(model)
     validation = encode_sentences(dataset["validation"], processor, ordered=True)

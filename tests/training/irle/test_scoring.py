@@ -11,7 +11,8 @@ from datasets import ClassLabel, load_dataset
 
 from hf_mlm import IRLEConfig, IRLEForRetrievalAndGeo
 from hf_mlm.geo.partition import GeoCellPartition
-from hf_mlm.training.irle.scoring import load_rows, load_saved, score, trained_on, with_cells_of
+from hf_mlm.runs.open_model import open_model
+from hf_mlm.training.irle.scoring import load_rows, score, trained_on, with_cells_of
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def saved(tmp_path: Path) -> Path:
 
 
 def test_model_comes_back_as_it_was(saved: Path) -> None:
-    model, processor = load_saved(saved)
+    model, processor = open_model(saved, "irle")
     assert processor is None
     assert not model.training
     assert model.config.num_geo_cells == 5
@@ -33,41 +34,41 @@ def test_model_comes_back_as_it_was(saved: Path) -> None:
 
 def test_folders_without_a_model_are_named(saved: Path, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="there is no folder '.*nowhere'"):
-        load_saved(tmp_path / "nowhere")
+        open_model(tmp_path / "nowhere", "irle")
     with pytest.raises(FileNotFoundError, match="has no config.json"):
-        load_saved(tmp_path)
+        open_model(tmp_path, "irle")
     settings = json.loads((saved / "config.json").read_text())
     (saved / "config.json").write_text(json.dumps({**settings, "num_geo_cells": 7}))
     with pytest.raises(
         ValueError, match=r"do not fit its config.json: geo_head.output.bias has shape \(5,\) and \(7,\)"
     ):
-        load_saved(saved)
+        open_model(saved, "irle")
     (saved / "config.json").write_text(json.dumps({**settings, "retrieval_loss": "info_nce"}))
     with pytest.raises(ValueError, match="do not fit its config.json: there is no objective.logit_scale"):
-        load_saved(saved)
+        open_model(saved, "irle")
     (saved / "config.json").write_text(json.dumps({**settings, "margin": "wide"}))
     with pytest.raises(ValueError, match="config.json: Field 'margin' with value 'wide'"):
-        load_saved(saved)
+        open_model(saved, "irle")
     (saved / "config.json").write_text("{")
     with pytest.raises(ValueError, match="config.json is not the configuration of a model"):
-        load_saved(saved)
+        open_model(saved, "irle")
     (saved / "config.json").write_text(json.dumps({**settings, "model_type": "bert"}))
     with pytest.raises(ValueError, match="holds a model of type 'bert', and an 'irle' is needed"):
-        load_saved(saved)
+        open_model(saved, "irle")
 
 
 def test_cut_weights_are_named(saved: Path) -> None:
     weights = saved / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-10])
     with pytest.raises(ValueError, match="weights in .* are damaged"):
-        load_saved(saved)
+        open_model(saved, "irle")
 
 
 def test_pickled_weights_are_not_opened(saved: Path) -> None:
     torch.save({"code": Trap()}, saved / "pytorch_model.bin")
     (saved / "model.safetensors").unlink()
     with pytest.raises(FileNotFoundError, match="has no model.safetensors, and pickled weights are not opened"):
-        load_saved(saved)
+        open_model(saved, "irle")
 
 
 class Trap:
@@ -85,7 +86,7 @@ def test_a_processor_that_cannot_be_opened_is_named(raw_model: Path, damage: str
     else:
         (raw_model / "tokenizer.json").write_text(damage)
     with pytest.raises(ValueError, match="the processor in .* cannot be opened .*: copy processor_config.json"):
-        load_saved(raw_model)
+        open_model(raw_model, "irle")
 
 
 def test_training_data_is_told_by_the_settings(tmp_path: Path) -> None:
@@ -98,7 +99,7 @@ def test_training_data_is_told_by_the_settings(tmp_path: Path) -> None:
 
 
 def test_rows_fit_the_model_or_are_refused(saved: Path, irle_folder: Path, raw_folder: Path) -> None:
-    model, _ = load_saved(saved)
+    model, _ = open_model(saved, "irle")
     assert len(load_rows(model, "irle", "test", data_dir=str(irle_folder))) == 30
     with pytest.raises(ValueError, match="has no split 'tset'; choose one of train, validation, test as split"):
         load_rows(model, "irle", "tset", data_dir=str(irle_folder))
@@ -107,7 +108,7 @@ def test_rows_fit_the_model_or_are_refused(saved: Path, irle_folder: Path, raw_f
 
 
 def test_features_of_another_width_are_refused(saved: Path, irle_folder: Path) -> None:
-    model, _ = load_saved(saved)
+    model, _ = open_model(saved, "irle")
     model.config.image_feature_size = 9
     with pytest.raises(ValueError, match="'irle' has image_feature_size=8 and the model reads 9"):
         load_rows(model, "irle", "test", data_dir=str(irle_folder))
@@ -115,7 +116,7 @@ def test_features_of_another_width_are_refused(saved: Path, irle_folder: Path) -
 
 def test_numbered_cells_of_another_count_are_refused(saved: Path, irle_folder: Path) -> None:
     rows = load_dataset("mlm", "irle", data_dir=str(irle_folder), split="test")
-    model, _ = load_saved(saved)
+    model, _ = open_model(saved, "irle")
     other = rows.cast_column("geo_cell", ClassLabel(names=[str(number) for number in range(9)]))
     with pytest.raises(ValueError, match="the model knows 5 cells and the dataset has 9 others"):
         with_cells_of(model.config, other)
@@ -137,7 +138,7 @@ def test_named_cells_are_exchanged_for_those_of_the_model(raw_folder: Path) -> N
 def test_score_gives_metrics_and_embeddings_in_order(
     feature_rows: Callable[..., Any], tiny_model: Callable[..., Any]
 ) -> None:
-    from hf_mlm.data.mlm.feature_table import FeatureTable
+    from hf_mlm.data.mlm.torch_datasets import FeatureTable
 
     rows, model = feature_rows(11), tiny_model()
     metrics, found = score(model, None, rows, batch_size=4, resamples=0)

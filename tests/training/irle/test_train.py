@@ -18,9 +18,10 @@ from safetensors.torch import load_file
 
 from hf_mlm import IRLEForRetrievalAndGeo
 from hf_mlm.runs.checkpoints import last_complete_checkpoint
+from hf_mlm.runs.open_model import open_model
 from hf_mlm.runs.settings import parse_settings
 from hf_mlm.training.irle.arguments import IRLEArguments, IRLETrainingArguments
-from hf_mlm.training.irle.scoring import load_rows, load_saved, score
+from hf_mlm.training.irle.scoring import load_rows, score
 from hf_mlm.training.irle.train import Run, train
 
 
@@ -156,7 +157,7 @@ def test_raw_run_takes_its_processor_along(raw_folder: Path, tmp_path: Path) -> 
     first = run(path)
     again = run(path)
     assert again.trainer.processing_class.tokenizer.get_vocab() == first.trainer.processing_class.tokenizer.get_vocab()
-    _, processor = load_saved(tmp_path / "run")
+    _, processor = open_model(tmp_path / "run", "irle")
     assert (
         processor(text="Lima")["input_ids"].tolist()
         == first.trainer.processing_class(text="Lima")["input_ids"].tolist()
@@ -212,7 +213,7 @@ def test_two_processes_train_and_score_as_one(irle_folder: Path, tmp_path: Path)
     one = run(path, "--output_dir", str(tmp_path / "one")).results
     for name in ("train_loss", "eval_loss", "eval_geo_loss", "eval_retrieval_loss"):
         assert two[name] == pytest.approx(one[name], abs=1e-3), name
-    model, _ = load_saved(tmp_path / "run")
+    model, _ = open_model(tmp_path / "run", "irle")
     scored, _ = score(model, None, load_rows(model, "irle", "test", data_dir=str(irle_folder)), batch_size=7)
     assert len(scored) > 60
     for name, value in scored.items():

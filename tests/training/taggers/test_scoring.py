@@ -6,15 +6,16 @@ from pathlib import Path
 import pytest
 
 from hf_mlm.cli import main
+from hf_mlm.runs.open_model import open_model
 from hf_mlm.training.taggers.data import load_sentences
-from hf_mlm.training.taggers.scoring import load_tagger, score_tagger, settings_of
+from hf_mlm.training.taggers.scoring import score_tagger, settings_of
 from tests.training.ner import recipe, run, write_corpus
 
 
 def test_saved_tagger_scores_as_in_training(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     results = run(recipe(write_corpus(tmp_path / "data"), tmp_path, num_train_epochs=2)).results
     folder = tmp_path / "run"
-    model, processor = load_tagger(folder)
+    model, processor = open_model(folder, "taggers")
     figures, found = score_tagger(model, processor, load_sentences(settings_of(folder))["test"], batch_size=5)
     counted = [name for name in figures if name.endswith(("f1", "recall"))]
     assert len(counted) > 15
@@ -34,7 +35,7 @@ def test_saved_tagger_scores_as_in_training(tmp_path: Path, capsys: pytest.Captu
 
 def test_other_labels_and_other_models_are_refused(tmp_path: Path) -> None:
     run(recipe(write_corpus(tmp_path / "data"), tmp_path, num_train_epochs=1))
-    model, processor = load_tagger(tmp_path / "run")
+    model, processor = open_model(tmp_path / "run", "taggers")
     rows = load_sentences(settings_of(tmp_path / "run"))["test"]
     feature = rows.features["ner_tags"]
     model.config.id2label = {**model.config.id2label, 1: "B-GPE"}
@@ -42,4 +43,4 @@ def test_other_labels_and_other_models_are_refused(tmp_path: Path) -> None:
         score_tagger(model, processor, rows.cast_column("ner_tags", feature))
     (tmp_path / "run" / "model.safetensors").write_bytes(b"half a file")
     with pytest.raises(ValueError, match="cannot be opened as a tagger"):
-        load_tagger(tmp_path / "run")
+        open_model(tmp_path / "run", "taggers")
