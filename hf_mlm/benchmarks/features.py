@@ -78,7 +78,7 @@ def open_table(path: Path, dtype: str) -> Any:
     from datasets import load_dataset
 
     import hf_mlm  # noqa: F401  (registers the builder)
-    from hf_mlm.data.mlm.feature_table import FeatureTable
+    from hf_mlm.data.mlm.torch_datasets import FeatureTable
 
     options = {"data_dir": str(path.parent), "cache_dir": str(path.parent.parent / "cache"), "dtype": dtype}
     return FeatureTable(load_dataset("mlm", "irle", **options)["train"])

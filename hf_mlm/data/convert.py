@@ -1,4 +1,4 @@
-"""Converts the authors' HDF5 features to Parquet, once: shard by shard, resumable, verified row by row."""
+"""Convert the authors' HDF5 features to Parquet, once: shard by shard, resumable, verified row by row."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 from huggingface_hub.utils import tqdm
 
-from hf_mlm.data.mlm.builder import vector_features
-from hf_mlm.data.mlm.feature_parquet import Manifest, ParquetShard, ShardEntry
-from hf_mlm.data.mlm.feature_rows import arrow_type, row_hashes
-from hf_mlm.data.mlm.feature_source import ROWS_PER_SHARD, FeatureShard, FeatureSource, open_features
-from hf_mlm.data.mlm.layout import MANIFEST, Layout, find_layout
+from hf_mlm.data.mlm.layout import ROWS_PER_SHARD, FeatureShard, FeatureSource, Layout, find_layout, open_features
+from hf_mlm.data.mlm.parquet import MANIFEST, Manifest, ParquetShard, ShardEntry
+from hf_mlm.data.mlm.rows import check_dtype, row_hashes
 from hf_mlm.files import full_disk_in_words
 
 
@@ -49,7 +47,7 @@ def convert(
             something else, or a value is too large for float16.
         OSError: if the disk is full; nothing half-written is left, finished shards are.
     """
-    arrow_type(dtype)
+    check_dtype(dtype)
     folder = Path(target).expanduser().absolute()
     layout = _hdf5_layout(source, config, folder)
     plan = open_features(layout, dtype, seed, rows_per_shard)
@@ -133,7 +131,7 @@ def _convert_shard(shard: FeatureShard, split: str, number: int, folder: Path, m
 
 def _write(shard: FeatureShard, path: Path, manifest: Manifest) -> list[str]:
     """Write the rows, and return their hashes."""
-    schema = vector_features(manifest.spec, manifest.dtype).arrow_schema  # tells `datasets` of ClassLabel and List
+    schema = manifest.spec.features(manifest.dtype).arrow_schema  # tells `datasets` of ClassLabel and List
     hashes: list[str] = []
     with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=False) as writer:
         for table in shard.tables():

@@ -1,10 +1,11 @@
-"""What the builders ``mlm`` and ``mmnerd`` share: shards of rows, caches that follow files, errors that arrive."""
+"""Base of the builders ``mlm`` and ``mmnerd``: rows in shards, caches named after the files, errors with a message."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from numbers import Integral
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -16,20 +17,30 @@ from datasets.exceptions import DatasetGenerationError
 
 
 class BadRowError(DatasetGenerationError, ValueError):
-    """What is wrong with a row that was being read.
-
-    `datasets` hides the message of other errors behind "An error occurred while generating the dataset".
-    """
+    """A malformed row; `datasets` hides the message of other errors behind "An error occurred while generating"."""
 
 
 class Shard(Protocol):
     """Rows that one process reads in a go; picklable."""
 
     def tables(self) -> Iterator[pa.Table]:
-        """The rows, some at a time."""
+        """Read the rows, some at a time."""
 
 
 Splits: TypeAlias = Mapping[str, Sequence[Shard]]
+
+
+def pack_rows(rows: Iterable[Mapping[str, Any]], features: Features, rows_per_table: int = 128) -> Iterator[pa.Table]:
+    """Pack rows into Arrow tables.
+
+    Args:
+        rows: with ids of class labels, and images as ``{"bytes", "path"}``.
+        features: of the rows.
+        rows_per_table: the most rows that are held at a time.
+    """
+    schema, remaining = features.arrow_schema.remove_metadata(), iter(rows)
+    while part := list(islice(remaining, rows_per_table)):
+        yield pa.Table.from_pylist(part, schema=schema)
 
 
 @dataclass
@@ -39,7 +50,7 @@ class ShardConfig(datasets.BuilderConfig):
     data_files: Any = None
 
     def stamp(self) -> str:
-        """Names, sizes and times of the main files in ``data_dir``: another stamp means other contents.
+        """Give names, sizes and times of the main files in ``data_dir``: another stamp means other contents.
 
         Raises:
             ValueError: if the folder cannot be read as this config.
@@ -48,7 +59,7 @@ class ShardConfig(datasets.BuilderConfig):
         raise NotImplementedError
 
     def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Features | None = None) -> str:
-        """Name of the cache.
+        """Name the cache.
 
         Raises:
             ValueError: if a setting is not of the kind of its default.
@@ -76,18 +87,20 @@ def _check_kind(name: str, value: Any, default: Any) -> None:
     kinds: dict[type, Any] = {bool: bool, int: Integral, str: str}
     expected = kinds.get(type(default))
     if expected is not None and value is not None and not isinstance(value, expected):
-        raise ValueError(f"{name}={value!r} is of type {type(value).__name__}, but has to be like {default!r}.")
+        raise ValueError(
+            f"Expected {name} to be of the kind of {default!r}, found {value!r} ({type(value).__name__})."
+        )
 
 
 class ShardBuilder(datasets.ArrowBasedBuilder):
     """A builder whose rows are read from shards; a split without shards is not declared."""
 
     def _open(self, dl_manager: Any) -> tuple[Features, Splits]:
-        """The features of the rows and the shards of each split that has rows.
+        """Give the features of the rows and the shards of each split that has rows.
 
         Raises:
-            ValueError: one sentence for the user, on anything that is wrong with the arguments or the files.
-            OSError: the same, on a file that is missing.
+            ValueError: with one sentence, if an argument is wrong or a file is malformed.
+            OSError: with one sentence, if a file is missing.
         """
         raise NotImplementedError
 

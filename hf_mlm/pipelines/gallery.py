@@ -22,7 +22,8 @@ from safetensors.torch import save_file
 from torch.utils.data import DataLoader
 
 from hf_mlm.data.mlm.collator import DataCollatorForRetrievalAndGeo
-from hf_mlm.data.mlm.feature_table import FEATURE_COLUMNS, FeatureTable
+from hf_mlm.data.mlm.rows import VECTOR_FIELDS
+from hf_mlm.data.mlm.torch_datasets import FeatureTable
 from hf_mlm.files import full_disk_in_words, sha256_of
 
 
@@ -155,7 +156,7 @@ def _modalities(model: Any, rows: Any) -> list[str]:
 
 
 def _loader(rows: Dataset, modalities: Sequence[str], processor: Any, batch_size: int) -> DataLoader:
-    if set(FEATURE_COLUMNS) & set(rows.column_names):
+    if set(VECTOR_FIELDS) & set(rows.column_names):
         return DataLoader(FeatureTable(rows), batch_size, collate_fn=DataCollatorForRetrievalAndGeo())
     if processor is None:
         raise ValueError("these rows hold images and texts: pass the model's processor as well.")

@@ -64,7 +64,7 @@ def splits_in(paper: str, dataset: str, data_dir: str) -> list[Collection[str]]:
         ValueError: if there are several to choose from, or a conversion cannot be read.
     """
     from hf_mlm.data.mlm.builder import MLMConfig
-    from hf_mlm.data.mlm.feature_parquet import Manifest
+    from hf_mlm.data.mlm.parquet import Manifest
     from hf_mlm.data.mmnerd.builder import MMNERDConfig
 
     if paper == "2m-ner":

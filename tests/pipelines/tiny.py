@@ -12,7 +12,7 @@ from datasets import Dataset
 from PIL import Image
 
 from hf_mlm import IRLEForRetrievalAndGeo
-from hf_mlm.data.mlm.builder import raw_features
+from hf_mlm.data.mlm.rows import raw_features
 from tests.models.irle.tiny import TOKENS, WORDS, processor, raw_config
 
 

@@ -196,8 +196,7 @@ def test_paths_in_a_gallery_are_found(hub: Hub, folder: Path) -> None:
 def test_plain_columns_of_the_datasets_are_the_packages_own() -> None:
     from datasets import Value
 
-    from hf_mlm.data.mlm.builder import raw_features, vector_features
-    from hf_mlm.data.mlm.feature_rows import FeatureSpec
+    from hf_mlm.data.mlm.rows import FeatureSpec, raw_features
 
-    for features in (raw_features(["479"]), vector_features(FeatureSpec(2, 2, 2, 1, True))):
+    for features in (raw_features(["479"]), FeatureSpec(2, 2, 2, 1, True).features()):
         assert {name for name, kind in features.items() if isinstance(kind, Value)} <= OWN_COLUMNS

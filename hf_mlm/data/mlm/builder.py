@@ -6,7 +6,7 @@ them the configs ``irle`` and ``irle-gr`` give. The readers are beside it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -14,22 +14,21 @@ from typing import Any
 
 import datasets
 import pyarrow as pa
-from datasets import ClassLabel, Features, Image, List, Value
+from datasets import Features
 
 from hf_mlm.data.download import download
-from hf_mlm.data.mlm.built_rows import open_built
-from hf_mlm.data.mlm.feature_rows import FeatureSpec, arrow_type
-from hf_mlm.data.mlm.feature_source import open_features
-from hf_mlm.data.mlm.layout import Layout, find_layout
-from hf_mlm.data.mlm.raw_json import LANGUAGES, CellSettings, open_raw, raw_tables
-from hf_mlm.data.shards import ShardBuilder, ShardConfig, Splits
+from hf_mlm.data.mlm.layout import Layout, find_layout, open_features
+from hf_mlm.data.mlm.parquet import open_built
+from hf_mlm.data.mlm.raw_json import CellSettings, open_raw
+from hf_mlm.data.mlm.rows import check_dtype, raw_features
+from hf_mlm.data.shards import ShardBuilder, ShardConfig, Splits, pack_rows
 from hf_mlm.data.zenodo import RECORD
 from hf_mlm.world import EmbeddedWorld
 
 
 @dataclass
 class MLMConfig(ShardConfig):
-    """What can be passed to `load_dataset` beside the name of the config and ``data_dir``.
+    """Settings of `load_dataset` beside the name of the config and ``data_dir``.
 
     Attributes:
         dtype: ``"float32"`` or ``"float16"``, type of precomputed features.
@@ -37,7 +36,7 @@ class MLMConfig(ShardConfig):
         max_entities: `GeoCellPartition.fit`'s, for cells made of raw files.
         min_entities: the same.
         rule: the same: ``"paper"`` or ``"authors"``.
-        size: number of places of the ``demo``.
+        size: number of settlements of the ``demo``.
         holdout: how the ``demo`` is divided: ``"blocks"`` of S2 cells, or at ``"random"``.
         hints: whether summaries of the ``demo`` name country and region.
     """
@@ -52,7 +51,7 @@ class MLMConfig(ShardConfig):
     hints: bool = True
 
     def find(self) -> Layout:
-        """What ``data_dir`` holds; raises as `find_layout`."""
+        """Find what ``data_dir`` holds; raises as `find_layout`."""
         return find_layout(str(self.data_dir), self.name)
 
     def stamp(self) -> str:
@@ -85,7 +84,7 @@ class MLM(ShardBuilder):
         config = self.config
         if config.data_files:
             raise ValueError("the dataset mlm takes no data_files; pass the folder that holds the files as data_dir.")
-        arrow_type(config.dtype)
+        check_dtype(config.dtype)
         return self._open_demo() if config.name == "demo" else self._open_files(dl_manager)
 
     def _open_demo(self) -> tuple[Features, Splits]:
@@ -108,51 +107,11 @@ class MLM(ShardBuilder):
             raw = open_raw(layout.raw, cells, config.seed)
             return raw_features(raw.cell_tokens), raw.splits
         source = open_features(layout, config.dtype, config.seed)
-        return vector_features(source.spec, config.dtype), source.splits
+        return source.spec.features(config.dtype), source.splits
 
     def _download(self, dl_manager: Any) -> Path:
         downloads = dl_manager.download_config.cache_dir or datasets.config.DOWNLOADED_DATASETS_PATH
         return download(self.config.name, Path(downloads, f"zenodo-{RECORD}", self.config.name))
-
-
-def raw_features(cell_tokens: Sequence[str] | None, languages: Sequence[str] = LANGUAGES) -> Features:
-    """Features of raw rows.
-
-    Args:
-        cell_tokens: S2 tokens of the cells, sorted; None for rows without cells.
-        languages: of the summaries.
-    """
-    features = Features(
-        {
-            "entity_id": Value("string"),
-            "label": Value("string"),
-            "summaries": {language: Value("string") for language in languages},
-            "images": List(Image()),
-            "classes": List(Value("string")),
-            "latitude": Value("float64"),
-            "longitude": Value("float64"),
-            "country": Value("string"),
-        }
-    )
-    if cell_tokens is not None:
-        features["geo_cell"] = ClassLabel(names=list(cell_tokens))
-    return features
-
-
-def vector_features(spec: FeatureSpec, dtype: str = "float32") -> Features:
-    """Features of feature rows.
-
-    The authors' files number cells without telling their S2 tokens, so the names of ``geo_cell`` are these numbers.
-    """
-    vectors = {name: List(List(Value(dtype), length=size)) for name, size in spec.sizes.items()}
-    numbers = [str(number) for number in range(spec.num_cells)]
-    others = {
-        "entity_id": Value("string"),
-        "summary_languages": List(Value("string")),
-        "geo_cell": ClassLabel(names=numbers),
-        **dict.fromkeys(("cell_latitude", "cell_longitude", "latitude", "longitude"), Value("float64")),
-    }
-    return Features({name: vectors.get(name) or others[name] for name in spec.schema(dtype).names})
 
 
 CITATION = """\
@@ -179,13 +138,13 @@ class WorldSettings:
 
 @dataclass(frozen=True)
 class WorldShard:
-    """Some places of the embedded world.
+    """Settlements of the embedded world that one process makes in a go.
 
     Attributes:
         settings: which world.
-        split: of the places.
-        start: position of the first place in the split.
-        stop: position after the last.
+        split: of the settlements.
+        start: index of the first settlement in the split.
+        stop: index after the last.
     """
 
     settings: WorldSettings
@@ -194,18 +153,18 @@ class WorldShard:
     stop: int
 
     def tables(self) -> Iterator[pa.Table]:
-        """The rows, a hundred or so at a time."""
-        return raw_tables(build_world(self.settings).rows(self.split, self.start, self.stop), has_cells=True)
+        """Read the rows, some hundred at a time."""
+        return pack_rows(build_world(self.settings).rows(self.split, self.start, self.stop), raw_features(()))
 
 
 @lru_cache(maxsize=1)
 def build_world(settings: WorldSettings) -> EmbeddedWorld:
-    """The world of some settings; the last one is kept, since every shard of it needs it."""
+    """Build the world of some settings; the last one is cached, since every shard of it needs it."""
     return EmbeddedWorld(**asdict(settings))
 
 
 def world_shards(settings: WorldSettings, rows_per_shard: int = 2000) -> dict[str, list[WorldShard]]:
-    """The shards of each split that has rows."""
+    """List the shards of each split that has rows."""
     sizes = build_world(settings).split_sizes
     return {
         split: [

@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from hf_mlm.data.mlm.feature_rows import ROWS_PER_TABLE, FeatureRow, FeatureSpec, feature_table
-from hf_mlm.data.row_checks import check_not_empty, check_position, check_unique
+from hf_mlm.data.checks import check_not_empty, check_position, check_unique
+from hf_mlm.data.mlm.rows import LANGUAGES, ROWS_PER_TABLE, FeatureRow, FeatureSpec, pack_features
 
 
 class FeatureStore:
@@ -179,7 +179,6 @@ def _reason(error: Exception) -> str:
     return str(error).strip().strip("'\"") or type(error).__name__
 
 
-LANGUAGES = ("en", "de", "fr")
 _STACKED = "{id}_summaries"
 _BY_LANGUAGE = ("{id}_{language}", "{id}_{language}wiki")
 
@@ -382,4 +381,4 @@ class HDF5Shard:
         with FeatureReader(self.files, self.spec) as reader:
             for start in range(0, len(self.ids), ROWS_PER_TABLE):
                 rows = [reader.row(entity) for entity in self.ids[start : start + ROWS_PER_TABLE].tolist()]
-                yield feature_table(rows, self.spec, self.dtype)
+                yield pack_features(rows, self.spec, self.dtype)

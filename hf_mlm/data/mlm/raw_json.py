@@ -8,9 +8,8 @@ A file is a list of entities ``{"id": 64, "coordinates": ["52.5", "13.4"], "summ
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote
@@ -19,13 +18,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from hf_mlm.data.images import check_image
-from hf_mlm.data.row_checks import check_not_empty, check_position, check_unique
+from hf_mlm.data.checks import check_image, check_not_empty, check_position, check_unique
+from hf_mlm.data.mlm.rows import LANGUAGES, raw_features
+from hf_mlm.data.shards import pack_rows
 from hf_mlm.data.splits import SPLITS, hash_split
 from hf_mlm.geo.partition import GeoCellPartition, check_settings
-
-
-LANGUAGES = ("en", "de", "fr")
 
 
 @dataclass(frozen=True)
@@ -161,38 +158,9 @@ def _position(value: list[Any], where: str) -> tuple[float, float]:
     return latitude, longitude
 
 
-ROWS_PER_TABLE = 128
-
-
-def raw_schema(has_cells: bool) -> pa.Schema:
-    """Arrow schema of raw rows.
-
-    Args:
-        has_cells: whether rows have a ``geo_cell``.
-    """
-    fields = {
-        "entity_id": pa.string(),
-        "label": pa.string(),
-        "summaries": pa.struct(dict.fromkeys(LANGUAGES, pa.string())),
-        "images": pa.list_(pa.struct({"bytes": pa.binary(), "path": pa.string()})),
-        "classes": pa.list_(pa.string()),
-        "latitude": pa.float64(),
-        "longitude": pa.float64(),
-        "country": pa.string(),
-    }
-    return pa.schema(fields | ({"geo_cell": pa.int64()} if has_cells else {}))
-
-
-def raw_tables(rows: Iterable[dict[str, Any]], has_cells: bool) -> Iterator[pa.Table]:
-    """Pack rows into tables of ``raw_schema(has_cells)``, a hundred or so at a time."""
-    schema, remaining = raw_schema(has_cells), iter(rows)
-    while part := list(islice(remaining, ROWS_PER_TABLE)):
-        yield pa.Table.from_pylist(part, schema=schema)
-
-
 @dataclass(frozen=True)
 class CellSettings:
-    """How cells are made of the entities' coordinates; the arguments of `GeoCellPartition.fit`.
+    """Arguments of `GeoCellPartition.fit`, which makes cells of the entities' coordinates.
 
     Raises:
         ValueError: as `check_settings`.
@@ -208,7 +176,7 @@ class CellSettings:
 
 @dataclass(frozen=True)
 class RawShard:
-    """Some entities of a JSON file: what one process reads at a time.
+    """Entities of a JSON file that one process reads in a go.
 
     Attributes:
         file: the file.
@@ -221,13 +189,13 @@ class RawShard:
     cells: NDArray[np.int64] | None
 
     def tables(self) -> Iterator[pa.Table]:
-        """The rows, a hundred or so at a time, with the paths of their images, each of which has been decoded once.
+        """Read the rows, some hundred at a time, with the paths of their images, each of which is decoded once.
 
         Raises:
             FileNotFoundError: if an image is not there.
             ValueError: if an image is broken or gigantic, or the JSON file is not what it was.
         """
-        return raw_tables(self._rows(), self.cells is not None)
+        return pack_rows(self._rows(), raw_features(None if self.cells is None else ()))
 
     def _rows(self) -> Iterator[dict[str, Any]]:
         position_in_shard = {number: position for position, number in enumerate(self.numbers.tolist())}
@@ -288,7 +256,7 @@ def open_raw(files: Sequence[RawFile], cells: CellSettings | None = None, seed: 
 
 @dataclass(frozen=True)
 class _Index:
-    """What decides about entities, in the order of the files; arrays are (entities,)."""
+    """Ids, places and images of all entities, in the order of the files; arrays are (entities,)."""
 
     ids: list[str]
     files: NDArray[np.int64]
@@ -310,7 +278,7 @@ def _read_index(files: Sequence[RawFile]) -> _Index:
 
 
 def _assign_cells(index: _Index, settings: CellSettings) -> tuple[GeoCellPartition, NDArray[np.int64]]:
-    """Partition of the entities with images, and the cell of each entity, -1 where it has none."""
+    """Make cells of the entities with images, and find the cell of each entity, -1 where it has none."""
     usable = index.have_images
     try:
         partition = GeoCellPartition.fit(index.latitudes[usable], index.longitudes[usable], **asdict(settings))

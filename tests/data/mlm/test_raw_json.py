@@ -8,13 +8,10 @@ from PIL import Image
 
 from hf_mlm.data.mlm.layout import find_layout
 from hf_mlm.data.mlm.raw_json import (
-    ROWS_PER_TABLE,
     CellSettings,
     RawFile,
     RawSource,
     open_raw,
-    raw_schema,
-    raw_tables,
 )
 from hf_mlm.data.splits import hash_split
 from hf_mlm.geo.partition import GeoCellPartition
@@ -152,34 +149,6 @@ def test_a_broken_file_is_named(case: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=message) as caught:
         rows_of(path)
     assert str(path) in str(caught.value)
-
-
-def row(number: int) -> dict[str, object]:
-    return {
-        "entity_id": f"Q{number}",
-        "label": "Ort",
-        "summaries": {"en": None, "de": "Ein Ort.", "fr": None},
-        "images": [{"bytes": b"png", "path": None}] * (number % 3),
-        "classes": [],
-        "latitude": 1.5,
-        "longitude": -2.5,
-        "country": None,
-        "geo_cell": number,
-    }
-
-
-def test_rows_come_back_in_tables_of_bounded_size() -> None:
-    rows = [row(number) for number in range(2 * ROWS_PER_TABLE + 1)]
-    tables = list(raw_tables(iter(rows), has_cells=True))
-    assert [table.num_rows for table in tables] == [ROWS_PER_TABLE, ROWS_PER_TABLE, 1]
-    assert {table.schema for table in tables} == {raw_schema(has_cells=True)}
-    assert [read for table in tables for read in table.to_pylist()] == rows
-
-
-def test_cells_are_left_out_where_rows_have_none() -> None:
-    (table,) = raw_tables([row(1)], has_cells=False)
-    assert "geo_cell" not in table.column_names
-    assert list(raw_tables([], has_cells=True)) == []
 
 
 def entity(number: int, latitude: float = 50.0, longitude: float = 10.0, images: int = 1) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from datasets import Dataset
 from transformers import Trainer, TrainingArguments
 
 from hf_mlm.data.mlm.collator import DataCollatorForRetrievalAndGeo
-from hf_mlm.data.mlm.feature_table import FeatureTable
+from hf_mlm.data.mlm.torch_datasets import FeatureTable
 from hf_mlm.training.irle.arguments import IRLETrainingArguments
 from hf_mlm.training.irle.metrics import RetrievalAndGeoMetrics
 from hf_mlm.training.irle.trainer import IRLETrainer

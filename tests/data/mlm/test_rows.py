@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hf_mlm.data.mlm.feature_rows import (
+from hf_mlm.data.mlm.rows import (
     FeatureRow,
     FeatureSpec,
+    cast_features,
     column_vectors,
     common_spec,
-    feature_table,
+    pack_features,
     row_hashes,
-    with_dtype,
 )
 
 
@@ -36,8 +36,8 @@ def make_row(number: int, images: int = 2, classes: int = 1) -> FeatureRow:
 
 def test_rows_become_fixed_size_lists() -> None:
     rows = [make_row(1), make_row(2, images=0), make_row(3, classes=0)]
-    table = feature_table(rows, SPEC)
-    assert table.schema == SPEC.schema()
+    table = pack_features(rows, SPEC)
+    assert table.schema == SPEC.features().arrow_schema
     assert table.schema.field("image_features").type == pa.list_(pa.list_(pa.float32(), 4))
     for row, read in zip(rows, table.to_pylist(), strict=True):
         assert read["image_features"] == row.images.tolist()
@@ -49,14 +49,14 @@ def test_rows_become_fixed_size_lists() -> None:
 
 def test_unknown_is_null_and_positions_are_there_only_where_known() -> None:
     row = make_row(1)._replace(languages=None, cell=None, cell_position=None, position=None)
-    read = feature_table([row], FeatureSpec(4, 3, 2)).to_pylist()[0]
+    read = pack_features([row], FeatureSpec(4, 3, 2)).to_pylist()[0]
     assert [read[name] for name in ("summary_languages", "geo_cell", "cell_latitude", "cell_longitude")] == [None] * 4
     assert "latitude" not in read
 
 
 def test_a_position_on_the_equator_is_not_unknown() -> None:
     row = make_row(1)._replace(cell_position=(0.0, 0.0), position=(0.0, 0.0))
-    read = feature_table([row], SPEC).to_pylist()[0]
+    read = pack_features([row], SPEC).to_pylist()[0]
     assert [read[name] for name in ("cell_latitude", "cell_longitude", "latitude", "longitude")] == [0.0] * 4
 
 
@@ -64,7 +64,7 @@ def test_a_position_on_the_equator_is_not_unknown() -> None:
 def test_vectors_of_slices_and_chunks_are_found(shapes: list[tuple[int, int]], data: Any) -> None:
     rows = [make_row(number, *shape) for number, shape in enumerate(shapes)]
     start = data.draw(st.integers(0, len(rows) - 1))
-    halves = [feature_table(rows[:start], SPEC)] * bool(start) + [feature_table(rows[start:], SPEC)]
+    halves = [pack_features(rows[:start], SPEC)] * bool(start) + [pack_features(rows[start:], SPEC)]
     values, offsets = column_vectors(pa.concat_tables(halves).slice(start)["image_features"])
     read = [values[a:b].tolist() for a, b in zip(offsets[:-1], offsets[1:], strict=True)]
     assert read == [row.images.tolist() for row in rows[start:]]
@@ -72,24 +72,24 @@ def test_vectors_of_slices_and_chunks_are_found(shapes: list[tuple[int, int]], d
 
 def test_float16_rounds_and_widens_back() -> None:
     rows = [make_row(number) for number in range(5)]
-    half = feature_table(rows, SPEC, "float16")
-    assert half.schema == SPEC.schema("float16")
-    assert half.equals(with_dtype(feature_table(rows, SPEC), SPEC, "float16"))
-    wide = with_dtype(half, SPEC, "float32")
+    half = pack_features(rows, SPEC, "float16")
+    assert half.schema == SPEC.features("float16").arrow_schema
+    assert half.equals(cast_features(pack_features(rows, SPEC), SPEC, "float16"))
+    wide = cast_features(half, SPEC, "float32")
     assert wide["image_features"].to_pylist()[4] == rows[4].images.astype("f2").astype("f4").tolist()
-    assert with_dtype(wide, SPEC, "float32") is wide
+    assert cast_features(wide, SPEC, "float32") is wide
 
 
 def test_what_float16_cannot_hold_is_refused() -> None:
     row = make_row(2)
     row.images[1, 3] = 70_000
     with pytest.raises(ValueError, match="a feature of entity Q2 is beyond float16"):
-        feature_table([make_row(1), row, make_row(3)], SPEC, "float16")
+        pack_features([make_row(1), row, make_row(3)], SPEC, "float16")
 
 
 def test_an_unknown_dtype_is_refused() -> None:
-    with pytest.raises(ValueError, match="dtype must be one of float32, float16, got 'float8'"):
-        feature_table([make_row(1)], SPEC, "float8")
+    with pytest.raises(ValueError, match="dtype to be one of float32, float16, found 'float8'"):
+        pack_features([make_row(1)], SPEC, "float8")
 
 
 CHANGES = {
@@ -107,15 +107,15 @@ CHANGES = {
 def test_hashes_tell_every_change(change: str) -> None:
     rows = [make_row(number) for number in range(3)]
     changed = [rows[0], CHANGES[change](rows[1]), rows[2]]
-    before, after = row_hashes(feature_table(rows, SPEC)), row_hashes(feature_table(changed, SPEC))
+    before, after = row_hashes(pack_features(rows, SPEC)), row_hashes(pack_features(changed, SPEC))
     assert [a == b for a, b in zip(before, after, strict=True)] == [True, False, True]
 
 
 def test_hashes_do_not_depend_on_the_table_a_row_is_in() -> None:
     rows = [make_row(number) for number in range(6)]
-    whole = row_hashes(feature_table(rows, SPEC))
-    assert row_hashes(feature_table(rows, SPEC).slice(2, 3)) == whole[2:5]
-    assert row_hashes(feature_table(rows[3:], SPEC)) == whole[3:]
+    whole = row_hashes(pack_features(rows, SPEC))
+    assert row_hashes(pack_features(rows, SPEC).slice(2, 3)) == whole[2:5]
+    assert row_hashes(pack_features(rows[3:], SPEC)) == whole[3:]
 
 
 def test_files_of_other_widths_do_not_belong_together() -> None:

@@ -1,4 +1,4 @@
-"""Precomputed features as one table: a batch is a gather, not a loop over files.
+"""The rows of a split as a Trainer reads them: `FeatureTable` for features, `RawRows` for images and texts.
 
 `datasets` keeps feature rows as Arrow lists of fixed-size lists, memory-mapped. `FeatureTable` reads them where they
 lie: the flattened values of a column are one matrix per Arrow chunk, zero-copy, and a batch copies only its own rows.
@@ -15,10 +15,8 @@ import pyarrow.compute as pc
 import torch
 from datasets import Dataset
 
+from hf_mlm.data.mlm.rows import VECTOR_FIELDS
 from hf_mlm.data.mlm.views import ViewRule, choose_views, entity_keys
-
-
-FEATURE_COLUMNS = ("image_features", "summary_features", "class_features")
 
 
 class FeatureTable(torch.utils.data.Dataset):
@@ -58,7 +56,7 @@ class FeatureTable(torch.utils.data.Dataset):
         device: str | torch.device | None = None,
         seed: int = 0,
     ):
-        missing = [name for name in ("entity_id", *FEATURE_COLUMNS[:2]) if name not in dataset.column_names]
+        missing = [name for name in ("entity_id", *VECTOR_FIELDS[:2]) if name not in dataset.column_names]
         if missing:
             raise ValueError(
                 f"a FeatureTable needs feature rows and this dataset has no column {missing[0]!r}, only "
@@ -71,10 +69,10 @@ class FeatureTable(torch.utils.data.Dataset):
         self.cells = _cells(dataset, rows)  # (rows,)
         self.columns = {
             name: VectorLists(name, dataset.data.column(name), rows, device)
-            for name in FEATURE_COLUMNS
+            for name in VECTOR_FIELDS
             if name in dataset.column_names
         }
-        for name in FEATURE_COLUMNS[:2]:
+        for name in VECTOR_FIELDS[:2]:
             _refuse_empty(name, self.columns[name].counts, dataset)
 
     def __len__(self) -> int:
@@ -88,11 +86,11 @@ class FeatureTable(torch.utils.data.Dataset):
         """
         rows = np.asarray(indices, dtype=np.int64)
         none = np.zeros(len(self), dtype=np.int64)
-        counts = [self.columns[name].counts if name in self.columns else none for name in FEATURE_COLUMNS]
+        counts = [self.columns[name].counts if name in self.columns else none for name in VECTOR_FIELDS]
         positions = choose_views(self.keys[rows], np.stack([count[rows] for count in counts]), self.views, self.seed)
         batch = {
             name: self.columns[name].gather(rows, position)
-            for name, position in zip(FEATURE_COLUMNS, positions, strict=True)
+            for name, position in zip(VECTOR_FIELDS, positions, strict=True)
             if name in self.columns and self.columns[name].width
         }
         cells = torch.from_numpy(self.cells[rows]).to(self.device or "cpu")  # (batch,)
@@ -175,7 +173,7 @@ def _on_device(chunks: list[np.ndarray], device: Any) -> torch.Tensor | None:
 
 
 def _selected_rows(dataset: Dataset) -> np.ndarray | None:
-    """Rows of the Arrow table that `select`, `shuffle` and `filter` left, in order."""
+    """Give the rows of the Arrow table that `select`, `shuffle` and `filter` left, in order."""
     indices = dataset._indices
     return None if indices is None else indices.column(0).to_numpy().astype(np.int64)
 
@@ -194,3 +192,36 @@ def _refuse_empty(name: str, counts: np.ndarray, dataset: Dataset) -> None:
             f"{empty.size} rows have no {name}, the first is row {empty[0]} ({dataset[int(empty[0])]['entity_id']}); "
             f"leave them out: dataset.filter(lambda row: len(row[{name!r}]) > 0)."
         )
+
+
+READ_COLUMNS = ("entity_id", "images", "summaries", "classes", "geo_cell")
+
+
+class RawRows(torch.utils.data.Dataset):
+    """The raw rows of a split, with the columns that a collator reads.
+
+    `datasets` decodes every image of a row whenever the row is read. Here images are ``{"bytes", "path"}``, so that
+    only those that are shown are decoded, by the processor, which names a broken one.
+
+    Args:
+        dataset: raw rows; selections are followed.
+
+    Example:
+        >>> rows = Dataset.from_dict({"entity_id": ["Q90"], "label": ["Paris"], "geo_cell": [7]})
+        >>> RawRows(rows)[0]
+        {'entity_id': 'Q90', 'geo_cell': 7}
+    """
+
+    def __init__(self, dataset: Dataset):
+        columns = [name for name in READ_COLUMNS if name in dataset.column_names]
+        self.rows = dataset.select_columns(columns).with_format("arrow")
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitems__(self, indices: list[int]) -> list[dict[str, Any]]:
+        """Read some rows; a `DataLoader` calls this once a batch."""
+        return self.rows[indices].to_pylist()
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return self.__getitems__([index])[0]
