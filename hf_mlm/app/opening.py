@@ -14,10 +14,11 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 
 from hf_mlm.models.irle.configuration_irle import IRLEConfig
 from hf_mlm.pipelines.cross_modal_retrieval import CrossModalRetrievalPipeline
-from hf_mlm.pipelines.gallery import FOLDER, Gallery
+from hf_mlm.pipelines.gallery import Gallery
 from hf_mlm.pipelines.geo_estimation import GeoEstimationPipeline
 from hf_mlm.pipelines.multimodal_ner import MultimodalNERPipeline
 from hf_mlm.registry import MODELS
+from hf_mlm.runs.gallery import FOLDER
 from hf_mlm.runs.open_model import open_model, saved_type
 from hf_mlm.training.irle.scoring import load_rows, trained_on
 

@@ -19,7 +19,8 @@ from huggingface_hub.errors import EntryNotFoundError
 from huggingface_hub.hf_api import RepoFile
 
 from hf_mlm.files import full_disk_in_words, sha256_of
-from hf_mlm.pipelines.gallery import FOLDER, Gallery
+from hf_mlm.pipelines.gallery import Gallery
+from hf_mlm.runs.gallery import FOLDER
 from hf_mlm.publishing.dataset_card import config_folder, dataset_card
 from hf_mlm.publishing.hub import check_repo_id, hub_errors_in_words, open_repository
 from hf_mlm.publishing.model_card import LIBRARY

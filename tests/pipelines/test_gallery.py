@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from hf_mlm import DataCollatorForRetrievalAndGeo, Gallery, IRLEConfig, IRLEForRetrievalAndGeo, IRLEProcessor
 from hf_mlm.pipelines import gallery
 from hf_mlm.pipelines import gallery as module
-from hf_mlm.pipelines.gallery import embed_rows, fingerprint
+from hf_mlm.pipelines.gallery import embed_rows
+from hf_mlm.runs.gallery import fingerprint
 from tests.models.irle.tiny import raw_config
 from tests.pipelines.tiny import rows
 

@@ -1,0 +1,99 @@
+"""Galleries on disk: embeddings in safetensors, entities in Parquet, FAISS indexes beside them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from datasets import Dataset
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from hf_mlm.files import full_disk_in_words, sha256_of
+
+
+FOLDER = "gallery"  # below a model's own
+EMBEDS, ENTITIES = "embeddings.safetensors", "entities.parquet"
+FORMAT = "hf_mlm gallery, version 1"
+
+
+def write_gallery(folder: Path, embeds: Mapping[str, torch.Tensor], entities: Dataset, fingerprint: str) -> None:
+    """Write a gallery; its files appear under their names when all of them are complete.
+
+    Args:
+        folder: is made where it does not exist.
+        embeds: by modality.
+        entities: with the FAISS indexes that it may have.
+        fingerprint: of the model.
+
+    Raises:
+        OSError: if the folder cannot be written to, or the disk is full.
+    """
+    with full_disk_in_words(folder, "and save the gallery again"):
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".unfinished-", dir=folder) as name:
+            unfinished = Path(name)
+            for index in entities.list_indexes():
+                entities.save_faiss_index(index, unfinished / f"{index}.faiss")
+            entities.to_parquet(unfinished / ENTITIES)
+            header = {"format": FORMAT, "fingerprint": fingerprint, "entities": sha256_of(unfinished / ENTITIES)}
+            save_file({kind: values.contiguous() for kind, values in embeds.items()}, unfinished / EMBEDS, header)
+            for old in folder.glob("*.faiss"):
+                old.unlink()
+            for file in sorted(unfinished.iterdir()):
+                os.replace(file, folder / file.name)
+
+
+def read_gallery(folder: Path) -> tuple[dict[str, torch.Tensor], Dataset, str]:
+    """Read embeddings, mapped into memory, entities and fingerprint.
+
+    Args:
+        folder: of the gallery.
+
+    Raises:
+        FileNotFoundError: if a file is missing.
+        ValueError: if the files are damaged or do not belong together.
+    """
+    for name in (EMBEDS, ENTITIES):
+        if not (folder / name).is_file():
+            raise FileNotFoundError(
+                f"there is no gallery in {folder} (no {name}): make one with Gallery.encode(model, rows, processor)"
+                ".save(folder)."
+            )
+    try:
+        with safe_open(folder / EMBEDS, "pt") as file:
+            header = file.metadata() or {}
+            embeds = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no mapping
+        entities = Dataset(pq.read_table(folder / ENTITIES))
+    except (SafetensorError, pa.ArrowException) as error:
+        raise ValueError(f"the gallery in {folder} is damaged ({error}): encode it again.") from error
+    if header.get("format") != FORMAT or header.get("entities") != sha256_of(folder / ENTITIES):
+        raise ValueError(f"{EMBEDS} and {ENTITIES} in {folder} do not belong together: encode the gallery again.")
+    for file in folder.glob("*.faiss"):
+        entities.load_faiss_index(file.stem, file)
+    return embeds, entities, header["fingerprint"]
+
+
+def fingerprint(model: Any) -> str:
+    """Name a model by its weights, 32 hexadecimal digits.
+
+    Weights count as they are in bfloat16, so that a model has one name in float32 and in bfloat16.
+
+    Args:
+        model: any module.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    for name, values in sorted(model.state_dict().items()):
+        values = values.detach().cpu().reshape(-1)
+        if values.is_floating_point():
+            values = values.bfloat16().view(torch.int16)
+        digest.update(name.encode())
+        digest.update(values.contiguous().numpy())
+    return digest.hexdigest()
