@@ -42,12 +42,11 @@ def check(
 
     Ends with status 1 where labels keep the files from being loaded.
     """
-    from hf_mlm.data.checks import ImageFolder
+    from hf_mlm.data.checks import ImageFolder, check_not_empty
     from hf_mlm.data.mmnerd.audit import audit
-    from hf_mlm.data.mmnerd.checks.statistics import read_rows
-    from hf_mlm.data.mmnerd.labels import read_labels
+    from hf_mlm.data.mmnerd.statistics import read_rows
+    from hf_mlm.data.mmnerd.schemes import read_labels
     from hf_mlm.data.mmnerd.schemes import TYPES, types_of
-    from hf_mlm.data.checks import check_not_empty
 
     if bool(files) == bool(data_dir):
         raise ValueError("hf-mlm data check needs either CoNLL files or the folder that holds MMNERD as --data_dir.")
@@ -196,7 +195,7 @@ def features(
 ) -> None:
     """Describe images, summaries and classes of raw rows; load_dataset opens the output as features."""
     from hf_mlm.construction.features.describe import describe
-    from hf_mlm.construction.features.texts import TextRecipe
+    from hf_mlm.construction.features.describers import TextRecipe
 
     folder = describe(
         data_dir,

@@ -108,7 +108,7 @@ def count_mmnerd(splits: Mapping[str, Any]) -> dict[str, float]:
     Args:
         splits: of the dataset ``mmnerd``.
     """
-    from hf_mlm.data.mmnerd.checks.statistics import Row, Statistics
+    from hf_mlm.data.mmnerd.statistics import Row, Statistics
     from hf_mlm.data.mmnerd.conll import Sentence
 
     counts: dict[str, float] = {}

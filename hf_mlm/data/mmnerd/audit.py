@@ -1,4 +1,4 @@
-"""Looks through files of sentences for what makes results wrong: leaks, duplicates, contradictions, damage."""
+"""Audit of sentences: statistics, duplicates and leaks, contradictions, defects of labels, tokens and images."""
 
 from __future__ import annotations
 
@@ -6,42 +6,45 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
-from hf_mlm.data.images import ImageFolder
-from hf_mlm.data.mmnerd.checks.duplicates import (
-    NearRepeats,
-    Repeats,
-    near_repeats,
-    repeated_images,
-    repeated_texts,
-)
-from hf_mlm.data.mmnerd.checks.images import ImageLeakage, ImageProblems, image_leakage, image_problems
-from hf_mlm.data.mmnerd.checks.labels import (
+from hf_mlm.data.checks import ImageFolder
+from hf_mlm.data.mmnerd.defects import (
+    ImageProblems,
     LabelConflicts,
     LabelProblems,
     OddTokens,
+    image_problems,
     label_conflicts,
     label_problems,
     odd_tokens,
 )
-from hf_mlm.data.mmnerd.checks.statistics import Row, Statistics, statistics
+from hf_mlm.data.mmnerd.duplicates import (
+    ImageLeakage,
+    NearRepeats,
+    Repeats,
+    image_leakage,
+    near_repeats,
+    repeated_images,
+    repeated_texts,
+)
 from hf_mlm.data.mmnerd.schemes import TYPES
+from hf_mlm.data.mmnerd.statistics import Row, Statistics, statistics
 
 
 @dataclass
 class AuditReport:
-    """Everything that `audit` looks for; each part is described by its class.
+    """Findings of `audit`; each part is described by its class.
 
     Attributes:
         statistics: counts by language, split and source.
-        labels: what keeps the files from being loaded.
+        labels: labels that keep the files from being loaded.
         texts: equal texts.
-        texts_ignoring_case: the same, without regard to case.
+        texts_ignoring_case: equal texts, ignoring case.
         near_texts: nearly equal texts in two splits.
-        conflicts: the same words with different labels.
+        conflicts: equal words with different labels.
         image_ids: equal image ids.
-        leakage: held-out sentences whose image is in the training data, in other languages too.
+        leakage: held-out sentences with an image of the training data, of any language.
         images: absent and broken images.
-        odd_tokens: tokens that a tokenizer may swallow.
+        odd_tokens: tokens with characters that a tokenizer may drop.
     """
 
     statistics: list[Statistics]
@@ -56,19 +59,19 @@ class AuditReport:
     odd_tokens: OddTokens
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as plain lists and dictionaries, for JSON."""
+        """Convert to plain lists and dictionaries, for JSON."""
         plain: dict[str, Any] = _plain(self)
         return plain
 
 
 def audit(rows: Sequence[Row], images: ImageFolder | None = None, types: Sequence[str] = TYPES) -> AuditReport:
-    """Look through sentences.
+    """Audit sentences.
 
     Args:
-        rows: sentences of any languages and splits (`hf_mlm.data.mmnerd.checks.statistics.read_rows`); where splits are compared,
-            the one whose sentences come first is held to be the one to train on.
-        images: their images; None when they are not to be looked at.
-        types: of entities that are expected.
+        rows: sentences of any languages and splits (`hf_mlm.data.mmnerd.statistics.read_rows`), those of the training
+            split first.
+        images: folder of their images; None leaves images unchecked.
+        types: expected entity types.
 
     Example:
         >>> from hf_mlm.data.mmnerd.conll import Sentence
@@ -92,7 +95,7 @@ def audit(rows: Sequence[Row], images: ImageFolder | None = None, types: Sequenc
 
 
 def _plain(value: Any) -> Any:
-    """Lists and dictionaries for dataclasses, tuples and counters (of which `dataclasses.asdict` makes nonsense)."""
+    """Convert dataclasses, tuples and counters, which `dataclasses.asdict` cannot copy."""
     if is_dataclass(value):
         return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
     if isinstance(value, dict):

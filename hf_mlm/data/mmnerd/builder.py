@@ -7,7 +7,7 @@ Sentences in four languages with PER, LOC, ORG and MISC, most with an image. The
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from itertools import combinations
@@ -16,13 +16,12 @@ from typing import Any
 
 import datasets
 import pyarrow as pa
-from datasets import ClassLabel, Features, Image, List, Value
+from datasets import Features
 
-from hf_mlm.data.mmnerd.conll_shard import conll_shards, ner_tables
-from hf_mlm.data.mmnerd.schemes import LabelRules, read_labels, read_type_map
 from hf_mlm.data.mmnerd.layout import LANGUAGES, MMNERDLayout, find_mmnerd
-from hf_mlm.data.mmnerd.schemes import TAGS
-from hf_mlm.data.shards import ShardBuilder, ShardConfig, Splits
+from hf_mlm.data.mmnerd.rows import FEATURES, conll_shards, features_of
+from hf_mlm.data.mmnerd.schemes import TAGS, LabelRules, read_labels, read_type_map
+from hf_mlm.data.shards import ShardBuilder, ShardConfig, Splits, pack_rows
 from hf_mlm.world.captions import CaptionedWorld
 from hf_mlm.world.sources import ATTRIBUTION
 
@@ -152,27 +151,6 @@ class MMNERD(ShardBuilder):
         }
 
 
-def features_of(tags: Sequence[str]) -> Features:
-    """Columns of the rows.
-
-    Args:
-        tags: the labels, in the order of their ids.
-    """
-    return Features(
-        {
-            "id": Value("string"),
-            "tokens": List(Value("string")),
-            "ner_tags": List(ClassLabel(names=list(tags))),
-            "language": Value("string"),
-            "source": Value("string"),
-            "image_id": Value("string"),
-            "image": Image(),
-        }
-    )
-
-
-FEATURES = features_of(TAGS)
-
 _NO_DATA = (
     "the authors of MMNERD give its images and its German, French and Spanish sentences on request (their address "
     "is at https://github.com/wangdsh/MMNERD, with the English sentences); pass the folder that holds them as "
@@ -216,7 +194,7 @@ class CaptionShard:
 
     def tables(self) -> Iterator[pa.Table]:
         """The rows, some hundred at a time."""
-        return ner_tables(self._rows())
+        return pack_rows(self._rows(), FEATURES)
 
     def _rows(self) -> Iterator[dict[str, Any]]:
         for row in _build(self.settings).rows(self.split, self.start, self.stop):

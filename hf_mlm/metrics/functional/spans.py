@@ -1,4 +1,4 @@
-"""From tags, as strings or as ids, to one flat row of ids in which an outside tag follows every sentence."""
+"""Entity spans: tags to flat arrays of ids, those to spans, and spans to counts of hits."""
 
 from __future__ import annotations
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from hf_mlm.data.mmnerd.audit import AuditReport, audit
-from hf_mlm.data.mmnerd.checks.statistics import Row, read_rows
 from hf_mlm.data.mmnerd.conll import Sentence
+from hf_mlm.data.mmnerd.statistics import Row, read_rows
 
 
 pytest.importorskip("datasets")

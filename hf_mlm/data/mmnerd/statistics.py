@@ -1,4 +1,4 @@
-"""Sentences and where they come from."""
+"""Counts of sentences, words and entities by language, split and source."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from hf_mlm.data.mmnerd.conll import Sentence, read_conll
-from hf_mlm.data.mmnerd.conll_shard import source_of
+from hf_mlm.data.mmnerd.rows import source_of
 from hf_mlm.data.mmnerd.schemes import entities
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A sentence as its file spells it, valid or not.
+    """A sentence, valid or not, and its origin.
 
     Attributes:
         sentence: tokens, labels, image id and line.
         language: of the sentence.
         split: of the sentence.
-        file: that holds it.
+        file: path of the file.
     """
 
     sentence: Sentence
@@ -29,7 +29,7 @@ class Row:
 
     @property
     def source(self) -> str:
-        """``"cc12m"``, ``"twitter"``, or ``""``."""
+        """Source: ``"cc12m"``, ``"twitter"``, or ``""``."""
         return source_of(self.sentence.image_id) or ""
 
     @property
@@ -55,7 +55,7 @@ def read_rows(files: Iterable[tuple[str, str, str]]) -> list[Row]:
 
 @dataclass
 class Statistics:
-    """Counts over some sentences.
+    """Counts over sentences of one language, split and source.
 
     The files of MMNERD label every occurrence of an annotated name, the figures of 2M-NER, Table 2, count annotated
     names: 41,172 mentions of the English training part are 38,908 there. ``unique`` comes close to the latter.
@@ -95,7 +95,7 @@ class Statistics:
 
 
 def statistics(rows: Iterable[Row]) -> list[Statistics]:
-    """Counts by language, split and source.
+    """Count by language, split and source.
 
     Returns:
         in the order of first appearance; where a split has several sources, all of them together come last.

@@ -1,8 +1,12 @@
 from collections import Counter
+from pathlib import Path
 
-from hf_mlm.data.mmnerd.checks.labels import label_conflicts, label_problems, odd_tokens
-from hf_mlm.data.mmnerd.checks.statistics import Row
+from PIL import Image
+
+from hf_mlm.data.checks import ImageFolder
 from hf_mlm.data.mmnerd.conll import Sentence
+from hf_mlm.data.mmnerd.defects import image_problems, label_conflicts, label_problems, odd_tokens
+from hf_mlm.data.mmnerd.statistics import Row
 
 
 def test_what_keeps_files_from_being_loaded(row) -> None:
@@ -55,3 +59,14 @@ def test_odd_tokens_are_counted_and_those_that_vanish_found() -> None:
         }
     )
     assert (found.vanishing, found.sentences, found.examples) == (4, 2, ["f:0", "f:3"])
+
+
+def test_absent_and_broken_images(row, tmp_path: Path) -> None:
+    Image.new("CMYK", (3, 3)).save(tmp_path / "whole.jpg")
+    (tmp_path / "broken.jpg").write_bytes(b"GIF89a")
+    ids = ["whole", "broken", "absent", None, "absent"]
+    rows = [row("a", image_id=image_id) for image_id in ids]
+    found = image_problems(rows, ImageFolder(tmp_path))
+    assert found.looked_for == 3 and found.absent == ["absent"]
+    assert len(found.broken) == 1 and found.broken[0].startswith(f"{tmp_path}/broken.jpg is no readable image")
+    assert image_problems(rows, None).looked_for == 0

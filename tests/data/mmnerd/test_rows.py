@@ -6,33 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hf_mlm.data.mmnerd.conll_shard import (
-    ROWS_PER_TABLE,
-    SCHEMA,
-    ConllShard,
-    conll_shards,
-    ner_tables,
-    source_of,
-)
+from hf_mlm.data.mmnerd.rows import ConllShard, conll_shards, source_of
 from hf_mlm.data.mmnerd.schemes import TAGS
 
 
 pytest.importorskip("datasets")
-
-
-def test_the_schema_is_that_of_the_features() -> None:
-    from hf_mlm.data.mmnerd.builder import FEATURES
-
-    assert FEATURES.arrow_schema.equals(SCHEMA)
-    assert list(FEATURES) == ["id", "tokens", "ner_tags", "language", "source", "image_id", "image"]
-
-
-def test_rows_are_packed_in_order() -> None:
-    rows = [{"id": str(number), "tokens": ["a"], "ner_tags": [0]} for number in range(2 * ROWS_PER_TABLE + 1)]
-    tables = list(ner_tables(iter(rows)))
-    assert [len(table) for table in tables] == [ROWS_PER_TABLE, ROWS_PER_TABLE, 1]
-    assert [name for table in tables for name in table["id"].to_pylist()] == [row["id"] for row in rows]
-    assert tables[0]["image"].null_count == ROWS_PER_TABLE and tables[0].schema == SCHEMA
 
 
 TEXT = "IMGID:O_1\nNew\tB-LOC\nYork\tI-LOC\n\nIMGID:00000001---cat\n\u200b\tO\n\nIMGID:x\nx\tO"

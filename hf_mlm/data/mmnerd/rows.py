@@ -1,43 +1,23 @@
-"""Rows of sentences with entities as Arrow tables."""
+"""Rows of the dataset ``mmnerd``: their columns, and shards of sentence files that become rows."""
 
 from __future__ import annotations
 
 import logging
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from datasets import ClassLabel, Features, Image, List, Value
 
 from hf_mlm.data.checks import ImageFolder, image_defect
 from hf_mlm.data.mmnerd.conll import Sentence, read_conll
-from hf_mlm.data.mmnerd.schemes import LabelRules
-
-
-ROWS_PER_TABLE = 256
-SCHEMA = pa.schema(
-    {
-        "id": pa.string(),
-        "tokens": pa.list_(pa.string()),
-        "ner_tags": pa.list_(pa.int64()),
-        "language": pa.string(),
-        "source": pa.string(),
-        "image_id": pa.string(),
-        "image": pa.struct({"bytes": pa.binary(), "path": pa.string()}),
-    }
-)
-
-
-def ner_tables(rows: Iterable[dict[str, Any]]) -> Iterator[pa.Table]:
-    """Pack rows into tables of ``SCHEMA``, some hundred at a time; ``ner_tags`` are ids of labels."""
-    remaining = iter(rows)
-    while part := list(islice(remaining, ROWS_PER_TABLE)):
-        yield pa.Table.from_pylist(part, schema=SCHEMA)
+from hf_mlm.data.mmnerd.schemes import TAGS, LabelRules
+from hf_mlm.data.shards import pack_rows
 
 
 logger = logging.getLogger(__name__)
@@ -46,6 +26,28 @@ ROWS_PER_SHARD = 2500
 
 _CC12M = re.compile(r"\d{8}---.*", re.DOTALL)
 _TWITTER = re.compile(r"O_\d+|\d\d_\d\d_(?:\d\d_)?\d+")
+
+
+def features_of(tags: Sequence[str]) -> Features:
+    """Columns of the rows.
+
+    Args:
+        tags: the labels, in the order of their ids.
+    """
+    return Features(
+        {
+            "id": Value("string"),
+            "tokens": List(Value("string")),
+            "ner_tags": List(ClassLabel(names=list(tags))),
+            "language": Value("string"),
+            "source": Value("string"),
+            "image_id": Value("string"),
+            "image": Image(),
+        }
+    )
+
+
+FEATURES = features_of(TAGS)
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ class ConllShard:
         Raises:
             ValueError: naming file and line, if labels are not as they should be.
         """
-        return ner_tables(self._rows())
+        return pack_rows(self._rows(), features_of(self.rules.tags))
 
     def _rows(self) -> Iterator[dict[str, Any]]:
         file, images = self.file, ImageFolder(self.images) if self.images else None

@@ -1,7 +1,7 @@
 from collections import Counter
 from pathlib import Path
 
-from hf_mlm.data.mmnerd.checks.statistics import read_rows, statistics
+from hf_mlm.data.mmnerd.statistics import read_rows, statistics
 
 
 def test_rows_tell_where_they_come_from(tmp_path: Path) -> None:

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hf_mlm.data.mmnerd.checks.duplicates import near_repeats, nearest, repeated_images, repeated_texts
+from hf_mlm.data.mmnerd.duplicates import (
+    ImageLeakage,
+    image_leakage,
+    near_repeats,
+    nearest,
+    repeated_images,
+    repeated_texts,
+)
 
 
 SETS = st.lists(st.frozensets(st.sampled_from("abcdefgh")), max_size=12)
@@ -42,7 +49,7 @@ def test_twenty_thousand_sets_take_seconds() -> None:
 
 @pytest.mark.parametrize("threshold", [0.0, 1.1, -1.0])
 def test_thresholds_that_mean_nothing_are_refused(threshold: float) -> None:
-    with pytest.raises(ValueError, match=f"threshold={threshold}: a similarity is above 0 and at most 1"):
+    with pytest.raises(ValueError, match=f"threshold .* found {threshold}"):
         nearest([], [], threshold)
 
 
@@ -86,3 +93,19 @@ def test_near_repeats_between_splits_only(row) -> None:
         "test/validation": {1.0: 0, 0.8: 0},
     }
     assert found.examples["train/test"] == [("f.txt:1", "f.txt:7", 1.0), ("f.txt:1", "f.txt:5", 5 / 6)]
+
+
+def test_translations_of_a_training_tweet_leak(row) -> None:
+    rows = [
+        row("a", "en", "train", "O_1"),
+        row("a", "de", "test", "O_1"),
+        row("b", "de", "train", "O_2"),
+        row("b", "de", "test", "O_2"),
+        row("c", "de", "test", "O_3"),
+        row("c", "en", "test", "O_3"),
+        row("d", "de", "test"),
+    ]
+    assert image_leakage(rows) == [
+        ImageLeakage("de", "test", sentences=3, same_language=1, other_languages=1),
+        ImageLeakage("en", "test", sentences=1),
+    ]

@@ -1,19 +1,23 @@
-"""Labels that cannot be right: no IOB2, unknown types, different labels for the same words."""
+"""Defects of sentences: labels that do not load, contradictions, invisible characters, absent and broken images."""
 
 from __future__ import annotations
 
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from hf_mlm.data.mmnerd.checks.statistics import Row
+from huggingface_hub.utils import tqdm
+
+from hf_mlm.data.checks import ImageFolder, image_defect
 from hf_mlm.data.mmnerd.schemes import TYPES, entities, violation
+from hf_mlm.data.mmnerd.statistics import Row
 
 
 @dataclass
 class LabelProblems:
-    """What keeps files from being loaded.
+    """Labels that keep files from being loaded.
 
     Attributes:
         invalid: file, line and reason of the first label of each sentence that violates IOB2.
@@ -30,11 +34,11 @@ class LabelProblems:
 
 
 def label_problems(rows: Sequence[Row], types: Sequence[str] = TYPES) -> LabelProblems:
-    """Look for labels that are not IOB2, and for sentences without words.
+    """Find labels that are not IOB2, and image ids without words.
 
     Args:
         rows: sentences.
-        types: of entities that are expected.
+        types: expected entity types.
     """
     problems = LabelProblems()
     for row in rows:
@@ -50,13 +54,13 @@ def label_problems(rows: Sequence[Row], types: Sequence[str] = TYPES) -> LabelPr
 
 @dataclass
 class LabelConflicts:
-    """The same words with different labels, within a language.
+    """Equal words with different labels, within a language.
 
     Attributes:
-        texts: number of texts (without regard to case) whose labels differ somewhere.
+        texts: number of texts (case ignored) with several labellings.
         text_examples: files and lines of the first of them.
-        surfaces: number of different names (with regard to case).
-        ambiguous_surfaces: number of those that occur with several types.
+        surfaces: number of different names (case kept).
+        ambiguous_surfaces: number of names with several types.
         ambiguous_mentions: number of their mentions.
         surface_examples: "London (en)" -> mentions by type, of the most frequent of them.
     """
@@ -70,7 +74,7 @@ class LabelConflicts:
 
 
 def label_conflicts(rows: Sequence[Row], examples: int = 10) -> LabelConflicts:
-    """Look for texts and names that are labelled now this way, now that way.
+    """Find texts and names that are labelled in more than one way.
 
     Args:
         rows: sentences of one or more languages.
@@ -83,7 +87,7 @@ def label_conflicts(rows: Sequence[Row], examples: int = 10) -> LabelConflicts:
         labelled[row.language, row.text.casefold()].setdefault(tuple(sentence.tags), row.where)
         for item in entities(sentence.tags):
             types[row.language, " ".join(sentence.tokens[item.start : item.stop])][item.type] += 1
-    texts = [list(places.values()) for places in labelled.values() if len(places) > 1]
+    texts = [list(first.values()) for first in labelled.values() if len(first) > 1]
     ambiguous = {key: counts for key, counts in types.items() if len(counts) > 1}
     frequent = sorted(ambiguous, key=lambda key: -ambiguous[key].total())[:examples]
     return LabelConflicts(
@@ -92,18 +96,20 @@ def label_conflicts(rows: Sequence[Row], examples: int = 10) -> LabelConflicts:
         surfaces=len(types),
         ambiguous_surfaces=len(ambiguous),
         ambiguous_mentions=sum(counts.total() for counts in ambiguous.values()),
-        surface_examples={f"{key[1]} ({key[0]})": dict(ambiguous[key].most_common()) for key in frequent},
+        surface_examples={
+            f"{name} ({language})": dict(ambiguous[language, name].most_common()) for language, name in frequent
+        },
     )
 
 
 @dataclass
 class OddTokens:
-    """Tokens that hold invisible, private-use or replacement characters, or white space.
+    """Tokens with invisible, private-use or replacement characters, or white space.
 
     Attributes:
         characters: "U+200B ZERO WIDTH SPACE" -> number of tokens that hold it.
-        vanishing: number of tokens that hold nothing else, which BERT's cleaner deletes: they have no sub-token.
-        sentences: number of sentences with such tokens.
+        vanishing: number of tokens of such characters alone, which BERT's cleaner deletes: they have no sub-token.
+        sentences: number of sentences with vanishing tokens.
         examples: file and line of the first of them.
     """
 
@@ -114,18 +120,19 @@ class OddTokens:
 
 
 def odd_tokens(rows: Sequence[Row], examples: int = 10) -> OddTokens:
-    """Look for such tokens.
+    """Find tokens with odd characters.
 
     Args:
         rows: sentences.
-        examples: the most places to give.
+        examples: the most sentences to list.
     """
     found = OddTokens()
-    plain: set[str] = set()  # tokens that have been looked at
+    plain: set[str] = set()  # tokens without odd characters
     for row in rows:
-        odd = [token for token in row.sentence.tokens if token not in plain]
         vanishing = 0
-        for token in odd:
+        for token in row.sentence.tokens:
+            if token in plain:
+                continue
             characters = {character for character in token if is_odd(character)}
             vanishing += len(characters) == len(set(token))
             if token and not characters:
@@ -139,7 +146,7 @@ def odd_tokens(rows: Sequence[Row], examples: int = 10) -> OddTokens:
 
 
 def is_odd(character: str) -> bool:
-    r"""Whether a character is a control, format, surrogate, private-use or unassigned one, U+FFFD or white space.
+    r"""Tell whether a character is a control, format, surrogate, private-use or unassigned one, U+FFFD or white space.
 
     Example:
         >>> [is_odd(character) for character in ("a", "é", "\u200b", "\uf0d8", "\ufffd", "\u00a0")]
@@ -150,3 +157,39 @@ def is_odd(character: str) -> bool:
 
 def _name(character: str) -> str:
     return f"U+{ord(character):04X} {unicodedata.name(character, '')}".strip()
+
+
+@dataclass
+class ImageProblems:
+    """Images that cannot be shown.
+
+    Attributes:
+        looked_for: number of different image ids; 0 without a folder of images.
+        absent: image ids that the folder lacks.
+        broken: paths of undecodable images, with the reason.
+    """
+
+    looked_for: int = 0
+    absent: list[str] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+
+
+def image_problems(rows: Sequence[Row], images: ImageFolder | None) -> ImageProblems:
+    """Find absent images, and decode each of the others once.
+
+    Args:
+        rows: sentences.
+        images: the folder; None checks nothing.
+    """
+    if images is None:
+        return ImageProblems()
+    ids = list(dict.fromkeys(row.sentence.image_id for row in rows if row.sentence.image_id is not None))
+    paths = {image_id: images.find(image_id) for image_id in ids}
+    there = [path for path in paths.values() if path is not None]
+    with ThreadPoolExecutor() as pool:
+        defects = list(tqdm(pool.map(image_defect, there), desc="Decoding images", total=len(there), unit=" images"))
+    return ImageProblems(
+        looked_for=len(ids),
+        absent=[image_id for image_id, path in paths.items() if path is None],
+        broken=[f"{path} {defect}" for path, defect in zip(there, defects, strict=True) if defect],
+    )

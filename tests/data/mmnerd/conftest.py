@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from hf_mlm.data.mmnerd.checks.statistics import Row
 from hf_mlm.data.mmnerd.conll import Sentence
+from hf_mlm.data.mmnerd.statistics import Row
 
 
 @pytest.fixture
