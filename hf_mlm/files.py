@@ -1,14 +1,15 @@
-"""Files that appear whole or not at all, and what tells two of them apart."""
+"""Writing of files: whole or not at all, by one writer at a time, with a message when there is no room."""
 
 from __future__ import annotations
 
 import errno
+import glob
 import hashlib
 import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -81,31 +82,135 @@ def sha256_of(path: str | os.PathLike[str]) -> str:
     return digest.hexdigest()
 
 
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+LOCK = ".lock"
+_CONTENT = "content"  # of an unfinished folder
 
 
 @contextmanager
-def full_disk_in_words(folder: Path, remedy: str) -> Iterator[None]:
-    """Turn the error of a full disk into a sentence.
+def locked(folder: str | os.PathLike[str], doing: str) -> Iterator[None]:
+    """Keep other writers out of a folder while the block runs; the lock goes with its process, however that ends.
+
+    Args:
+        folder: is made if need be.
+        doing: of the message, such as ``"train"``.
+
+    Raises:
+        BlockingIOError: if another process, or another thread of this one, holds the folder.
+        PermissionError: if the folder cannot be made or written to.
+        OSError: if the disk is full.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder, locked(folder, "train"):
+        ...     os.listdir(folder)
+        ['.lock']
+    """
+    from filelock import FileLock, Timeout
+
+    path = Path(folder, LOCK)
+    lock = FileLock(path)
+    try:
+        with full_disk_in_words(path.parent, f"and {doing} again"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=0)
+    except Timeout as error:
+        raise BlockingIOError(
+            f"Expected to {doing} alone in {path.parent}, found another process that writes there: wait for it and "
+            "give the command again, or choose another folder."
+        ) from error
+    except NotImplementedError:  # a network's file system that knows no locks
+        yield
+        return
+    try:
+        _remove_unfinished(path.parent)
+        yield
+    finally:
+        path.unlink(missing_ok=True)  # while it is held: who has opened it already finds it unlinked, and waits
+        lock.release()
+
+
+def _remove_unfinished(folder: Path, name: str = "") -> None:
+    """Remove the unfinished files and folders of killed writers; a folder of one that lives is held."""
+    for path in folder.glob(f".{glob.escape(name)}*.part"):
+        if path.is_file():
+            path.unlink(missing_ok=True)
+        elif (path / _CONTENT).is_dir():  # its writer held it before that was there
+            with suppress(BlockingIOError), locked(path, "write"):
+                shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
+def replacing_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a new folder beside a path, and move it there when all went well; what killed writers left is removed.
+
+    Args:
+        path: of a folder that does not exist, or is empty; folders above it are made if need be.
+
+    Raises:
+        OSError: if ``path`` is taken, or cannot be written; nothing is left.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with replacing_folder(Path(folder, "images")) as unfinished:
+        ...         _ = Path(unfinished, "a.txt").write_text("Rome")
+        ...     os.listdir(folder)
+        ['images']
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _remove_unfinished(target.parent, f"{target.name}.")
+    scratch = target.with_name(f".{target.name}.{os.urandom(4).hex()}.part")
+    try:
+        with locked(scratch, "write"):
+            (scratch / _CONTENT).mkdir()
+            yield scratch / _CONTENT
+            os.replace(scratch / _CONTENT, target)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_CLOSED = {errno.EACCES, errno.EPERM, errno.EROFS}
+# What libraries that write by themselves say of a full disk, without its number.
+_FULL_MESSAGES = (
+    *("No space left on device", "Disk quota exceeded", "File too large"),  # safetensors
+    *("PytorchStreamWriter failed", "unexpected pos", "iostream error"),  # torch
+)
+
+
+@contextmanager
+def full_disk_in_words(folder: str | os.PathLike[str], remedy: str) -> Iterator[None]:
+    """Give the error of a full disk, or of a folder that may not be written to, a message.
 
     Args:
         folder: where the block writes.
         remedy: what to do when there is room again.
 
     Raises:
-        OSError: with that sentence, if a write inside the block found no room (disk, quota or file-size limit).
+        PermissionError: with that message, if the block may not write there.
+        OSError: with that message, if a write inside the block found no room (disk, quota or file-size limit).
     """
     try:
         yield
-    except OSError as error:
-        if error.errno not in _FULL:
+    except Exception as error:  # safetensors and torch have errors of their own
+        number = getattr(error, "errno", None)
+        if number in _CLOSED and _is_inside(getattr(error, "filename", None), Path(folder)):
+            raise PermissionError(
+                f"Expected to write in {folder}, found a folder that this user may not write to "
+                f"({os.strerror(number)}): choose another, or have its permissions changed."
+            ) from error
+        if number not in _FULL and not any(message in str(error) for message in _FULL_MESSAGES):
             raise
-        raise OSError(
-            f"no room is left to write in {folder} ({os.strerror(error.errno)}); free some, {remedy}."
-        ) from error
+        reason = os.strerror(number or errno.ENOSPC)
+        raise OSError(f"no room is left to write in {folder} ({reason}); free some, {remedy}.") from error
 
 
-def check_room(folder: Path, needed: int) -> None:
+def _is_inside(name: object, folder: Path) -> bool:
+    return isinstance(name, str) and Path(name).absolute().is_relative_to(folder.absolute().parent)
+
+
+def check_room(folder: str | os.PathLike[str], needed: int) -> None:
     """Refuse to start what cannot end.
 
     Args:
@@ -117,4 +222,11 @@ def check_room(folder: Path, needed: int) -> None:
     """
     free = shutil.disk_usage(folder).free
     if free < needed:
-        raise OSError(f"{folder} has {free / 1e9:.1f} GB free and {needed / 1e9:.1f} GB are needed; free some first.")
+        raise OSError(
+            f"Expected {_size(needed)} of room in {folder}, found {_size(free)}: free {_size(needed - free)} first. "
+            "Nothing was written."
+        )
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.1f} MB"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hf_mlm.files import check_room, full_disk_in_words, replacing, sha256_of, write_text
+from hf_mlm.files import check_room, full_disk_in_words, locked, replacing, replacing_folder, sha256_of, write_text
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -132,12 +132,95 @@ def test_a_full_disk_becomes_a_sentence(code: int, tmp_path: Path) -> None:
         raise OSError(code, "Detail: [errno]")
 
 
+def test_libraries_that_write_to_a_full_disk_are_understood(tmp_path: Path) -> None:
+    message = f"no room is left to write in {tmp_path}"
+    with pytest.raises(OSError, match=message), full_disk_in_words(tmp_path, ""):
+        raise RuntimeError("I/O error: No space left on device (os error 28)")  # as safetensors raises it
+    if Path("/dev/full").exists():  # a device that is always full
+        torch = pytest.importorskip("torch")
+        (tmp_path / "weights").symlink_to("/dev/full")
+        with pytest.raises(OSError, match=message), full_disk_in_words(tmp_path, ""):
+            torch.save({"a": torch.zeros(10_000)}, tmp_path / "weights")
+
+
+def test_a_folder_that_is_closed_becomes_a_sentence(tmp_path: Path) -> None:
+    with (
+        pytest.raises(
+            PermissionError, match=f"Expected to write in {tmp_path}, found a folder that this user may not"
+        ),
+        full_disk_in_words(tmp_path, ""),
+    ):
+        raise PermissionError(errno.EROFS, "no", str(tmp_path / "a"))
+
+
 def test_other_errors_are_left_as_they_are(tmp_path: Path) -> None:
-    with pytest.raises(PermissionError), full_disk_in_words(tmp_path, ""):
-        raise PermissionError(errno.EACCES, "no")
+    with pytest.raises(PermissionError, match="no"), full_disk_in_words(tmp_path, ""):
+        raise PermissionError(errno.EACCES, "no", "/elsewhere/a")
+    with pytest.raises(KeyError), full_disk_in_words(tmp_path, ""):
+        raise KeyError("a")
 
 
 def test_room_is_looked_for_first(tmp_path: Path) -> None:
     check_room(tmp_path, 1)
-    with pytest.raises(OSError, match="GB free and 1000000000.0 GB are needed"):
+    with pytest.raises(OSError, match=r"Expected 1,000,000,000\.0 GB of room in .*, found .* free .* first"):
         check_room(tmp_path, 10**18)
+
+
+HOLD = """
+import sys, time
+from hf_mlm.files import locked
+with locked(sys.argv[1], "train"):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_held_folder_has_one_writer(tmp_path: Path) -> None:
+    holder = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert holder.stdout is not None and holder.stdout.readline() == "held\n"
+        with pytest.raises(BlockingIOError, match=f"train alone in {tmp_path}"), locked(tmp_path, "train"):
+            pass
+    finally:
+        holder.kill()
+        holder.communicate()
+    with locked(tmp_path, "train"):  # the lock of a killed process is gone
+        assert os.listdir(tmp_path) == [".lock"]
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_second_lock_of_one_process_is_refused(tmp_path: Path) -> None:
+    with locked(tmp_path / "new", "build"), pytest.raises(BlockingIOError), locked(tmp_path / "new", "build"):
+        pass
+
+
+def test_what_killed_writers_left_is_removed(tmp_path: Path) -> None:
+    (tmp_path / ".a.json.0123abcd.part").write_text("half")
+    (tmp_path / ".images.0123abcd.part" / "content").mkdir(parents=True)
+    with locked(tmp_path, "train"):
+        assert os.listdir(tmp_path) == [".lock"]
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    (tmp_path / ".images.0123abcd.part" / "content").mkdir(parents=True)
+    (tmp_path / ".images2.0123abcd.part" / "content").mkdir(parents=True)
+    with pytest.raises(KeyboardInterrupt), replacing_folder(tmp_path / "images") as unfinished:  # noqa: PT012
+        (unfinished / "a").write_text("half of")
+        raise KeyboardInterrupt
+    assert os.listdir(tmp_path) == [".images2.0123abcd.part"]
+    with replacing_folder(tmp_path / "images") as unfinished:
+        (unfinished / "a").write_text("all")
+        with replacing_folder(tmp_path / "other"):
+            assert unfinished.exists() and not (tmp_path / "images").exists()
+    assert content(tmp_path / "images") == {"a": b"all"}
+
+
+def test_a_living_writer_keeps_its_unfinished_folder(tmp_path: Path) -> None:
+    with replacing_folder(tmp_path / "images") as first:
+        (first / "a").write_text("first")
+        with pytest.raises(OSError, match="not empty"), replacing_folder(tmp_path / "images") as second:  # noqa: PT012
+            (second / "a").write_text("second")
+            os.mkdir(tmp_path / "images")
+            (tmp_path / "images" / "b").write_text("other")
+        (tmp_path / "images" / "b").unlink()
+    assert content(tmp_path / "images") == {"a": b"first"}
