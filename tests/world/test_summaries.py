@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hf_mlm.world.languages import PHRASES
+from hf_mlm.world.imagery import COAST_KM, FAR_KM, INLAND, LAKE, LAND_KINDS, SEA, Surroundings
+from hf_mlm.world.languages import SUMMARIES
 from hf_mlm.world.places import BANDS, CAPITAL, SETTLEMENT, Facts
-from hf_mlm.world.shores import INLAND, LAKE, SEA
 from hf_mlm.world.summaries import Draws, rounded, summary
 
 
@@ -17,17 +17,19 @@ BITS = st.integers(0, 2**64 - 1)
 
 
 def every_template():
-    for language, phrases in PHRASES.items():
+    for language, phrases in SUMMARIES.items():
         for field, value in phrases._asdict().items():
             if field != "thousands":
                 texts = [value] if isinstance(value, str) else value.values() if isinstance(value, dict) else value
                 yield from ((language, field, text) for text in texts)
 
 
-@pytest.mark.parametrize("language", PHRASES)
+@pytest.mark.parametrize("language", SUMMARIES)
 def test_every_class_and_shore_has_words(language):
-    assert set(PHRASES[language].kinds) == {CAPITAL, SETTLEMENT, *(name for _, name in BANDS)}
-    assert set(PHRASES[language].waters) == {INLAND, SEA, LAKE}
+    assert set(SUMMARIES[language].kinds) == {CAPITAL, SETTLEMENT, *(name for _, name in BANDS)}
+    assert set(SUMMARIES[language].waters) == {INLAND, SEA, LAKE}
+    assert set(SUMMARIES[language].lands) == set(LAND_KINDS)
+    assert set(SUMMARIES[language].heights) == {"low", "middle", "high"} and len(set(SUMMARIES[language].sides)) == 5
 
 
 @pytest.mark.parametrize(("language", "field", "text"), every_template())
@@ -39,7 +41,7 @@ def test_templates_put_no_article_or_preposition_before_a_name(language, field, 
     }
     names = r"{(name|country|state|seat|city)}"
     assert not re.search(rf"{traps[language]} ?{names}", text.lower())
-    if field not in ("kinds", "waters"):
+    if field not in ("kinds", "waters", "lands", "sides"):
         assert text.endswith(".") and (text[0] == "{" or text[0].isupper())
         assert set(field_names(text)) <= {
             "name",
@@ -52,6 +54,7 @@ def test_templates_put_no_article_or_preposition_before_a_name(language, field, 
             "seat",
             "city",
             "names",
+            *("land", "other", "distance", "side"),
         }
     if language == "fr":
         assert not re.search(r"\S:", text)  # a space before the colon
@@ -63,11 +66,11 @@ def field_names(text: str) -> list[str]:
 
 @given(BITS, st.sampled_from(["en", "de", "fr"]), st.sampled_from([0, 12, 7_300, 2_345_678]), st.booleans())
 def test_texts_are_whole_sentences_that_hold_the_facts(bits, language, population, capital):
-    facts = Facts(NAMELESS, population=population, capital=capital, shore=SEA)
+    facts = Facts(NAMELESS, population=population, capital=capital, around=Surroundings(SEA))
     text = summary(facts, language, bits, hints=False)
     assert text.endswith(".") and not re.search(r"[{}]|  |\.\.| \.", text)
     assert text.count("Xyz") == 1 and text[0].isupper()
-    assert PHRASES[language].waters[SEA] in text
+    assert SUMMARIES[language].waters[SEA] in text
     digits = re.sub(r"\D", "", text)
     assert digits == {0: "", 12: "12", 7_300: "7300", 2_345_678: "2300000"}[population]
 
@@ -81,7 +84,7 @@ def test_wordings_and_order_vary_with_the_bits_and_with_nothing_else():
 
 
 def test_without_hints_nothing_but_name_size_and_shore_matters():
-    bare = Facts(NAMELESS, population=50_000, shore=LAKE)
+    bare = Facts(NAMELESS, population=50_000, around=Surroundings(LAKE))
     telling = bare._replace(
         country="CH",
         timezone="Europe/Zurich",
@@ -90,8 +93,19 @@ def test_without_hints_nothing_but_name_size_and_shore_matters():
         other_names=("Ab",),
     )
     for bits in range(100):
-        for language in PHRASES:
+        for language in SUMMARIES:
             assert summary(telling, language, bits, hints=False) == summary(bare, language, bits, hints=False)
+
+
+@given(BITS, st.sampled_from(list(SUMMARIES)), st.lists(st.sampled_from(LAND_KINDS), max_size=2, unique=True))
+def test_the_land_the_height_and_the_way_to_the_sea_are_always_told(bits, language, land):
+    phrases = SUMMARIES[language]
+    for coast in (0, *COAST_KM, None):
+        around = Surroundings(INLAND, tuple(land), "high", coast, 3)
+        text = summary(Facts(NAMELESS, around=around), language, bits, hints=False)
+        assert all(phrases.lands[kind] in text for kind in land) and phrases.heights["high"] in text
+        assert (phrases.sides[3] in text) == (coast is not None)
+        assert coast == 0 or f"{FAR_KM if coast is None else coast} km" in text
 
 
 @pytest.mark.real
@@ -105,7 +119,7 @@ def test_with_hints_country_and_region_are_always_told_in_the_language():
         region_seat={"en": "Lausanne", "de": "Lausanne", "fr": "Lausanne"},
         other_names=("Vivis", "Väväi", "Viviès"),
     )
-    texts = {language: [summary(facts, language, bits * 7**20) for bits in range(200)] for language in PHRASES}
+    texts = {language: [summary(facts, language, bits * 7**20) for bits in range(200)] for language in SUMMARIES}
     for language, country in (("en", "Switzerland"), ("de", "Schweiz"), ("fr", "Suisse")):
         assert all(country in text and "Lausanne" in text for text in texts[language])
         assert 50 < sum("Vivis" in text for text in texts[language]) < 150  # other names are told half the time

@@ -24,6 +24,8 @@ from hf_mlm.data.mlm.rows import check_dtype, raw_features
 from hf_mlm.data.shards import ShardBuilder, ShardConfig, Splits, pack_rows
 from hf_mlm.data.zenodo import RECORD
 from hf_mlm.world import EmbeddedWorld
+from hf_mlm.world.imagery import has_land_cover
+from hf_mlm.world.languages import SUMMARIES
 
 
 @dataclass
@@ -57,6 +59,11 @@ class MLMConfig(ShardConfig):
     def stamp(self) -> str:
         """State of the main files; raises as `find_layout`."""
         return self.find().stamp()
+
+    def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Features | None = None) -> str:
+        """Name the cache; the texts of the ``demo`` depend on whether the land cover is installed."""
+        others = {} if self.name != "demo" or has_land_cover() else {"land_cover": False}
+        return super().create_config_id({**config_kwargs, **others}, custom_features)
 
 
 class MLM(ShardBuilder):
@@ -92,7 +99,7 @@ class MLM(ShardBuilder):
         if config.holdout not in ("blocks", "random"):
             raise ValueError(f"holdout={config.holdout!r} must be 'blocks' or 'random'.")
         settings = WorldSettings(config.size, config.holdout, config.hints, config.seed)
-        return raw_features(build_world(settings).partition.tokens), world_shards(settings)
+        return raw_features(build_world(settings).partition.tokens, tuple(SUMMARIES)), world_shards(settings)
 
     def _open_files(self, dl_manager: Any) -> tuple[Features, Splits]:
         config = self.config
@@ -154,7 +161,9 @@ class WorldShard:
 
     def tables(self) -> Iterator[pa.Table]:
         """Read the rows, some hundred at a time."""
-        return pack_rows(build_world(self.settings).rows(self.split, self.start, self.stop), raw_features(()))
+        return pack_rows(
+            build_world(self.settings).rows(self.split, self.start, self.stop), raw_features((), tuple(SUMMARIES))
+        )
 
 
 @lru_cache(maxsize=1)
