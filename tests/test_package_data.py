@@ -25,7 +25,7 @@ def test_the_wheel_takes_every_file_of_the_package() -> None:
 
 
 def test_what_the_code_opens_is_there() -> None:
-    from hf_mlm.publishing.model_card import TEMPLATES
+    from hf_mlm.publishing.cards import TEMPLATES
     from hf_mlm.runs.settings import RECIPES
 
     assert {path.stem for path in TEMPLATES.glob("*.md")} == {"irle", "tagger", "dataset_mlm", "dataset_mmnerd"}

@@ -13,10 +13,10 @@ from hf_mlm.cli.options import DataDir, DatasetOptions, ModelDir, dataset_option
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
-Repo = Annotated[str, typer.Option(help="namespace/name on the Hub.")]
+Repo = Annotated[str | None, typer.Option(help="namespace/name on the Hub.")]
 Private = Annotated[bool, typer.Option("--private", help="Only the namespace may read it.")]
 Licence = Annotated[
-    str | None, typer.Option("--licence", "--license", help="Of the weights, as the Hub names it: apache-2.0, other …")
+    str | None, typer.Option("--licence", "--license", help="By the Hub's or SPDX's name: cc-by-4.0, other …")
 ]
 Gallery = Annotated[
     bool | None,
@@ -27,7 +27,11 @@ Gallery = Annotated[
         "By default it goes along if it has ids, labels, coordinates and cells alone.",
     ),
 ]
-Twins = Annotated[list[str] | None, typer.Option("--twin", help="Run to compare with in the card: NAME=FOLDER.")]
+Others = Annotated[
+    list[str] | None,
+    typer.Option("--compare", "--twin", help="Run to compare with in the card: NAME=FOLDER; repeatable."),
+]
+DryRun = Annotated[Path | None, typer.Option(help="Upload nothing, and write what would be uploaded to this folder.")]
 
 
 @app.callback()
@@ -38,25 +42,32 @@ def _push() -> None:
 @app.command()
 def model(
     folder: ModelDir,
-    repo: Repo,
+    repo: Repo = None,
     private: Private = False,
     licence: Licence = None,
-    twin: Twins = None,
+    compare: Others = None,
     gallery: Gallery = None,
+    dry_run: DryRun = None,
 ) -> None:
     """Upload weights as safetensors, the processor and a card; run again to go on after an interruption."""
     from hf_mlm.publishing.models import push_model
 
-    sys.stdout.write(f"{push_model(folder, repo, private, licence, named_folders(twin or []), gallery)}\n")
+    others = named_folders(compare or [])
+    sys.stdout.write(f"{push_model(folder, repo, private, licence, others, gallery, dry_run)}\n")
 
 
 @app.command()
 def dataset(
     name: Annotated[str, typer.Argument(help="mlm or mmnerd.")],
     config: Annotated[str, typer.Argument(help="Such as irle-gr, en or demo.")],
-    repo: Repo,
+    repo: Repo = None,
     data_dir: DataDir = None,
     private: Private = False,
+    licence: Licence = None,
+    dry_run: DryRun = None,
+    keep_exif: Annotated[
+        bool, typer.Option("--keep-exif", help="Leave in images what cameras wrote: place, time, serial number.")
+    ] = False,
     rights_cleared: Annotated[bool, typer.Option(help="You may publish what states no licence.")] = False,
     folder: Annotated[
         Path | None, typer.Option(help="Keep the Parquet files here; otherwise they go after the upload.")
@@ -67,23 +78,25 @@ def dataset(
     from hf_mlm.publishing.datasets import push_dataset
 
     options = {"data_dir": data_dir, **dataset_options(option)}
-    address = push_dataset(name, config, repo, private, rights_cleared, folder, **options)
-    sys.stdout.write(f'{address}\nload_dataset("{repo}", "{config}", streaming=True)\n')
+    chosen = {"licence": licence, "keep_exif": keep_exif, "dry_run": dry_run}
+    address = push_dataset(name, config, repo, private, rights_cleared, folder, **chosen, **options)
+    opened = f'"{dry_run}", "{config}"' if dry_run else f'"{repo}", "{config}", streaming=True'
+    sys.stdout.write(f"{address}\nload_dataset({opened})\n")
 
 
 @app.command()
 def card(
     folder: ModelDir,
-    repo: Repo,
     output: Annotated[Path, typer.Option(help="Markdown to write; its pictures go beside it.")],
+    repo: Repo = None,
     licence: Licence = None,
-    twin: Twins = None,
+    compare: Others = None,
     gallery: Gallery = None,
 ) -> None:
     """Write the card that would be pushed with a model, and push nothing."""
     from hf_mlm.publishing.models import write_card
 
-    write_card(folder, output, repo, licence, named_folders(twin or []), gallery)
+    write_card(folder, output, repo, licence, named_folders(compare or []), gallery)
     sys.stdout.write(f"The card: {output}\n")
 
 
@@ -99,5 +112,5 @@ def named_folders(words: list[str]) -> dict[str, Path]:
     """
     for word in words:
         if "=" not in word:
-            raise ValueError(f"--twin {word!r} must be NAME=FOLDER, such as 'text alone=runs/text'.")
+            raise ValueError(f"Expected --compare NAME=FOLDER, such as 'text alone=runs/text', found {word!r}.")
     return {name: Path(folder) for name, _, folder in (word.partition("=") for word in words)}

@@ -1,4 +1,4 @@
-"""Repositories on the Hub, and what goes wrong on the way there in sentences."""
+"""Repositories on the Hub: their names, their visibility, and messages for what goes wrong on the way there."""
 
 from __future__ import annotations
 
@@ -47,6 +47,26 @@ def check_repo_id(repo_id: str) -> str:
     return repo_id
 
 
+def repository_name(repo_id: str | None, name: str, required: bool = False) -> str:
+    """Check the name of a repository, or make one up where none is needed yet.
+
+    Args:
+        repo_id: ``"namespace/name"``, or None.
+        name: what the one that is made up is called, in the namespace ``NAMESPACE``.
+        required: whether to refuse to make one up.
+
+    Raises:
+        ValueError: if it is required and missing, or none that the Hub takes.
+
+    Example:
+        >>> repository_name(None, "my run")
+        'NAMESPACE/my-run'
+    """
+    if repo_id is None and required:
+        raise ValueError("Expected the name of a repository, found none: say --repo namespace/name, or --dry_run DIR.")
+    return check_repo_id(repo_id or f"NAMESPACE/{re.sub('[^A-Za-z0-9]+', '-', name).strip('-') or 'name'}")
+
+
 def open_repository(api: HfApi, repo_id: str, repo_type: RepoType, private: bool) -> None:
     """Make a repository unless it is there, and refuse a public one where a private one is asked for.
 
@@ -68,8 +88,8 @@ def open_repository(api: HfApi, repo_id: str, repo_type: RepoType, private: bool
 
 
 @contextmanager
-def hub_errors_in_words(repo_id: str) -> Iterator[None]:
-    """Turn errors of the Hub and of the way to it into sentences with a way out.
+def hub_error_messages(repo_id: str) -> Iterator[None]:
+    """Turn errors of the Hub and of the way to it into messages with a way out.
 
     Args:
         repo_id: that the block works on.

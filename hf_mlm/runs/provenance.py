@@ -1,4 +1,4 @@
-"""What a run was made of: versions, hardware, and fingerprints of the data."""
+"""Provenance of a run: versions, hardware, and fingerprints of the data."""
 
 from __future__ import annotations
 
@@ -7,26 +7,28 @@ import hashlib
 import importlib.metadata
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
-from datasets import Dataset, Image
+from datasets import Dataset, DatasetInfo, Image
 from transformers import Trainer
 
+from hf_mlm import __version__
 from hf_mlm.files import write_json
 
 
 PROVENANCE_NAME = "provenance.json"
-LIBRARIES = ("hf-mlm", "torch", "transformers", "datasets", "accelerate")
+OWN = "own"
+LIBRARIES = ("torch", "transformers", "datasets", "accelerate")
 ROWS_AT_A_TIME = 1000
 
 
 def write_provenance(trainer: Trainer, dataset: Mapping[str, Dataset], name: str, config: str) -> None:
-    """Note in a run's folder what it was made of, so that its card can tell.
+    """Write versions, hardware, data and size of the model to a run's folder, from where its card has them.
 
     Args:
         trainer: of the run.
@@ -35,18 +37,74 @@ def write_provenance(trainer: Trainer, dataset: Mapping[str, Dataset], name: str
         config: of the dataset.
     """
     splits = {split: {"rows": len(rows), "sha256": fingerprint(rows)} for split, rows in dataset.items()}
+    about: dict[str, Any] = {"name": name, "config": config, "splits": splits}
+    about["origin"] = data_origin(name, config, next(iter(dataset.values())).info)
+    if about["origin"] == OWN:
+        about["languages"] = languages_in(table for rows in dataset.values() for table in _text_tables(rows))
     found = {
         "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
         "versions": {"python": platform.python_version(), **_versions()},
         "hardware": {**hardware(), "processes": trainer.args.world_size},
-        "dataset": {"name": name, "config": config, "splits": splits},
+        "dataset": about,
         "parameters": sum(parameter.numel() for parameter in trainer.model.parameters()),
     }
     write_json(found, Path(trainer.args.output_dir) / PROVENANCE_NAME)
 
 
+def data_origin(name: str, config: str, info: DatasetInfo) -> str:
+    """Tell where rows are from, on which licences and citations depend.
+
+    Args:
+        name: of the dataset, ``"mlm"`` or ``"mmnerd"``.
+        config: of the dataset.
+        info: of its rows; the builders cite the paper where they read its files.
+
+    Returns:
+        ``"demo"`` for the embedded worlds, the dataset's name for the files of its paper, ``"own"`` for all others.
+    """
+    if config == "demo":
+        return config
+    return name if info.citation else OWN
+
+
+_TEXT_COLUMNS = ("language", "summaries", "summary_languages")
+
+
+def languages_in(tables: Iterable[pa.Table | pa.RecordBatch]) -> list[str]:
+    """List the languages of rows, as far as their columns tell, in the order of first appearance.
+
+    Args:
+        tables: with a column ``language``, or ``summaries`` by language.
+    """
+    found: dict[str, None] = {}
+    for table in tables:
+        for name in _TEXT_COLUMNS:
+            if name in table.schema.names:
+                values = table[name].combine_chunks() if isinstance(table, pa.Table) else table[name]
+                found |= dict.fromkeys(_languages(values))
+    return list(found)
+
+
+def _text_tables(rows: Dataset) -> Iterator[pa.Table]:
+    light = rows.select_columns([name for name in rows.column_names if name in _TEXT_COLUMNS]).with_format("arrow")
+    return light.iter(ROWS_AT_A_TIME)
+
+
+def _languages(values: pa.Array) -> list[str]:
+    """Values of a column ``language``, or names of the columns that hold a text."""
+    kind = values.type
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return _languages(values.flatten())
+    if not pa.types.is_struct(kind):
+        return pc.unique(values.drop_null()).to_pylist()
+    if kind.get_field_index("language") >= 0:
+        return _languages(pc.struct_field(values, "language"))
+    names = [kind.field(place).name for place in range(kind.num_fields)]
+    return [name for name in names if pc.any(pc.not_equal(pc.struct_field(values, name), "")).as_py()]
+
+
 def fingerprint(rows: Dataset) -> str:
-    """Hash the rows of a split, the same on every machine; image columns, which may be paths, are left out.
+    """Hash the rows of a split, equal on every machine; image columns, which may be paths, are left out.
 
     Args:
         rows: of a dataset; their order counts, how they lie in memory does not.
@@ -67,7 +125,7 @@ def fingerprint(rows: Dataset) -> str:
 
 
 def _add_values(digest: Any, array: pa.Array) -> None:
-    """Add which values there are, how long they are, and what they are, whatever lies around them in the buffers."""
+    """Hash validity, lengths and values of an array, not what lies around them in its buffers."""
     digest.update(array.is_valid().to_numpy(zero_copy_only=False).tobytes())
     kind, array = array.type, array.drop_null()
     if pa.types.is_struct(kind):
@@ -84,7 +142,7 @@ def _add_values(digest: Any, array: pa.Array) -> None:
 
 
 def holds_images(feature: Any) -> bool:
-    """Whether a feature is an image, or a list or mapping that has one in it."""
+    """Tell whether a feature is an image, or a list or mapping that has one in it."""
     if isinstance(feature, Mapping):
         return any(holds_images(inner) for inner in feature.values())
     inner = getattr(feature, "feature", None)
@@ -92,14 +150,14 @@ def holds_images(feature: Any) -> bool:
 
 
 def hardware() -> dict[str, Any]:
-    """The processor and the accelerators of this machine."""
+    """Describe the processor and the accelerators of this machine."""
     cards = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {"accelerators": cards, "cpu": _processor(), "cores": cores}
 
 
 def _processor() -> str:
-    """Its name, where the system tells it."""
+    """Name of the processor where the system tells it, else its architecture."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -110,4 +168,4 @@ def _processor() -> str:
 
 
 def _versions() -> dict[str, str]:
-    return {library: importlib.metadata.version(library) for library in LIBRARIES}
+    return {"hf-mlm": __version__, **{library: importlib.metadata.version(library) for library in LIBRARIES}}

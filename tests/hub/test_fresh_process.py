@@ -102,7 +102,7 @@ def pushed(
     words = [
         ["model", str(tagger_folder), "--repo", "tester/ner"],
         ["model", str(retrieval_folder), "--repo", "tester/irle"],
-        ["dataset", "mlm", "mlm", "--data_dir", str(raw_folder), "--repo", "tester/mlm"],
+        ["dataset", "mlm", "mlm", "--data_dir", str(raw_folder), "--licence", "cc-by-4.0", "--repo", "tester/mlm"],
     ]
     return fresh(hub, PUSH, words, python=python)
 

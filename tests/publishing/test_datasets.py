@@ -12,8 +12,8 @@ from transformers import pipeline
 
 import hf_mlm  # noqa: F401, registers the datasets
 from hf_mlm import Gallery, IRLEForRetrievalAndGeo, IRLEProcessor
-from hf_mlm.publishing.datasets import OWN_COLUMNS, prepare, push_dataset, repository_path
-from hf_mlm.publishing.models import push_model
+from hf_mlm.publishing.datasets import prepare, push_dataset, repository_path
+from hf_mlm.publishing.models import OWN_COLUMNS, push_model
 from tests.hub.server import READER, USER, Hub, Repository
 from tests.pipelines.tiny import picture, rows, saved
 
@@ -24,13 +24,13 @@ def card_data(hub: Hub, repo_id: str) -> dict:
 
 def test_raw_rows_carry_their_images_and_no_path(hub: Hub, raw_folder: Path) -> None:
     options = {"data_dir": str(raw_folder), "min_entities": 1, "max_entities": 30}
-    push_dataset("mlm", "irle", "tester/mlm", **options)
+    push_dataset("mlm", "irle", "tester/mlm", licence="cc-by-4.0", **options)
     files = hub.files("tester/mlm", "datasets")
     here = load_dataset("mlm", "irle", **options)
     assert set(files) == {"README.md", *(f"irle/{split}-00000-of-00001.parquet" for split in here)}
-    for split, rows in here.items():
+    for split, expected in here.items():
         sent = pq.read_table(io.BytesIO(files[f"irle/{split}-00000-of-00001.parquet"]))
-        assert sent["entity_id"].to_pylist() == rows["entity_id"][:]
+        assert sent["entity_id"].to_pylist() == expected["entity_id"][:]
         for images in sent["images"].to_pylist():
             assert all(image["bytes"].startswith(b"\x89PNG") and "/" not in image["path"] for image in images)
     assert not any(str(raw_folder).encode() in content for content in hub.received())
@@ -61,11 +61,11 @@ def test_a_broken_upload_goes_on_and_prepares_nothing_twice(
 ) -> None:
     hub.cut_after = 1000
     with pytest.raises(ConnectionError, match=r"broke while pushing to tester/raw .* run the same command again"):
-        push_dataset("mlm", "mlm", "tester/raw", data_dir=str(raw_folder))
+        push_dataset("mlm", "mlm", "tester/raw", licence="cc-by-4.0", data_dir=str(raw_folder))
     assert list(hub.files("tester/raw", "datasets")) == []
     hub.cut_after = None
     monkeypatch.setattr("hf_mlm.data.mlm.builder.MLM._generate_tables", None)
-    push_dataset("mlm", "mlm", "tester/raw", data_dir=str(raw_folder))
+    push_dataset("mlm", "mlm", "tester/raw", licence="cc-by-4.0", data_dir=str(raw_folder))
     assert len(hub.files("tester/raw", "datasets")) == 4
 
 
@@ -118,7 +118,7 @@ def test_mistakes(hub: Hub, arguments: tuple[str, str, str], error: type[Excepti
 def test_no_rights(hub: Hub, raw_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", READER)
     with pytest.raises(PermissionError, match="no right to write to tester/raw"):
-        push_dataset("mlm", "mlm", "tester/raw", data_dir=str(raw_folder))
+        push_dataset("mlm", "mlm", "tester/raw", licence="cc-by-4.0", data_dir=str(raw_folder))
 
 
 def test_what_is_prepared_is_kept_in_a_folder_of_yours(mmnerd_folder: Path) -> None:

@@ -1,22 +1,22 @@
 from __future__ import annotations
 
-import runpy
-import sys
 from pathlib import Path
 
-import pytest
 from datasets import load_dataset
 
 import hf_mlm  # noqa: F401, registers mlm
+from hf_mlm.cli import main
 
 
 SCRIPTS = Path(__file__).parent.parent.parent / "dataset_scripts"
 
 
-def test_a_folder_loads_without_code(raw_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = ["prepare.py", "--data_dir", str(raw_folder), "--output", str(tmp_path / "repository"), "mlm"]
-    monkeypatch.setattr(sys, "argv", words)
-    runpy.run_path(str(SCRIPTS / "mlm" / "prepare.py"), run_name="__main__")
+def test_a_dry_run_writes_a_folder_that_loads_without_code(raw_folder: Path, tmp_path: Path) -> None:
+    words = ["push", "dataset", "mlm", "mlm", "--data_dir", str(raw_folder), "--licence", "CC-BY-4.0"]
+    try:
+        main([*words, "--dry_run", str(tmp_path / "repository")])
+    except SystemExit as ended:
+        assert not ended.code
     here = load_dataset("mlm", "mlm", data_dir=str(raw_folder))
     there = load_dataset(str(tmp_path / "repository"), "mlm")
     assert {split: rows["entity_id"][:] for split, rows in there.items()} == {

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from datasets import load_dataset
 
-from hf_mlm.publishing.datasets import write_repository
+from hf_mlm.publishing.datasets import push_dataset
 
 
 LEGACY = os.environ.get("HF_MLM_LEGACY_PYTHON")
@@ -36,7 +36,7 @@ print(json.dumps(found))
 @pytest.mark.skipif(LEGACY is None, reason="no datasets 3.6: set HF_MLM_LEGACY_PYTHON to an interpreter that has it")
 def test_rows_are_the_same_as_those_of_today(raw_folder: Path, tmp_path: Path) -> None:
     options = {"data_dir": str(raw_folder), "min_entities": 1, "max_entities": 30}
-    write_repository("mlm", ["irle"], tmp_path / "repository", **options)
+    push_dataset("mlm", "irle", licence="cc-by-4.0", dry_run=tmp_path / "repository", **options)
     words = [str(LEGACY), "-c", LOAD, str(SCRIPTS / "mlm"), "irle", str(tmp_path / "repository")]
     environment = {**os.environ, "HF_HOME": str(tmp_path / "home")}
     done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=300)

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from hf_mlm.publishing.model_card import TEMPLATES, model_card
+from hf_mlm.publishing.cards import TEMPLATES
+from hf_mlm.publishing.model_card import model_card
 from hf_mlm.publishing.run_facts import RunFacts
 
 
@@ -16,7 +17,10 @@ GEO = {"test_image_accuracy": 0.7, "test_text_median_km": 1234.4, "test_pool_siz
 
 
 def facts(model_type: str = "irle", **fields: Any) -> RunFacts:
-    return RunFacts(**{"config": {"model_type": model_type}, "settings": {"dataset": "irle-gr"}, **fields})
+    found = {"config": {"model_type": model_type}, "settings": {"dataset": "irle-gr"}, **fields}
+    config = found["settings"].get("dataset")
+    origins = {None: None, "demo": "demo"}
+    return RunFacts(**{"origin": origins.get(config, "mlm" if model_type == "irle" else "mmnerd"), **found})
 
 
 def metadata(card: Any) -> dict[str, Any]:
@@ -35,9 +39,9 @@ def test_figures_stand_in_the_table_and_in_the_model_index() -> None:
     assert found["image → text, median rank"] == 6.84
 
 
-def test_twins_stand_beside_it_with_a_dash_for_what_they_have_not() -> None:
-    twin = facts(results={"test_image_accuracy": 0.5})
-    card = model_card(facts(results=RETRIEVAL | GEO), "tester/irle", twins={"images alone": twin})
+def test_other_runs_stand_beside_it_with_a_dash_for_what_they_have_not() -> None:
+    other = facts(results={"test_image_accuracy": 0.5})
+    card = model_card(facts(results=RETRIEVAL | GEO), "tester/irle", others={"images alone": other})
     assert "|  | this model | images alone |" in card.content
     assert "| right cell, from the image | 0.700 | 0.500 |" in card.content
     assert "| image → text, median rank | 6.8 (6.0–7.5) | – |" in card.content
@@ -78,7 +82,7 @@ def test_licences() -> None:
     assert metadata(model_card(facts(), "tester/irle"))["license"] == "apache-2.0"
     with pytest.raises(ValueError, match=r"MMNERD states no licence.*--licence cc-by-nc-4\.0"):
         model_card(facts("two_mner", settings={"dataset": "en"}), "tester/ner")
-    with pytest.raises(ValueError, match="the Hub knows no licence 'CC-BY'; did you mean 'cc-by"):
+    with pytest.raises(ValueError, match="a licence that the Hub knows, found 'CC-BY'; did you mean 'cc-by"):
         model_card(facts(), "tester/irle", licence="CC-BY")
 
 
@@ -128,7 +132,7 @@ def test_files_of_several_languages(tmp_path: Path) -> None:
 @pytest.mark.parametrize("model_type", ["irle", "two_mner", "crf_tagger", "umt"])
 def test_every_kind_has_a_complete_card(model_type: str) -> None:
     card = model_card(facts(model_type, settings={}), "tester/name").content
-    for heading in ("Use", "Figures", "Training", "Limits", "Responsible use", "Licences", "Citation"):
+    for heading in ("Use", "Results", "Training", "Limits", "Responsible use", "Licences", "Citation"):
         assert f"\n## {heading}\n" in card
     assert "$" not in card
     assert 'from_pretrained("tester/name")' in card

@@ -50,7 +50,7 @@ def test_weights_processor_and_card_arrive(hub: Hub, tagger_folder: Path) -> Non
 
 
 def test_nothing_private_leaves(hub: Hub, run: Path) -> None:
-    push_model(run, NAME, twins={"text alone": run})
+    push_model(run, NAME, others={"text alone": run})
     AutoModelForTokenClassification.from_pretrained(run).push_to_hub(f"{USER}/plain")
     everything = b"\n".join(hub.received())
     for private in (str(run), str(run.parent), str(Path.home()) + "/", WRITER, "Eve", "pickle"):
@@ -89,7 +89,7 @@ def test_a_model_of_nowhere_says_that_nothing_is_known(hub: Hub) -> None:
 
     TwoMNERForTokenClassification(tiny.config()).push_to_hub(NAME)
     card = hub.files(NAME)["README.md"].decode()
-    for said in ("license: unknown", "No figures were recorded", "How it was trained was not recorded"):
+    for said in ("license: unknown", "No metrics were recorded", "How it was trained was not recorded"):
         assert said in card
 
 
@@ -146,7 +146,7 @@ def test_a_hub_out_of_order(hub: Hub, tagger_folder: Path, monkeypatch: pytest.M
 
 
 def test_folders_without_a_model(tagger_folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"holds no config\.json: name the output_dir of a training"):
+    with pytest.raises(FileNotFoundError, match=r"output_dir of a training, found no config\.json in"):
         push_model(tmp_path, NAME)
     shutil.copy(tagger_folder / "config.json", tmp_path)
     (tmp_path / "pytorch_model.bin").touch()
@@ -155,7 +155,7 @@ def test_folders_without_a_model(tagger_folder: Path, tmp_path: Path) -> None:
 
 
 def test_a_card_alone_has_its_pictures_beside_it(raw_model: Path, tmp_path: Path) -> None:
-    write_card(raw_model, tmp_path / "cards" / "irle.md", f"{USER}/irle")
+    write_card(raw_model, tmp_path / "cards" / "irle.md", f"{USER}/irle", "cc-by-4.0")
     assert "](irle/cells.png)" in (tmp_path / "cards" / "irle.md").read_text()
     assert (tmp_path / "cards" / "irle" / "cells.png").read_bytes().startswith(b"\x89PNG")
     for folder in ("cards", "card"):  # one that is there, and one that would be its own folder of pictures

@@ -28,7 +28,7 @@ def old_features(feature):
 
 
 class ParquetRepository(datasets.ArrowBasedBuilder):
-    """One config of a repository that ``hf-mlm push dataset`` or ``prepare.py`` has written."""
+    """One config of a repository that ``hf-mlm push dataset`` has written."""
 
     def _info(self):
         return datasets.DatasetInfo()

@@ -108,6 +108,8 @@ class MMNERD(ShardBuilder):
         super().__init__(*args, config_name=config_name and "+".join(parts), **kwargs)  # "de+en" is "en+de"
 
     def _info(self) -> datasets.DatasetInfo:
+        if self.config.data_files:  # somebody's own
+            return datasets.DatasetInfo(description=self.config.description or "")
         return datasets.DatasetInfo(
             description=self.config.description or "",
             homepage="https://github.com/wangdsh/MMNERD",

@@ -27,12 +27,12 @@ class PublishingTrainer(Trainer):
     push_in_progress: PushInProgress | None
 
     def init_hf_repo(self, token: str | None = None, private: bool | None = None) -> None:
-        """Make the repository as always; what goes wrong is said as `hub_errors_in_words` says it.
+        """Make the repository as always; what goes wrong is said as `hub_error_messages` says it.
 
         Raises:
             ValueError: if ``hub_strategy`` asks for checkpoints to be pushed.
         """
-        from hf_mlm.publishing.hub import hub_errors_in_words
+        from hf_mlm.publishing.hub import hub_error_messages
 
         strategy = HubStrategy(self.args.hub_strategy)
         if strategy in (HubStrategy.CHECKPOINT, HubStrategy.ALL_CHECKPOINTS):
@@ -40,7 +40,7 @@ class PublishingTrainer(Trainer):
                 f"hub_strategy={strategy.value!r} would upload pickles of optimizer and arguments, which are not for "
                 "others: choose 'every_save' or 'end'."
             )
-        with hub_errors_in_words(self.args.hub_model_id or Path(self.args.output_dir).absolute().name):
+        with hub_error_messages(self.args.hub_model_id or Path(self.args.output_dir).absolute().name):
             super().init_hf_repo(token, private)
 
     def push_to_hub(
@@ -107,7 +107,7 @@ class PublishingTrainer(Trainer):
         licence: str | None = None,
     ) -> Any:
         """Start to upload a saved model, from a copy that goes when the upload has ended."""
-        from hf_mlm.publishing.model_card import LIBRARY
+        from hf_mlm.publishing.cards import LIBRARY
         from hf_mlm.publishing.models import licence_of_plain_push, stage_model
 
         with ExitStack() as stack:
@@ -127,9 +127,9 @@ class PublishingTrainer(Trainer):
 
     def _result(self, upload: Any) -> Any:
         """Wait for an upload."""
-        from hf_mlm.publishing.hub import hub_errors_in_words
+        from hf_mlm.publishing.hub import hub_error_messages
 
-        with hub_errors_in_words(str(self.hub_model_id)):
+        with hub_error_messages(str(self.hub_model_id)):
             return upload.result()
 
 
