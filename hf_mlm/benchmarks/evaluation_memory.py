@@ -23,6 +23,7 @@ from transformers import BertConfig, Trainer, TrainingArguments
 from hf_mlm.benchmarks.harness import Report
 from hf_mlm.models.crf_tagger.configuration_crf_tagger import CRFTaggerConfig
 from hf_mlm.models.crf_tagger.modeling_crf_tagger import CRFTaggerForTokenClassification
+from hf_mlm.publishing.cards import markdown_table
 from hf_mlm.training.taggers.arguments import NERTrainingArguments
 from hf_mlm.training.taggers.metrics import EntityMetrics, keep_predictions
 from hf_mlm.training.taggers.trainer import TaggerTrainer
@@ -34,14 +35,14 @@ ENCODER = {"vocab_size": 100, "hidden_size": 16, "num_hidden_layers": 1, "num_at
 
 def run(report: Report, sizes: Sequence[int]) -> None:
     """Note the peaks of both ways for each number of sentences; their figures must agree."""
-    lines = ["| sentences | counted batch by batch | logits gathered |", "|---|---|---|"]
+    rows = []
     for size in sizes or SENTENCES:
         with ThreadPoolExecutor() as both:
             ours, theirs = both.map(child, ("streamed", "gathered"), (size, size))
         if ours["f1"] != theirs["f1"]:
             raise ValueError(f"{size:,} sentences: F1 {ours['f1']} differs from the Trainer's {theirs['f1']}.")
-        lines.append(f"| {size:,} | {ours['megabytes']:.0f} MB | {theirs['megabytes']:.0f} MB |")
-    report.note("\n".join(lines))
+        rows.append([f"{size:,}", *(f"{each['megabytes']:.0f} MB" for each in (ours, theirs))])
+    report.note(markdown_table(["sentences", "counted batch by batch", "logits gathered"], rows))
     report.note("Peak resident memory beyond that after an evaluation of 64 sentences; target: flat.")
 
 

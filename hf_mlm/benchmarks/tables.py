@@ -12,13 +12,14 @@ from hf_mlm.benchmarks.harness import Median, Report, Row, Shares
 from hf_mlm.drawing.charts import bar_chart
 from hf_mlm.drawing.html import Markup
 from hf_mlm.files import write_text
+from hf_mlm.publishing.cards import markdown_table
 
 
 HEADS = {
-    "peer": ("| ratio | 95 % | what | ours | peer | peer's time | target |", 7),
-    "alone": ("| what | ours | 95 % | target |", 4),
-    "floor": ("| times the floor | 95 % | what | ours | floor | its time |", 6),
-    "growth": ("| times as long | 95 % | what | size | ours |", 5),
+    "peer": ("ratio", "95 %", "what", "ours", "peer", "peer's time", "target"),
+    "alone": ("what", "ours", "95 %", "target"),
+    "floor": ("times the floor", "95 %", "what", "ours", "floor", "its time"),
+    "growth": ("times as long", "95 %", "what", "size", "ours"),
 }
 
 
@@ -32,10 +33,10 @@ def markdown(title: str, facts: Mapping[str, Any], report: Report) -> str:
     """
     versions = ", ".join(f"{package} {number}" for package, number in facts["versions"].items())
     parts = [f"## {title}", f"{facts['date']} · {facts['machine']} · {versions}"]
-    for kind, (head, columns) in HEADS.items():
-        lines = [_line(row) for row in report.rows if row.kind == kind]
-        if lines:
-            parts.append("\n".join([head, "|---" * columns + "|", *lines]))
+    for kind, head in HEADS.items():
+        rows = [_cells(row) for row in report.rows if row.kind == kind]
+        if rows:
+            parts.append(markdown_table(head, rows, numbers=False))
     return "\n\n".join([*parts, *report.notes]) + "\n"
 
 
@@ -45,24 +46,19 @@ def to_json(title: str, facts: Mapping[str, Any], report: Report) -> str:
     return json.dumps({"title": title, **facts, "rows": rows, "notes": report.notes}, indent=1) + "\n"
 
 
-def _line(row: Row) -> str:
+def _cells(row: Row) -> list[str]:
     ours = duration(row.seconds.value)
     if row.kind == "alone":
-        cells = [row.name, f"{ours} for {row.items:,}", _interval(row.seconds, duration), row.target or "–"]
-        return _cells(cells)
+        return [row.name, f"{ours} for {row.items:,}", _interval(row.seconds, duration), row.target or "–"]
     assert row.ratio is not None  # every other kind has one
     cells = [f"**{row.ratio.value:.3g}×**", _interval(row.ratio, "{:.3g}".format), row.name]
     if row.kind == "growth":
-        return _cells([*cells, row.peer, ours])
+        return [*cells, row.peer, ours]
     theirs = "–" if row.peer_seconds is None else duration(row.peer_seconds.value)
     if row.kind == "floor":
-        return _cells([*cells, ours, row.peer, theirs])
+        return [*cells, ours, row.peer, theirs]
     ours, theirs = f"{ours} for {row.items:,}", f"{theirs} for {row.peer_items:,}"
-    return _cells([*cells, ours, row.peer, theirs, row.target or "–"])
-
-
-def _cells(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+    return [*cells, ours, row.peer, theirs, row.target or "–"]
 
 
 def _interval(median: Median, write: Any) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hf_mlm.publishing.cards import markdown_table
 from hf_mlm.reproduce.catalog import Cell, Table
 from hf_mlm.reproduce.experiments import Spec
 from hf_mlm.reproduce.published import published
@@ -101,12 +102,12 @@ def to_markdown(table: Table, entries: Sequence[Entry], facts: Sequence[str] = (
     sides = (", published", ", ours") if in_paper(entries) else ("",)
     heads = [named(column, table) + side for column in columns for side in sides]
     paragraphs = [f"### {heading(table)}", *([" · ".join(facts)] if facts else []), table.note]
-    lines = [line for paragraph in paragraphs for line in (paragraph, "")]
-    lines += [_line(["", *heads]), _line(["---", *["---:"] * len(heads)])]
-    for row, cells in grid.items():
-        texts = [text for column in columns for text in texts_of(cells.get(column), table)[-len(sides) :]]
-        lines.append(_line([row, *texts]))
-    return "\n".join([*lines, "", *_compared(table, entries), FOOTNOTE, ""])
+    rows = [
+        [row, *(text for column in columns for text in texts_of(cells.get(column), table)[-len(sides) :])]
+        for row, cells in grid.items()
+    ]
+    parts = [*paragraphs, markdown_table(["", *heads], rows), *_compared(table, entries), FOOTNOTE]
+    return "\n\n".join(parts) + "\n"
 
 
 def _compared(table: Table, entries: Sequence[Entry]) -> list[str]:
@@ -117,10 +118,8 @@ def _compared(table: Table, entries: Sequence[Entry]) -> list[str]:
     title = (
         f"Difference to {table.compared_with}, by a paired bootstrap over the test sentences, with its 95 % interval:"
     )
-    lines = [title, "", _line(["", *columns]), _line(["---", *["---:"] * len(columns)])]
-    for row, cells in grid.items():
-        lines.append(_line([row, *(difference_text(cells.get(column), table) for column in columns)]))
-    return [*lines, ""]
+    rows = [[row, *(difference_text(cells.get(column), table) for column in columns)] for row, cells in grid.items()]
+    return [title, markdown_table(["", *columns], rows)]
 
 
 def to_csv(table: Table, entries: Iterable[Entry]) -> str:
@@ -249,7 +248,3 @@ def _against(
 
 def _counts(runs: Mapping[int, Outcome]) -> dict[int, list[list[int]]]:
     return {seed: run.counts for seed, run in runs.items() if run.counts}
-
-
-def _line(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
