@@ -1,4 +1,4 @@
-"""What every run leaves behind, whatever the model."""
+"""Results of a finished run, and their place in its folder."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from hf_mlm.files import write_json
 from hf_mlm.runs.provenance import write_provenance
 
 
+RESULTS_NAME = "all_results.json"
+
 AnyTrainer = TypeVar("AnyTrainer", bound=Trainer)
 
 
@@ -23,7 +25,8 @@ class Run(Generic[AnyTrainer]):
     Args:
         trainer: with the best model, the processor (``processing_class``) and the history (``state.log_history``).
         dataset: all splits, as rows.
-        results: figures of training, of validation (``eval_…``) and, where there is one, of the test split.
+        results: metrics of training, of validation (``eval_…``) and, where there is one, of the test split
+            (``test_…``).
     """
 
     trainer: AnyTrainer
@@ -32,7 +35,7 @@ class Run(Generic[AnyTrainer]):
 
 
 def finish(run: Run, name: str, config: str) -> None:
-    """Write a run's figures and what it was made of, and push it once more, now that its card has figures.
+    """Write a run's metrics and provenance, and push it once more, now that its card has metrics to show.
 
     Every process calls this; the first one writes.
 
@@ -43,7 +46,7 @@ def finish(run: Run, name: str, config: str) -> None:
     """
     trainer = run.trainer
     if trainer.is_world_process_zero():
-        write_json(run.results, Path(trainer.args.output_dir) / "all_results.json")
+        write_json(run.results, Path(str(trainer.args.output_dir)) / RESULTS_NAME)
         write_provenance(trainer, run.dataset, name, config)
     if trainer.args.push_to_hub:
         trainer.push_to_hub()

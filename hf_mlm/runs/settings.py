@@ -1,4 +1,4 @@
-"""Settings of a run: a YAML recipe, flags that override it, and what an output folder was started with."""
+"""Settings of a run: a YAML recipe, flags that override it, and their record in the output folder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hf_mlm.files import write_text
 
 RECIPES = Path(__file__).parents[1] / "training" / "recipes"
 SETTINGS_NAME = "settings.yaml"
-# What may differ between a run and its continuation without changing its result.
+# Settings that may differ between a run and its continuation without changing its result.
 FREE_SETTINGS = ("output_dir", "disable_tqdm", "report_to", "run_name")
 UNSAVED_SETTINGS = ("resume_from_checkpoint", "hub_token")
 OFF = (None, False, "", "no")  # argparse turns one into the other
@@ -33,10 +33,10 @@ class SettingsParser(HfArgumentParser):
 
 
 def setting(default: Any, text: str) -> Any:
-    """Declare a field of a settings dataclass; a callable default makes each object its own value.
+    """Declare a field of a settings dataclass; a callable default is called anew for each object.
 
     Args:
-        default: value, or what makes it.
+        default: value, or a callable that makes it.
         text: for ``--help``.
     """
     metadata = {"help": text}
@@ -46,7 +46,7 @@ def setting(default: Any, text: str) -> Any:
 
 
 def changed_fields(settings: Any) -> dict[str, Any]:
-    """Fields of a dataclass object that differ from their defaults; one way to say "off" is as good as another."""
+    """Collect the fields of a dataclass object that differ from their defaults; all ways to say "off" are one."""
     changed = {}
     for each in dataclasses.fields(settings):
         default = each.default if each.default_factory is dataclasses.MISSING else each.default_factory()
@@ -57,7 +57,7 @@ def changed_fields(settings: Any) -> dict[str, Any]:
 
 
 def mapping(name: str, value: dict | str | None) -> dict[str, Any]:
-    """Take a mapping, given as one or in YAML, of which JSON is a part.
+    """Read a mapping that is given as one, or in YAML, of which JSON is a part.
 
     Raises:
         ValueError: if it is none.
@@ -66,10 +66,7 @@ def mapping(name: str, value: dict | str | None) -> dict[str, Any]:
         >>> mapping("dataset_options", "{size: 2000, hints: false}")
         {'size': 2000, 'hints': False}
     """
-    try:
-        found = yaml.load(value, _Loader) if isinstance(value, str) else value or {}  # noqa: S506, it is a safe one
-    except yaml.YAMLError:
-        found = value
+    found = _from_yaml(value, name) if isinstance(value, str) else value or {}
     if not isinstance(found, dict):
         raise ValueError(f"{name}={value!r} must be a mapping from names to values, such as {{size: 2000}}.")
     return found
@@ -115,7 +112,7 @@ def parse_settings(types: Sequence[type], words: Sequence[str], prog: str) -> tu
 
 
 def shipped_recipes() -> list[str]:
-    """Names of the recipes that come with the package."""
+    """List the names of the recipes that come with the package."""
     return sorted(path.stem for path in RECIPES.glob("*.yaml"))
 
 
@@ -129,19 +126,16 @@ def read_recipe(recipe: str) -> dict[str, Any]:
     path = Path(recipe) if Path(recipe).is_file() else RECIPES / f"{recipe}.yaml"
     if not path.is_file():
         raise FileNotFoundError(
-            f"there is no recipe {recipe!r}: name a YAML file, or one of {', '.join(shipped_recipes())}."
+            f"Expected a recipe (a YAML file, or one of {', '.join(shipped_recipes())}), found no {recipe!r}."
         )
-    try:
-        settings = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506, the loader is a safe one
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}.") from error
+    settings = _from_yaml(path.read_bytes(), str(path))
     if not isinstance(settings, dict):
         raise ValueError(f"{path} must hold a mapping from settings to values, such as 'learning_rate: 1e-4'.")
     return settings
 
 
 def refuse_unknown(settings: Iterable[str], known: Iterable[str], where: str) -> None:
-    """Refuse names that are no setting, and tell one that is nearly the same.
+    """Refuse names that are no setting, and suggest one that is nearly the same.
 
     Raises:
         ValueError: if a name of ``settings`` is not in ``known``.
@@ -160,7 +154,7 @@ def refuse_unknown(settings: Iterable[str], known: Iterable[str], where: str) ->
 
 
 def save_settings(objects: Sequence[Any], output_dir: str | Path) -> None:
-    """Write the settings that a run was started with to its output folder, as a recipe that repeats it.
+    """Write a run's settings to its output folder, as a recipe that repeats it.
 
     Args:
         objects: `IRLEArguments` and `IRLETrainingArguments`, or others with ``given``.
@@ -183,7 +177,7 @@ def refuse_other_settings(objects: Sequence[Any], output_dir: str | Path) -> Non
     target = Path(output_dir) / SETTINGS_NAME
     if not target.is_file():
         return
-    then, now = yaml.load(target.read_text(encoding="utf-8"), _Loader), _given(objects)  # noqa: S506
+    then, now = read_recipe(str(target)), _given(objects)
     for name in sorted(then.keys() | now.keys()):
         if then.get(name) != now.get(name) and name not in FREE_SETTINGS:
             before, after = (repr(side[name]) if name in side else "its default" for side in (then, now))
@@ -194,19 +188,19 @@ def refuse_other_settings(objects: Sequence[Any], output_dir: str | Path) -> Non
 
 
 def _flags(words: Sequence[str]) -> dict[str, Any]:
-    """``--name value``, ``--name=value``, ``--name`` and ``--outer.inner value`` to a mapping of words."""
+    """Read ``--name value``, ``--name=value``, ``--name`` and ``--outer.inner value`` into a mapping."""
     flags: dict[str, Any] = {}
-    place = 0
-    while place < len(words):
-        if not words[place].startswith("--"):
-            raise ValueError(f"{words[place]!r} is no option; options look like --learning_rate 1e-4.")
-        name, separator, value = words[place][2:].partition("=")
-        stop = next((at for at in range(place + 1, len(words)) if words[at].startswith("--")), len(words))
-        values = [value] if separator else list(words[place + 1 : stop])
-        place = place + 1 if separator else stop
+    index = 0
+    while index < len(words):
+        if not words[index].startswith("--"):
+            raise ValueError(f"Expected an option, such as --learning_rate 1e-4, found {words[index]!r}.")
+        name, separator, value = words[index][2:].partition("=")
+        stop = next((after for after in range(index + 1, len(words)) if words[after].startswith("--")), len(words))
+        values = [value] if separator else list(words[index + 1 : stop])
+        index = index + 1 if separator else stop
         outer, _, inner = name.replace("-", "_").partition(".")
         if inner:
-            flags.setdefault(outer, {})[inner] = yaml.load(" ".join(values), _Loader)  # noqa: S506
+            flags.setdefault(outer, {})[inner] = _from_yaml(" ".join(values), f"--{name}")
         elif outer.startswith("no_") and not values:
             flags[outer[3:]] = "false"
         else:
@@ -223,13 +217,16 @@ def _merge(recipe: dict[str, Any], flags: dict[str, Any]) -> dict[str, Any]:
 
 
 def _words(settings: dict[str, Any]) -> list[str]:
-    """Settings as a command line, so that argparse converts and checks values wherever they come from."""
+    """Write settings as a command line, so that argparse converts and checks them wherever they come from."""
     words = []
     for name, value in settings.items():
         if value is None:
             continue
         values = value if isinstance(value, list) else [value]
-        words += [f"--{name}", *(json.dumps(item) if isinstance(item, dict) else _word(item) for item in values)]
+        words += [
+            f"--{name}",
+            *(json.dumps(item, default=str) if isinstance(item, dict) else _word(item) for item in values),
+        ]
     return words
 
 
@@ -238,9 +235,21 @@ def _word(value: Any) -> str:
 
 
 def _given(objects: Sequence[Any]) -> dict[str, Any]:
-    """Settings that differ from their defaults, as YAML knows them."""
+    """Collect the settings that differ from their defaults, as YAML knows them."""
     given = {name: value for settings in objects for name, value in settings.given.items()}
     return json.loads(json.dumps({name: given[name] for name in given if name not in UNSAVED_SETTINGS}, default=str))
+
+
+def _from_yaml(text: str | bytes, name: str) -> Any:
+    """Read YAML, naming what it is of where it is damaged.
+
+    Raises:
+        ValueError: if it is not YAML, not UTF-8, or nested too deeply.
+    """
+    try:
+        return yaml.load(text, _Loader)  # noqa: S506, the loader is a safe one
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ValueError(f"{name} is not YAML: {' '.join(str(error).split())}.") from error
 
 
 class _Loader(yaml.SafeLoader):

@@ -1,21 +1,36 @@
+"""Checkpoints: the last whole one, a run that is finished, and interrupts that arrive."""
+
 from __future__ import annotations
 
 import gc
+import json
+import os
+import shutil
 import signal
 import threading
 import time
 import weakref
-import pytest
-from hf_mlm.runs.checkpoints import interruptible
-import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+
+import pytest
 import torch
-from hf_mlm.data.mlm.builder.collator import DataCollatorForRetrievalAndGeo
-from hf_mlm.training.irle.arguments import IRLETrainingArguments
-from hf_mlm.runs.checkpoints import damage_of, last_complete_checkpoint
+from safetensors.torch import load_file
+
+from hf_mlm.data.mlm.collator import DataCollatorForRetrievalAndGeo
+from hf_mlm.files import locked
+from hf_mlm.runs import checkpoints
+from hf_mlm.runs.checkpoints import (
+    damage_of,
+    find_checkpoint,
+    interruptible,
+    last_complete_checkpoint,
+    run_training,
+    sole_run,
+)
+from hf_mlm.training.irle.arguments import IRLEArguments, IRLETrainingArguments
 from hf_mlm.training.irle.trainer import IRLETrainer
 
 
@@ -37,12 +52,18 @@ def test_an_interrupt_that_python_drops_comes_again() -> None:
 
 
 def test_nothing_is_left_behind() -> None:
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGALRM)]
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
+    before = [signal.getsignal(number) for number in numbers]
     with pytest.raises(KeyboardInterrupt), interruptible(every=0.1):
         signal.raise_signal(signal.SIGINT)
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGALRM)] == before
+    assert [signal.getsignal(number) for number in numbers] == before
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
     time.sleep(0.2)
+
+
+def test_a_termination_is_an_interrupt() -> None:
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        signal.raise_signal(signal.SIGTERM)
 
 
 def test_other_threads_have_no_signals_and_no_trouble() -> None:
@@ -102,3 +123,92 @@ def test_none_is_found_where_all_are_damaged(run: Path) -> None:
     for folder in run.glob("checkpoint-*"):
         (folder / "trainer_state.json").write_text(json.dumps({})[:1])
     assert last_complete_checkpoint(run) is None
+
+
+Make = Callable[..., IRLETrainer]
+
+
+@pytest.fixture
+def trainer(tmp_path: Path, feature_rows: Callable[..., Any], tiny_model: Callable[..., Any]) -> Make:
+    """Makes a trainer of 24 rows, six steps an epoch, whose run lies in ``run``."""
+
+    def make(**settings: Any) -> IRLETrainer:
+        defaults: dict[str, Any] = {"save_strategy": "steps", "save_steps": 2, "seed": 1, "learning_rate": 0.01}
+        arguments = IRLETrainingArguments(
+            str(tmp_path / "run"),
+            per_device_train_batch_size=4,
+            use_cpu=True,
+            disable_tqdm=True,
+            report_to="none",
+            **{**defaults, **settings},
+        )
+        torch.manual_seed(0)
+        rows = feature_rows(24)
+        return IRLETrainer(
+            tiny_model(),
+            arguments,
+            train_dataset=rows,
+            eval_dataset=rows,
+            data_collator=DataCollatorForRetrievalAndGeo(seed=1),
+        )
+
+    return make
+
+
+def go(trainer: IRLETrainer) -> dict[str, float]:
+    """What `train` does, up to the metrics of the training."""
+    settings = (IRLEArguments(), trainer.args)
+    metrics = run_training(trainer, settings, find_checkpoint(settings))
+    trainer.save_model()
+    return metrics
+
+
+BOUNDS = {"steps": {"max_steps": 8}, "steps at an epoch's end": {"max_steps": 12}, "epochs": {"num_train_epochs": 2}}
+
+
+@pytest.mark.parametrize("bound", BOUNDS)
+@pytest.mark.parametrize("best", [False, True], ids=["last", "best"])
+def test_a_finished_run_is_not_trained_on(bound: str, best: bool, trainer: Make, tmp_path: Path) -> None:
+    settings = {**BOUNDS[bound], "load_best_model_at_end": best, "eval_strategy": "steps" if best else "no"}
+    settings |= {"eval_steps": 2, "metric_for_best_model": "loss"}
+    first = trainer(**settings)
+    metrics = go(first)
+    weights = load_file(tmp_path / "run" / "model.safetensors")
+    (tmp_path / "run" / "all_results.json").write_text(json.dumps({**metrics, "eval_loss": 1.0, "test_loss": 2.0}))
+    again = trainer(**settings)
+    assert go(again) == metrics
+    assert again.state.global_step == first.state.global_step
+    written = load_file(tmp_path / "run" / "model.safetensors")
+    assert all(torch.equal(values, weights[name]) for name, values in written.items())
+
+
+@pytest.mark.parametrize("stop", [2, 6, 7])
+def test_a_stopped_run_ends_as_one_that_was_not(stop: int, trainer: Make, tmp_path: Path) -> None:
+    go(trainer(max_steps=8, save_steps=1))
+    whole = load_file(tmp_path / "run" / "model.safetensors")
+    for folder in (tmp_path / "run").glob("checkpoint-*"):
+        if int(folder.name.rpartition("-")[2]) > stop:
+            shutil.rmtree(folder)
+    go(trainer(max_steps=8, save_steps=1))
+    resumed = load_file(tmp_path / "run" / "model.safetensors")
+    assert all(torch.equal(values, whole[name]) for name, values in resumed.items())
+
+
+def test_room_for_a_checkpoint_is_looked_for_first(trainer: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(checkpoints, "check_room", lambda folder, needed: asked.append(needed))
+    made = trainer(max_steps=1)
+    go(made)
+    assert asked == [4 * 4 * sum(weights.numel() for weights in made.model.parameters())]
+
+
+def test_one_training_at_a_time_is_at_work_in_a_folder(tmp_path: Path) -> None:
+    train = sole_run(lambda arguments, training_arguments: os.listdir(tmp_path))
+    arguments = SimpleNamespace(output_dir=str(tmp_path), process_index=0)
+    assert train(None, arguments) == [".lock"]
+    with locked(tmp_path, "train"):
+        with pytest.raises(BlockingIOError, match=f"train alone in {tmp_path}"):
+            train(None, arguments)
+        other = SimpleNamespace(output_dir=str(tmp_path), process_index=1)
+        assert train(None, other) == [".lock"]  # another process of the same training
+    assert os.listdir(tmp_path) == []

@@ -3,8 +3,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from types import SimpleNamespace
+
 import torch
 from datasets import Dataset, Features, Image, List, Value
+
 from hf_mlm.runs.provenance import fingerprint, holds_images, write_provenance
 
 

@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+
 import pytest
 from datasets import Dataset, DatasetDict
 from torch import nn
+
 from hf_mlm.runs.results import Run, finish
 
 

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+
 import pytest
+
+from hf_mlm.runs.settings import parse_settings, read_recipe, refuse_other_settings, save_settings, shipped_recipes
 from hf_mlm.training.irle.arguments import IRLEArguments, IRLETrainingArguments
 from hf_mlm.training.taggers.arguments import NERArguments, NERTrainingArguments
-from hf_mlm.runs.settings import parse_settings, read_recipe, refuse_other_settings, save_settings, shipped_recipes
 
 
 def parse(*words: str) -> tuple[IRLEArguments, IRLETrainingArguments]:
@@ -45,7 +47,8 @@ def test_flags_override_the_recipe(recipe: Path) -> None:
         ("--learning_rat 1", "the command line has no setting 'learning_rat'; did you mean 'learning_rate'"),
         ("--learning_rate fast", "learning_rate.*invalid float value: 'fast'"),
         ("--views best", "views.*invalid choice"),
-        ("irle", "'irle' is no option"),
+        ("irle", "Expected an option, .* found 'irle'"),
+        ("--model.margin [", "--model.margin is not YAML"),
         ("--model margin", "model='margin' must be a mapping"),
     ],
 )
@@ -60,6 +63,8 @@ def test_wrong_flags_are_named(words: str, message: str) -> None:
         ("datset: irle", "mine.yaml has no setting 'datset'; did you mean 'dataset'"),
         ("- irle", "must hold a mapping"),
         ("a: [", "mine.yaml is not YAML"),
+        ("[" * 10_000, "mine.yaml is not YAML"),
+        ("a: \x00", "mine.yaml is not YAML"),
         ("num_train_epochs: many", "invalid float value: 'many'"),
     ],
 )
@@ -70,7 +75,7 @@ def test_wrong_recipes_are_named(recipe: Path, text: str, message: str) -> None:
 
 
 def test_absent_recipe_is_named_with_those_there_are() -> None:
-    with pytest.raises(FileNotFoundError, match="no recipe 'nope'.*irle, irle-gr, irle-reference"):
+    with pytest.raises(FileNotFoundError, match="irle, irle-gr, irle-reference.*found no 'nope'"):
         parse("--config", "nope")
 
 

@@ -22,6 +22,8 @@ class IRLEProcessor(ProcessorMixin):
         max_length: tokens of a summary, and of a row of classes, beyond which they are cut.
     """
 
+    class_separator = CLASS_SEPARATOR  # between the names of a row's classes
+
     def __init__(self, image_processor: Any, tokenizer: Any, max_length: int = 128, **kwargs: Any):
         super().__init__(image_processor, tokenizer, **kwargs)
         self.max_length = max_length

@@ -1,4 +1,8 @@
-"""Values that are computed once, as many of them as there is room for."""
+"""Caches of prepared images, texts and frozen encoders' features, each bounded in bytes.
+
+Training passes over the same rows in every epoch. What a row's image or text alone decides is computed once, and the
+batches and features are those that would be computed anew.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +17,11 @@ from torch import nn
 from transformers.data.data_collator import pad_without_fast_tokenizer_warning
 
 from hf_mlm.models.base.images import distinct_images
-from hf_mlm.models.irle.processing_irle import CLASS_SEPARATOR, IRLEProcessor
-from hf_mlm.models.two_mner.layers_two_mner import ImageEncoder, ImageFeatures
 
+
+IMAGE_CACHE_BYTES = 2 * 2**30  # 3,500 images of 224 × 224 pixels
+ROW_CACHE_BYTES = 512 * 2**20  # ten thousand images of 64 × 64 pixels
+FEATURE_CACHE_BYTES = 2 * 2**30  # 5,000 feature maps of 7 × 7 × 2048
 
 Value = TypeVar("Value")
 
@@ -23,18 +29,18 @@ Value = TypeVar("Value")
 class BoundedCache(Generic[Value]):
     """Values by their keys: the first ones are kept while there is room, later ones computed anew every time.
 
-    None is ever given up for another. Training passes over all of its rows in every epoch, so that a memory that gave
-    up its oldest values would have lost each of them by the time it is asked for again.
+    None is ever evicted. Training passes over all of its rows in every epoch, so that a cache that evicted its oldest
+    values would have lost each of them by the time it is asked for again.
 
     Args:
         room: bytes that kept values may take.
         size: how many bytes a value takes; its ``nbytes`` when omitted.
 
     Example:
-        >>> memory: BoundedMemory[bytes] = BoundedMemory(room=3, size=len)
-        >>> memory.get("abca", lambda new: [b"22" if place == 0 else b"333" for place in new])
+        >>> cache: BoundedCache[bytes] = BoundedCache(room=3, size=len)
+        >>> cache.get("abca", lambda new: [b"22" if index == 0 else b"333" for index in new])
         [b'22', b'333', b'333', b'22']
-        >>> len(memory)
+        >>> len(cache)
         1
     """
 
@@ -50,17 +56,17 @@ class BoundedCache(Generic[Value]):
 
         Args:
             keys: what tells one value from another.
-            compute: makes the values of the keys at these places, in their order; not called where all are kept. They
+            compute: makes the values of the keys at these indices, in their order; not called where all are kept. They
                 own their bytes, as a view of a batch would keep the whole of it.
 
         Returns:
             A value for each key.
         """
-        places: dict[Hashable, int] = {}
-        for place, key in enumerate(keys):
+        firsts: dict[Hashable, int] = {}
+        for index, key in enumerate(keys):
             if key not in self.kept:
-                places.setdefault(key, place)
-        new = dict(zip(places, compute(list(places.values())), strict=True)) if places else {}
+                firsts.setdefault(key, index)
+        new = dict(zip(firsts, compute(list(firsts.values())), strict=True)) if firsts else {}
         found = [new[key] if key in new else self.kept[key] for key in keys]
         for key, value in new.items():
             if self.size(value) <= self.room:
@@ -69,73 +75,17 @@ class BoundedCache(Generic[Value]):
         return found
 
 
-IMAGE_CACHE_BYTES = 2 * 2**30  # bytes: 3,500 images of 224 × 224 pixels
-
-
-class CachedImages:
-    """What the collator asks of a `TwoMNERProcessor`, bit for bit, with the pixels of images kept.
-
-    Pixels are a function of the image alone, as nothing about preparing it is random. Each process of a DataLoader has
-    a memory of its own.
-
-    Args:
-        processor: prepares what is new.
-        memory: bytes that kept pixels may take; images beyond that are decoded and prepared anew every time.
-    """
-
-    def __init__(self, processor: Any, memory: int = IMAGE_CACHE_BYTES):
-        self.processor = processor
-        self.windows, self.rows, self.pad = processor.windows, processor.rows, processor.pad
-        self.pixels: BoundedCache[np.ndarray] = BoundedCache(memory)  # (3, height, width) each
-
-    def encode_images(self, images: Sequence[Any], keys: Sequence[Hashable]) -> dict[str, np.ndarray]:
-        """Do what `TwoMNERProcessor.encode_images` does.
-
-        Args:
-            images: of each row, None where it has none.
-            keys: what tells one image from another, in this batch and in all others.
-        """
-        firsts, index = distinct_images(images, keys)
-        if not firsts:
-            return {}
-        distinct, pictures = list(firsts), list(firsts.values())
-        pixels = self.pixels.get(
-            distinct, lambda new: self._prepare([pictures[place] for place in new], [distinct[place] for place in new])
-        )
-        return {"pixel_values": np.stack(pixels), "image_index": index}
-
-    def _prepare(self, images: Sequence[Any], keys: Sequence[Hashable]) -> list[np.ndarray]:
-        return [pixels.copy() for pixels in self.processor.encode_images(images, keys)["pixel_values"]]
-
-
-def cache_images(processor: Any, memory: int = IMAGE_CACHE_BYTES) -> Any:
-    """Let a processor remember its images, if its pixels are all that it makes of them; else give it back.
-
-    Args:
-        processor: of any tagger.
-        memory: bytes that kept pixels may take.
-    """
-    from hf_mlm.models.two_mner.processing_two_mner import TwoMNERProcessor
-
-    plain = type(processor) is TwoMNERProcessor
-    return CachedImages(processor, memory) if plain else processor
-
-
-ROW_CACHE_BYTES = 512 * 2**20  # bytes: ten thousand images of 64 × 64 pixels
-
-
 class CachedProcessor:
-    """Gives the batches that an `IRLEProcessor` gives, bit for bit, and keeps what it has prepared.
+    """An `IRLEProcessor` whose images and texts are prepared once; its batches are the same bit for bit.
 
     Args:
         processor: prepares what is new.
-        memory: bytes that kept images may take. Images beyond that are prepared anew every time; texts are small and
-            kept all.
+        room: bytes that kept images may take; texts are small, and all of them are kept.
     """
 
-    def __init__(self, processor: IRLEProcessor, memory: int = ROW_CACHE_BYTES):
+    def __init__(self, processor: Any, room: int = ROW_CACHE_BYTES):
         self.processor = processor
-        self.images: BoundedCache[torch.Tensor] = BoundedCache(memory)  # encoded, or path -> (3, height, width)
+        self.images: BoundedCache[torch.Tensor] = BoundedCache(room)  # encoded, or path -> (3, height, width)
         self.texts: dict[str, list[int]] = {}  # -> token ids
 
     def __call__(
@@ -153,14 +103,14 @@ class CachedProcessor:
             classes: names of each row's classes.
             return_tensors: "pt".
         """
-        names = [CLASS_SEPARATOR.join(row) for row in classes]
+        names = [self.processor.class_separator.join(row) for row in classes]
         class_tokens = {f"class_{name}": values for name, values in self._tokens(names, return_tensors).items()}
         return {"pixel_values": self._pixels(images), **self._tokens(text, return_tensors), **class_tokens}
 
     def _pixels(self, images: Sequence[dict[str, Any]]) -> torch.Tensor:
         """Join prepared images to (batch, 3, height, width)."""
         keys = [image["bytes"] or image["path"] for image in images]
-        return torch.stack(self.images.get(keys, lambda new: self._prepare([images[place] for place in new])))
+        return torch.stack(self.images.get(keys, lambda new: self._prepare([images[index] for index in new])))
 
     def _prepare(self, images: list[dict[str, Any]]) -> list[torch.Tensor]:
         return [pixels.clone() for pixels in self.processor(images=images)["pixel_values"]]
@@ -176,57 +126,102 @@ class CachedProcessor:
         return dict(pad_without_fast_tokenizer_warning(tokenizer, rows, return_tensors=return_tensors))
 
 
-FEATURE_CACHE_BYTES = 2 * 2**30  # bytes: 5,000 feature maps of 7 × 7 × 2048
-
-
-def cache_features(model: nn.Module, memory: int = FEATURE_CACHE_BYTES) -> None:
-    """Let the frozen image encoders of a 2M-NER remember their features, on CPU.
-
-    An encoder counts as frozen if none of its parameters is trained; while it is in training mode, where batch norms
-    look at the whole batch, nothing is remembered. Images are told apart by their pixels. Features equal those of a
-    fresh computation but for the rounding of sums, whose order may depend on the number of images of a batch.
+def cache_images(processor: Any, room: int = IMAGE_CACHE_BYTES) -> Any:
+    """Wrap a tagger's processor in `CachedImages` if it declares ``cacheable_images``, else give it back.
 
     Args:
-        model: `TwoMNERForTokenClassification`; others are left as they are.
-        memory: bytes that kept features may take, for each encoder; images beyond that are looked at every time.
+        processor: of any tagger.
+        room: bytes that kept pixels may take.
+    """
+    return CachedImages(processor, room) if getattr(processor, "cacheable_images", False) else processor
+
+
+class CachedImages:
+    """A tagger's processor whose images are prepared once, as its collator sees it.
+
+    Each process of a DataLoader has a cache of its own.
+
+    Args:
+        processor: prepares what is new; its pixels are a function of the image alone.
+        room: bytes that kept pixels may take; images beyond that are decoded and prepared anew every time.
+    """
+
+    def __init__(self, processor: Any, room: int = IMAGE_CACHE_BYTES):
+        self.processor = processor
+        self.windows, self.rows, self.pad = processor.windows, processor.rows, processor.pad
+        self.pixels: BoundedCache[np.ndarray] = BoundedCache(room)  # (3, height, width) each
+
+    def encode_images(self, images: Sequence[Any], keys: Sequence[Hashable]) -> dict[str, np.ndarray]:
+        """Prepare a batch's images as `ImageSentenceProcessor.encode_images` does.
+
+        Args:
+            images: of each row, None where it has none.
+            keys: what tells one image from another, in this batch and in all others.
+        """
+        firsts, image_index = distinct_images(images, keys)
+        if not firsts:
+            return {}
+        distinct, pictures = list(firsts), list(firsts.values())
+        pixels = self.pixels.get(
+            distinct, lambda new: self._prepare([pictures[index] for index in new], [distinct[index] for index in new])
+        )
+        return {"pixel_values": np.stack(pixels), "image_index": image_index}
+
+    def _prepare(self, images: Sequence[Any], keys: Sequence[Hashable]) -> list[np.ndarray]:
+        return [pixels.copy() for pixels in self.processor.encode_images(images, keys)["pixel_values"]]
+
+
+def cache_features(model: nn.Module, room: int = FEATURE_CACHE_BYTES) -> None:
+    """Cache the features of a model's frozen image encoders, on CPU.
+
+    An encoder that declares ``cacheable_features`` counts as frozen if none of its parameters is trained. Features
+    equal those of a fresh computation but for the rounding of sums, whose order may depend on the number of images of
+    a batch.
+
+    Args:
+        model: a tagger; one without such encoders is left as it is.
+        room: bytes that kept features may take, for each encoder; images beyond that are encoded every time.
     """
     for encoder in model.modules():
-        if isinstance(encoder, ImageEncoder) and not any(weight.requires_grad for weight in encoder.parameters()):
-            encoder.forward = RememberedFeatures(encoder, memory)  # type: ignore[method-assign]
+        trained = any(weight.requires_grad for weight in encoder.parameters())
+        if getattr(encoder, "cacheable_features", False) and not trained:
+            encoder.forward = CachedFeatures(encoder, room)
 
 
-class RememberedFeatures:
-    """An image encoder's ``forward`` with a memory.
+class CachedFeatures:
+    """A frozen image encoder's ``forward`` with a cache, in which images are told apart by their pixels.
+
+    In training mode, where batch norms look at the whole batch, nothing is kept.
 
     Args:
-        encoder: frozen.
-        memory: bytes that kept features may take.
+        encoder: its ``forward`` takes (images, 3, height, width) and returns a named tuple of tensors (images, …).
+        room: bytes that kept features may take.
     """
 
-    def __init__(self, encoder: ImageEncoder, memory: int):
+    def __init__(self, encoder: Any, room: int):
         self.encoder, self.compute = encoder, encoder.forward
-        self.kept: BoundedCache[ImageFeatures] = BoundedCache(memory, _size)
+        self.kept: BoundedCache[Any] = BoundedCache(room, size=_nbytes)
 
-    def __call__(self, pixel_values: torch.Tensor) -> ImageFeatures:
-        """Look at (images, 3, height, width), those alone that are new."""
+    def __call__(self, pixel_values: torch.Tensor) -> Any:
+        """Encode (images, 3, height, width), those alone that are new."""
         if self.encoder.training or pixel_values.device.type != "cpu":
             return self.compute(pixel_values)
-        keys = [_key(pixels, self.encoder.model.dtype) for pixels in pixel_values]
-        features = self.kept.get(keys, lambda new: self._look(pixel_values[new]))
-        return ImageFeatures(*(torch.stack(parts) for parts in zip(*features, strict=True)))
+        keys = [_digest(pixels, self.encoder.model.dtype) for pixels in pixel_values]
+        features = self.kept.get(keys, lambda new: self._encode(pixel_values[new]))
+        return type(features[0])(*(torch.stack(parts) for parts in zip(*features, strict=True)))
 
     @torch.no_grad()
-    def _look(self, pixel_values: torch.Tensor) -> list[ImageFeatures]:
-        seen = self.compute(pixel_values)
-        return [ImageFeatures(*(part.clone() for part in parts)) for parts in zip(*seen, strict=True)]
+    def _encode(self, pixel_values: torch.Tensor) -> list[Any]:
+        encoded = self.compute(pixel_values)
+        return [type(encoded)(*(part.clone() for part in parts)) for parts in zip(*encoded, strict=True)]
 
 
-def _size(features: ImageFeatures) -> int:
+def _nbytes(features: Iterable[torch.Tensor]) -> int:
     return sum(part.nbytes for part in features)
 
 
-def _key(pixels: torch.Tensor, weights: torch.dtype) -> bytes:
-    """A digest of an image's pixels, and of what else decides its features: types, which autocast changes too."""
+def _digest(pixels: torch.Tensor, weights: torch.dtype) -> bytes:
+    """Hash an image's pixels with what else decides its features: types, which autocast changes too."""
     state: Any = (torch.is_autocast_enabled("cpu"), weights, pixels.dtype, tuple(pixels.shape))
     values = pixels.contiguous().view(torch.uint8).numpy()
     return blake2b(values, digest_size=16, key=repr(state).encode()[:64]).digest()

@@ -1,4 +1,4 @@
-"""What both Trainers of the package do otherwise than ``transformers``, whatever the model."""
+"""Base of the package's Trainers: evaluation of whole splits, and pushing with a card."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class PublishingTrainer(Trainer):
     """`transformers.Trainer` that pushes as `hf_mlm.publishing.models.push_model`, whenever it pushes.
 
     Where the Trainer uploads its output folder, with ``training_args.bin`` and whatever else lies there, this one
-    uploads weights, processor, figures, settings without paths, and a card written from them. The licence is
+    uploads weights, processor, metrics, settings without paths, and a card written from them. The licence is
     ``"unknown"`` where the data states none and none is given.
     """
 
@@ -27,7 +27,7 @@ class PublishingTrainer(Trainer):
     push_in_progress: PushInProgress | None
 
     def init_hf_repo(self, token: str | None = None, private: bool | None = None) -> None:
-        """Make the repository as always; what goes wrong is said as `hub_error_messages` says it.
+        """Make the repository as ever; errors have the messages of `hub_error_messages`.
 
         Raises:
             ValueError: if ``hub_strategy`` asks for checkpoints to be pushed.
@@ -134,11 +134,11 @@ class PublishingTrainer(Trainer):
 
 
 class SplitTrainer(PublishingTrainer):
-    """`transformers.Trainer` that scores the very split it is given, all of it, and pushes as `hf-mlm push`.
+    """`transformers.Trainer` that scores the whole of the split it is given, and pushes as `hf-mlm push`.
 
     With ``dataloader_persistent_workers`` the Trainer keeps its first evaluation loader for whatever it evaluates
     later, and would score a test split on the rows of validation. With ``dataloader_drop_last`` it would leave the
-    last rows of every split out of its figures; here that is about training alone.
+    last rows of every split out of its metrics; here that is about training alone.
     """
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader:

@@ -11,18 +11,18 @@ from transformers import set_seed
 
 from hf_mlm.data.mlm.collator import DataCollatorForRetrievalAndGeo, RandomCrops
 from hf_mlm.models.irle.processing_irle import IRLEProcessor
-from hf_mlm.runs.checkpoints import find_checkpoint, run_training
+from hf_mlm.runs.checkpoints import find_checkpoint, run_training, sole_run
 from hf_mlm.runs.open_model import open_processor
 from hf_mlm.runs.results import Run, finish
 from hf_mlm.training.base.caching import CachedProcessor
-from hf_mlm.training.base.processors import build_processor
 from hf_mlm.training.irle.arguments import IRLEArguments, IRLETrainingArguments
-from hf_mlm.training.irle.building import build_model, has_features
+from hf_mlm.training.irle.building import build_model, build_processor, has_features
 from hf_mlm.training.irle.data import as_examples, load_splits
 from hf_mlm.training.irle.metrics import RetrievalAndGeoMetrics
 from hf_mlm.training.irle.trainer import IRLETrainer
 
 
+@sole_run
 def train(arguments: IRLEArguments, training_arguments: IRLETrainingArguments) -> Run[IRLETrainer]:
     """Train a model, choose its best checkpoint on validation, and score that once on the test split.
 
@@ -93,6 +93,6 @@ def build_collator(
         seed: of the random views and windows.
         processor: of raw rows.
     """
-    remembering = CachedProcessor(processor) if processor else None
-    collator = DataCollatorForRetrievalAndGeo(remembering, arguments.views, seed=seed)
+    cached = CachedProcessor(processor) if processor else None
+    collator = DataCollatorForRetrievalAndGeo(cached, arguments.views, seed=seed)
     return collator if arguments.crop is None else RandomCrops(collator, arguments.crop, seed)

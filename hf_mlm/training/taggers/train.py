@@ -14,7 +14,7 @@ from transformers import set_seed
 
 from hf_mlm.data.mmnerd.collator import DataCollatorForMultimodalTokenClassification
 from hf_mlm.files import write_json
-from hf_mlm.runs.checkpoints import find_checkpoint, run_training
+from hf_mlm.runs.checkpoints import find_checkpoint, run_training, sole_run
 from hf_mlm.runs.open_model import open_processor
 from hf_mlm.runs.results import Run, finish
 from hf_mlm.training.base.caching import cache_features, cache_images
@@ -29,6 +29,7 @@ from hf_mlm.training.taggers.trainer import TaggerTrainer
 TaggerRun = Run[TaggerTrainer]
 
 
+@sole_run
 def train(arguments: NERArguments, training_arguments: NERTrainingArguments) -> TaggerRun:
     """Train a tagger, choose its best checkpoint on validation, and score that once on the test split.
 

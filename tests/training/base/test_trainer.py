@@ -166,7 +166,7 @@ def test_mistakes_are_one_sentence(hub: Hub, run: Path, monkeypatch: pytest.Monk
         tagger_trainer(run, push_to_hub=True, hub_strategy="checkpoint")
     with pytest.raises(ValueError, match=r"without tags, dataset: edit README\.md"):
         tagger_trainer(run).push_to_hub(tags=["mine"], dataset="mmnerd")
-    with pytest.raises(ValueError, match="knows no licence 'Apache 2'"):
+    with pytest.raises(ValueError, match="found 'Apache 2'"):
         tagger_trainer(run, hub_model_id=NAME).push_to_hub(license="Apache 2")
     monkeypatch.setenv("HF_TOKEN", READER)
     with pytest.raises(PermissionError, match=f"no right to write to {NAME}"):
