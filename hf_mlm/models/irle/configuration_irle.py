@@ -76,6 +76,7 @@ class IRLEConfig(PreTrainedConfig):
     """
 
     model_type = "irle"
+    attribute_map = {"projection_dim": "embedding_size"}  # as transformers' other models with two modalities call it
     keys_to_ignore_at_inference: ClassVar[list[str]] = ["retrieval_loss", "geo_loss"]
     sub_configs_defaults = {
         "image_encoder_config": SubConfigSpec(config_class=AutoConfig, model_type="resnet", optional=True),

@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -15,9 +16,9 @@ from transformers import initialization as init
 from transformers.utils import ModelOutput
 from transformers.utils.generic import can_return_tuple
 
-from hf_mlm.models.base.encoders import load_encoder
+from hf_mlm.files import write_json
+from hf_mlm.models.base.encoders import load_encoder, read_state_dict
 from hf_mlm.models.base.modeling import EncodersPreTrainedModel
-from hf_mlm.models.base.published_weights import read_state_dict
 from hf_mlm.models.irle.cells_irle import CellLoss, GeoCells, GeoPrediction
 from hf_mlm.models.irle.configuration_irle import IRLEConfig
 from hf_mlm.models.irle.layers_irle import (
@@ -71,6 +72,23 @@ class IRLEModalityOutput(ModelOutput):
 
     embeds: torch.Tensor | None = None
     geo_logits: torch.Tensor | None = None
+
+
+_EMBED = {"method_output_name": "embeds"}
+SENTENCE_TRANSFORMERS = {  # files that sentence-transformers opens a folder by; its own module calls the methods below
+    "modules.json": [
+        {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.base.modules.transformer.Transformer"}
+    ],
+    "sentence_bert_config.json": {
+        "transformer_task": "feature-extraction",
+        "modality_config": {
+            "text": {"method": "encode_texts", **_EMBED},
+            "image": {"method": "encode_images", **_EMBED},
+            "image+text": {"method": "encode_pairs", **_EMBED},
+        },
+        "module_output_name": "sentence_embedding",
+    },
+}
 
 
 class IRLEForRetrievalAndGeo(EncodersPreTrainedModel):
@@ -301,6 +319,47 @@ class IRLEForRetrievalAndGeo(EncodersPreTrainedModel):
             embeds=self._fuse_embeds(parts),
             geo_logits=self._fuse_geo_logits(parts),
         )
+
+    def encode_pairs(
+        self,
+        pixel_values: torch.Tensor,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        class_input_ids: torch.Tensor | None = None,
+        class_attention_mask: torch.Tensor | None = None,
+    ) -> IRLEModalityOutput:
+        """Embed queries of an image and a text each: the direction of the sum of both embeddings.
+
+        Args:
+            pixel_values: (batch, 3, height, width).
+            input_ids: int64 (batch, tokens) of the texts.
+            attention_mask: (batch, tokens).
+            class_input_ids: int64 (batch, tokens) of the classes.
+            class_attention_mask: (batch, tokens).
+
+        Raises:
+            ValueError: if the model was not trained to retrieve.
+        """
+        image = self.encode_images(pixel_values=pixel_values).embeds
+        texts = {"class_input_ids": class_input_ids, "class_attention_mask": class_attention_mask}
+        text = self.encode_texts(input_ids=input_ids, attention_mask=attention_mask, **texts).embeds
+        if image is None or text is None:
+            raise ValueError(f"Expected a model with the task 'retrieval', found tasks={self.config.tasks}.")
+        return IRLEModalityOutput(embeds=unit_length(image + text))  # (batch, embedding_size)
+
+    def save_pretrained(self, save_directory: str | os.PathLike[str], *args: Any, **kwargs: Any) -> None:
+        """Save the model; one that retrieves from raw input opens as a ``SentenceTransformer`` too.
+
+        Args:
+            save_directory: folder to write.
+            *args: as for transformers.
+            **kwargs: as for transformers.
+        """
+        super().save_pretrained(save_directory, *args, **kwargs)
+        both = self.config.image_encoder_config is not None and self.config.text_encoder_config is not None
+        if both and "retrieval" in self.config.tasks and kwargs.get("is_main_process", True):
+            for name, content in SENTENCE_TRANSFORMERS.items():
+                write_json(content, Path(save_directory) / name)
 
     def _text_features(
         self, input_ids: torch.Tensor | None, attention_mask: torch.Tensor | None

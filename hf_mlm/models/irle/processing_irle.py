@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from transformers import BatchFeature, ProcessorMixin
@@ -34,6 +34,9 @@ class IRLEProcessor(ProcessorMixin):
         text: str | Sequence[str] | None = None,
         classes: str | Sequence[str] | Sequence[Sequence[str]] | None = None,
         return_tensors: str | None = "pt",
+        text_kwargs: Mapping[str, Any] | None = None,
+        images_kwargs: Mapping[str, Any] | None = None,
+        common_kwargs: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> BatchFeature:
         """Prepare one row or a batch; every argument may be left out.
@@ -44,6 +47,10 @@ class IRLEProcessor(ProcessorMixin):
             classes: class names of each row, as a list of names or joined by ", ". Beside a single ``text`` a list of
                 names is that row's; otherwise it has one entry a row.
             return_tensors: "pt" for tensors, "np" for arrays.
+            text_kwargs: given by libraries that call any processor by modality, such as sentence-transformers: texts
+                then go without classes. Summaries are padded and cut as everywhere.
+            images_kwargs: likewise, handed to the image processor.
+            common_kwargs: likewise; ``return_tensors`` is read.
             **kwargs: handed to the image processor.
 
         Returns:
@@ -55,6 +62,10 @@ class IRLEProcessor(ProcessorMixin):
             FileNotFoundError: if an image's path leads nowhere.
         """
         data: dict[str, Any] = {}
+        if text_kwargs is not None:  # called by modality
+            return_tensors = (common_kwargs or {}).get("return_tensors", return_tensors)
+            kwargs = dict(images_kwargs or {})
+            classes = None if text is None else [""] * len(text)
         if images is not None:
             pictures = [to_rgb(image, f"image {row}") for row, image in enumerate(_as_list(images))]
             data |= self.image_processor(pictures, return_tensors=return_tensors, **kwargs)
