@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hf_mlm.drawing.circles import circle_area, circle_outline
 from hf_mlm.drawing.html import Markup, data_uri, drawing, element
-from hf_mlm.drawing.maps import Region, Window, background
+from hf_mlm.drawing.maps import Region, Window, background, circle_area, circle_outline
 from hf_mlm.pipelines.geojson import cell_geometry
 from hf_mlm.world.imagery import blue_marble
 

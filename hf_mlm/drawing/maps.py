@@ -1,4 +1,4 @@
-"""The world map of predicted against true positions: an equirectangular picture with great-circle arcs over it."""
+"""Maps in equirectangular projection: windows, circles and great circles on the earth, and the map of errors."""
 
 from __future__ import annotations
 
@@ -36,142 +36,6 @@ class Window:
         x = (np.asarray(longitudes, np.float64) + 180) / 360 * self.width
         y = (self.north - clipped) / (self.north - self.south) * self.height
         return np.stack(np.broadcast_arrays(x, y), axis=-1)
-
-
-# Upper bound in km of each class of error; the style sheet gives each its colour.
-ERROR_CLASSES = (("near", 250.0), ("middling", 1000.0), ("far", np.inf))
-
-
-def great_circle_arc(start: Sequence[float], end: Sequence[float], step: float = 2.0) -> list[NDArray[np.float64]]:
-    """The shortest way between two positions, cut in two where it crosses the antimeridian.
-
-    Args:
-        start: latitude and longitude in degrees.
-        end: likewise.
-        step: degrees of arc between two points of the line.
-
-    Returns:
-        One or two polylines of (latitude, longitude), each (points, 2); a cut one ends at ±180° exactly.
-
-    Example:
-        >>> [part.round(1).tolist() for part in great_circle_arc((0, 179), (0, -179), step=2)]
-        [[[0.0, 179.0], [0.0, 180.0]], [[0.0, -180.0], [0.0, -179.0]]]
-    """
-    a, b = _unit_vector(*start), _unit_vector(*end)
-    angle = np.arccos(np.clip(a @ b, -1, 1))
-    share = np.linspace(0, 1, 2 + int(np.degrees(angle) / step))[:, None]  # (points, 1)
-    if np.sin(angle) < 1e-9:  # the same place, or exactly opposite ones: no single shortest way
-        points = a * (1 - share) + b * share
-    else:
-        points = (np.sin((1 - share) * angle) * a + np.sin(share * angle) * b) / np.sin(angle)
-    x, y, z = points.T
-    line = np.stack([np.degrees(np.arctan2(z, np.hypot(x, y))), np.degrees(np.arctan2(y, x))], axis=1)
-    line[[0, -1]] = start, end
-    return _cut_at_antimeridian(line)
-
-
-def error_map(
-    earth: bytes,
-    truth: NDArray[np.float64],
-    predicted: NDArray[np.float64],
-    labels: Sequence[str],
-    title: str,
-    window: Window | None = None,
-) -> Markup:
-    """Draw every place, its predicted position and the great circle between them.
-
-    Args:
-        earth: a JPEG as `background` makes it, of the same window.
-        truth: (places, 2) latitude and longitude in degrees.
-        predicted: (places, 2) likewise.
-        labels: (places,) names, shown with the error in km when the pointer rests on an arc.
-        title: what a screen reader says instead of the picture.
-        window: the part of the world that ``earth`` shows; the inhabited part when omitted.
-
-    Returns:
-        One ``<svg>`` element that needs nothing else.
-    """
-    window = window or Window()
-    errors = great_circle_distance(truth[:, 0], truth[:, 1], predicted[:, 0], predicted[:, 1])  # (places,) km
-    order = np.argsort(errors)[::-1]  # short arcs last, so that they lie on top
-    marks = [
-        _mark(window, truth[row], predicted[row], f"{labels[row]}: {errors[row]:,.0f} km", errors[row])
-        for row in order
-    ]
-    guesses = [
-        element("circle", class_="guess", cx=f"{x:.1f}", cy=f"{y:.1f}", r="3.2")
-        for x, y in window.project(*np.unique(predicted.round(3), axis=0).T)
-    ]
-    href = data_uri(earth, "image/jpeg")
-    ground = element("image", href=href, width=window.width, height=f"{window.height:.0f}")
-    return drawing(window.width, window.height, title, ground, *marks, *guesses, class_="map")
-
-
-def background(earth: NDArray[np.uint8], window: Window | None = None, quality: int = 72) -> bytes:
-    """Shrink a picture of the whole earth to the window's part and size.
-
-    Args:
-        earth: uint8 (height, width, 3), equirectangular, north up, column 0 at 180° west.
-        window: the part to keep; the inhabited part when omitted.
-        quality: of the JPEG, 1 to 95.
-
-    Returns:
-        A JPEG file.
-    """
-    window = window or Window()
-    edges = [round((90 - latitude) / 180 * len(earth)) for latitude in (window.north, window.south)]
-    size = round(window.width), round(window.height)
-    picture = Image.fromarray(earth[slice(*edges)]).resize(size, Image.Resampling.LANCZOS)
-    file = io.BytesIO()
-    picture.save(file, "JPEG", quality=quality, optimize=True)
-    return file.getvalue()
-
-
-def error_class(kilometres: float) -> str:
-    """The class of an error, as the style sheet and the legend name it.
-
-    Example:
-        >>> [error_class(km) for km in (12, 400, 9000)]
-        ['near', 'middling', 'far']
-    """
-    return next(name for name, bound in ERROR_CLASSES if kilometres <= bound)
-
-
-def _mark(
-    window: Window, truth: NDArray[np.float64], predicted: NDArray[np.float64], label: str, error: float
-) -> Markup:
-    lines = [
-        "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in window.project(*part.T))
-        for part in great_circle_arc(tuple(truth), tuple(predicted))
-    ]
-    x, y = window.project(*truth)
-    return element(
-        "g",
-        element("title", label),
-        element("path", d="".join(lines)),
-        element("circle", cx=f"{x:.1f}", cy=f"{y:.1f}", r="1.8"),
-        class_=error_class(error),
-    )
-
-
-def _unit_vector(latitude: float, longitude: float) -> NDArray[np.float64]:
-    phi, theta = np.radians(latitude), np.radians(longitude)
-    return np.array([np.cos(phi) * np.cos(theta), np.cos(phi) * np.sin(theta), np.sin(phi)])
-
-
-def _cut_at_antimeridian(line: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-    jumps = np.flatnonzero(np.abs(np.diff(line[:, 1])) > 180)
-    if not len(jumps):
-        return [line]
-    before = int(jumps[0])  # a shortest way crosses the antimeridian once
-    (latitude_a, longitude_a), (latitude_b, longitude_b) = line[before : before + 2]
-    side = np.copysign(180.0, longitude_a)
-    reach, whole = side - longitude_a, longitude_b + 2 * side - longitude_a
-    latitude = latitude_a + (latitude_b - latitude_a) * (reach / whole if whole else 0.0)
-    return [
-        np.vstack([line[: before + 1], (latitude, side)]),
-        np.vstack([(latitude, -side), line[before + 1 :]]),
-    ]
 
 
 KM_PER_DEGREE = np.radians(EARTH_RADIUS_KM)
@@ -242,3 +106,190 @@ class Region(Window):
         file = io.BytesIO()
         Image.fromarray(part).resize(size, Image.Resampling.BICUBIC).save(file, "JPEG", quality=quality)
         return file.getvalue()
+
+
+def background(earth: NDArray[np.uint8], window: Window | None = None, quality: int = 72) -> bytes:
+    """Shrink a picture of the whole earth to the window's part and size.
+
+    Args:
+        earth: uint8 (height, width, 3), equirectangular, north up, column 0 at 180° west.
+        window: the part to keep; the inhabited part when omitted.
+        quality: of the JPEG, 1 to 95.
+
+    Returns:
+        A JPEG file.
+    """
+    window = window or Window()
+    edges = [round((90 - latitude) / 180 * len(earth)) for latitude in (window.north, window.south)]
+    size = round(window.width), round(window.height)
+    picture = Image.fromarray(earth[slice(*edges)]).resize(size, Image.Resampling.LANCZOS)
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=quality, optimize=True)
+    return file.getvalue()
+
+
+POINTS = 180  # of an outline
+
+
+def circle_outline(latitude: float, longitude: float, radius_km: float) -> NDArray[np.float64]:
+    """All places at one distance from a place, in the order of their bearing from north over east.
+
+    Args:
+        latitude: of the place, degrees.
+        longitude: likewise.
+        radius_km: great-circle distance.
+
+    Returns:
+        (181, 2) latitude and longitude in degrees, the first one again at the end. Longitudes run on beyond ±180°
+        instead of jumping, so around a pole the last differs from the first by 360°.
+
+    Example:
+        >>> circle_outline(0, 170, EARTH_RADIUS_KM * np.pi / 6)[[0, 90]].round().tolist()
+        [[30.0, 170.0], [-30.0, 170.0]]
+    """
+    phi, angle = np.radians(latitude), radius_km / EARTH_RADIUS_KM
+    bearing = np.linspace(0, 2 * np.pi, POINTS + 1)
+    sine = np.sin(phi) * np.cos(angle) + np.cos(phi) * np.sin(angle) * np.cos(bearing)
+    east = np.sin(bearing) * np.sin(angle) * np.cos(phi)
+    longitudes = longitude + np.degrees(np.arctan2(east, np.cos(angle) - np.sin(phi) * sine))
+    return np.stack([np.degrees(np.arcsin(sine.clip(-1, 1))), np.unwrap(longitudes, period=360)], axis=1)
+
+
+def circle_area(latitude: float, longitude: float, radius_km: float) -> list[NDArray[np.float64]]:
+    """Rings that, filled by the even-odd rule and repeated every 360°, cover what lies within a distance of a place.
+
+    Args:
+        latitude: of the place, degrees.
+        longitude: likewise.
+        radius_km: great-circle distance.
+
+    Returns:
+        Polygons, each (points, 2) of latitude and longitude in degrees. A circle with one pole in it is closed along
+        that pole; of one with both poles the rest of the earth is cut out.
+    """
+    outline = circle_outline(latitude, longitude, radius_km)
+    degrees = np.degrees(radius_km / EARTH_RADIUS_KM)
+    north, south = degrees > 90 - latitude, degrees > 90 + latitude
+    if north and south:
+        west = longitude - 180
+        return [np.array([[-90, west], [90, west], [90, west + 360], [-90, west + 360]]), outline]
+    if north or south:
+        pole = 90.0 if north else -90.0
+        return [np.vstack([outline, [pole, outline[-1, 1]], [pole, outline[0, 1]]])]
+    return [outline]
+
+
+def great_circle_arc(start: Sequence[float], end: Sequence[float], step: float = 2.0) -> list[NDArray[np.float64]]:
+    """The shortest way between two positions, cut in two where it crosses the antimeridian.
+
+    Args:
+        start: latitude and longitude in degrees.
+        end: likewise.
+        step: degrees of arc between two points of the line.
+
+    Returns:
+        One or two polylines of (latitude, longitude), each (points, 2); a cut one ends at ±180° exactly.
+
+    Example:
+        >>> [part.round(1).tolist() for part in great_circle_arc((0, 179), (0, -179), step=2)]
+        [[[0.0, 179.0], [0.0, 180.0]], [[0.0, -180.0], [0.0, -179.0]]]
+    """
+    a, b = _unit_vector(*start), _unit_vector(*end)
+    angle = np.arccos(np.clip(a @ b, -1, 1))
+    share = np.linspace(0, 1, 2 + int(np.degrees(angle) / step))[:, None]  # (points, 1)
+    if np.sin(angle) < 1e-9:  # the same place, or exactly opposite ones: no single shortest way
+        points = a * (1 - share) + b * share
+    else:
+        points = (np.sin((1 - share) * angle) * a + np.sin(share * angle) * b) / np.sin(angle)
+    x, y, z = points.T
+    line = np.stack([np.degrees(np.arctan2(z, np.hypot(x, y))), np.degrees(np.arctan2(y, x))], axis=1)
+    line[[0, -1]] = start, end
+    return _cut_at_antimeridian(line)
+
+
+def _unit_vector(latitude: float, longitude: float) -> NDArray[np.float64]:
+    phi, theta = np.radians(latitude), np.radians(longitude)
+    return np.array([np.cos(phi) * np.cos(theta), np.cos(phi) * np.sin(theta), np.sin(phi)])
+
+
+def _cut_at_antimeridian(line: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    jumps = np.flatnonzero(np.abs(np.diff(line[:, 1])) > 180)
+    if not len(jumps):
+        return [line]
+    before = int(jumps[0])  # a shortest way crosses the antimeridian once
+    (latitude_a, longitude_a), (latitude_b, longitude_b) = line[before : before + 2]
+    side = np.copysign(180.0, longitude_a)
+    reach, whole = side - longitude_a, longitude_b + 2 * side - longitude_a
+    latitude = latitude_a + (latitude_b - latitude_a) * (reach / whole if whole else 0.0)
+    return [
+        np.vstack([line[: before + 1], (latitude, side)]),
+        np.vstack([(latitude, -side), line[before + 1 :]]),
+    ]
+
+
+# Upper bound in km of each class of error; the style sheet gives each its colour.
+ERROR_CLASSES = (("near", 250.0), ("middling", 1000.0), ("far", np.inf))
+
+
+def error_map(
+    earth: bytes,
+    truth: NDArray[np.float64],
+    predicted: NDArray[np.float64],
+    labels: Sequence[str],
+    title: str,
+    window: Window | None = None,
+) -> Markup:
+    """Draw every place, its predicted position and the great circle between them.
+
+    Args:
+        earth: a JPEG as `background` makes it, of the same window.
+        truth: (places, 2) latitude and longitude in degrees.
+        predicted: (places, 2) likewise.
+        labels: (places,) names, shown with the error in km when the pointer rests on an arc.
+        title: what a screen reader says instead of the picture.
+        window: the part of the world that ``earth`` shows; the inhabited part when omitted.
+
+    Returns:
+        One ``<svg>`` element that needs nothing else.
+    """
+    window = window or Window()
+    errors = great_circle_distance(truth[:, 0], truth[:, 1], predicted[:, 0], predicted[:, 1])  # (places,) km
+    order = np.argsort(errors)[::-1]  # short arcs last, so that they lie on top
+    marks = [
+        _mark(window, truth[row], predicted[row], f"{labels[row]}: {errors[row]:,.0f} km", errors[row])
+        for row in order
+    ]
+    guesses = [
+        element("circle", class_="guess", cx=f"{x:.1f}", cy=f"{y:.1f}", r="3.2")
+        for x, y in window.project(*np.unique(predicted.round(3), axis=0).T)
+    ]
+    href = data_uri(earth, "image/jpeg")
+    ground = element("image", href=href, width=window.width, height=f"{window.height:.0f}")
+    return drawing(window.width, window.height, title, ground, *marks, *guesses, class_="map")
+
+
+def error_class(kilometres: float) -> str:
+    """The class of an error, as the style sheet and the legend name it.
+
+    Example:
+        >>> [error_class(km) for km in (12, 400, 9000)]
+        ['near', 'middling', 'far']
+    """
+    return next(name for name, bound in ERROR_CLASSES if kilometres <= bound)
+
+
+def _mark(
+    window: Window, truth: NDArray[np.float64], predicted: NDArray[np.float64], label: str, error: float
+) -> Markup:
+    lines = [
+        "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in window.project(*part.T))
+        for part in great_circle_arc(tuple(truth), tuple(predicted))
+    ]
+    x, y = window.project(*truth)
+    return element(
+        "g",
+        element("title", label),
+        element("path", d="".join(lines)),
+        element("circle", cx=f"{x:.1f}", cy=f"{y:.1f}", r="1.8"),
+        class_=error_class(error),
+    )

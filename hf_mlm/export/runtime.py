@@ -1,4 +1,4 @@
-"""onnxruntime and the packages around it: whether they are there, sessions on the CPU, and quiet while they work."""
+"""Sessions of onnxruntime on the CPU, and quantisation of ONNX files (extra ``onnx``)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What quantisation costs: the entity F1 of exported taggers."""
+"""Entity F1 of exported taggers, which tells the cost of quantisation."""
 
 from __future__ import annotations
 
