@@ -6,6 +6,7 @@ import errno
 import glob
 import hashlib
 import json
+import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -87,12 +88,13 @@ _CONTENT = "content"  # of an unfinished folder
 
 
 @contextmanager
-def locked(folder: str | os.PathLike[str], doing: str) -> Iterator[None]:
+def locked(folder: str | os.PathLike[str], doing: str, wait: bool = False) -> Iterator[None]:
     """Keep other writers out of a folder while the block runs; the lock goes with its process, however that ends.
 
     Args:
         folder: is made if need be.
         doing: of the message, such as ``"train"``.
+        wait: whether to wait for another writer, with a warning, as its work may be all that is wanted.
 
     Raises:
         BlockingIOError: if another process, or another thread of this one, holds the folder.
@@ -114,10 +116,14 @@ def locked(folder: str | os.PathLike[str], doing: str) -> Iterator[None]:
             path.parent.mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=0)
     except Timeout as error:
-        raise BlockingIOError(
-            f"Expected to {doing} alone in {path.parent}, found another process that writes there: wait for it and "
-            "give the command again, or choose another folder."
-        ) from error
+        if wait:
+            logging.getLogger(__name__).warning(f"Another process writes in {path.parent}; waiting for it.")
+            lock.acquire()
+        else:
+            raise BlockingIOError(
+                f"Expected to {doing} alone in {path.parent}, found another process that writes there: wait for it "
+                "and give the command again, or choose another folder."
+            ) from error
     except NotImplementedError:  # a network's file system that knows no locks
         yield
         return
@@ -229,4 +235,6 @@ def check_room(folder: str | os.PathLike[str], needed: int) -> None:
 
 
 def _size(count: int) -> str:
-    return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.1f} MB"
+    units = {"GB": 1e9, "MB": 1e6, "bytes": 1}
+    unit = next((unit for unit, size in units.items() if count >= size), "bytes")
+    return f"{count / units[unit]:,.{0 if unit == 'bytes' else 1}f} {unit}"

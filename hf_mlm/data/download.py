@@ -7,7 +7,6 @@ import json
 import lzma
 import os
 import re
-import shutil
 import stat
 import tarfile
 import zipfile
@@ -20,7 +19,7 @@ from huggingface_hub.utils import tqdm
 
 from hf_mlm.data import zenodo
 from hf_mlm.data.mlm.layout import config_named
-from hf_mlm.files import check_room, full_disk_in_words, write_text
+from hf_mlm.files import check_room, full_disk_in_words, locked, replacing_folder, write_text
 
 
 CONFIGS = ("mlm", "irle", "irle-gr")
@@ -54,16 +53,21 @@ def download(config: str, target: Path, api: str | None = None) -> Path:
         raise OSError(
             f"the files of {config!r} are not on this machine and HF_HUB_OFFLINE is set; unset it, {_by_hand(config)}"
         )
-    target.mkdir(parents=True, exist_ok=True)
+    with locked(target, "download", wait=True):
+        if not provenance.is_file():  # another process may have brought everything while this one waited
+            _bring_all(config, target, api or zenodo.api_url(), provenance)
+    return target
+
+
+def _bring_all(config: str, target: Path, api: str, provenance: Path) -> None:
     try:
-        files = _files_for(config, zenodo.list_files(api or zenodo.api_url()))
+        files = _files_for(config, zenodo.list_files(api))
         check_room(target, sum(file.size for file in files if not _is_here(file, target)))
         for file in files:
             _bring(file, target)
     except zenodo.UnavailableError as error:
         raise OSError(f"{error}; try again later, {_by_hand(config)}") from error
     _write_provenance(files, provenance)
-    return target
 
 
 def _by_hand(config: str) -> str:
@@ -163,20 +167,21 @@ def unpack(archive: Path, target: Path, max_ratio: int = MAX_RATIO, max_files: i
     """
     if target.exists():
         raise FileExistsError(f"{target} is there already; move it away to unpack {archive.name} again.")
-    working = target.with_name(target.name + ".unpacking")
-    shutil.rmtree(working, ignore_errors=True)
     try:
-        with full_disk_in_words(target.parent, "and start again"):
-            working.mkdir(parents=True)
-            _unpack_members(archive, working, archive.stat().st_size * max_ratio + 10_000_000, max_files)
-            os.replace(working, target)
+        with full_disk_in_words(target.parent, "and start again"), replacing_folder(target) as working:
+            written = _unpack_members(archive, working, archive.stat().st_size * max_ratio + 10_000_000, max_files)
+            found = sum(len(files) for _, _, files in os.walk(working))
+            if found != written:
+                raise OSError(
+                    f"Expected {written:,} files of {archive} in {working}, found {found:,}: unpack it again."
+                )
     except _BROKEN as error:
         raise ValueError(f"{archive} is damaged or no archive ({error}); delete it and fetch it again.") from error
-    finally:
-        shutil.rmtree(working, ignore_errors=True)
 
 
-def _unpack_members(archive: Path, folder: Path, budget: int, max_files: int) -> None:
+def _unpack_members(archive: Path, folder: Path, budget: int, max_files: int) -> int:
+    """Write the members of an archive, and count them."""
+    count = 0
     members = _zip_members(archive) if zipfile.is_zipfile(archive) else _tar_members(archive)
     for count, (name, source) in enumerate(tqdm(members, desc=f"Unpacking {archive.name}", unit=" files"), start=1):
         if count > max_files:
@@ -187,6 +192,7 @@ def _unpack_members(archive: Path, folder: Path, budget: int, max_files: int) ->
         path.parent.mkdir(parents=True, exist_ok=True)
         with source, path.open("xb") as written:
             budget -= _copy(source, written, budget, archive)
+    return count
 
 
 def _copy(source: IO[bytes], written: IO[bytes], budget: int, archive: Path) -> int:
