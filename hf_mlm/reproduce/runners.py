@@ -1,4 +1,4 @@
-"""What does the runs: one function a kind, over the package's own training and datasets."""
+"""Runners: one function a kind of run, over the package's own training and datasets."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from transformers.utils import logging
 
 from hf_mlm.files import write_text
 from hf_mlm.reproduce.experiments import CountSpec, IRLESpec, TaggerSpec
-from hf_mlm.reproduce.processes import on_cpu, processes, share_batch
-from hf_mlm.reproduce.runs import Job, Outcome
+from hf_mlm.reproduce.runs import Job, Outcome, on_cpu, processes, share_batch
 from hf_mlm.reproduce.scales import WORLD_SIZES, recipe_of, settings_of
 
 
@@ -56,10 +55,12 @@ def run_tagger(job: Job, folder: Path) -> Outcome:
     from hf_mlm.training.taggers.arguments import NERArguments, NERTrainingArguments
     from hf_mlm.training.taggers.train import train
 
-    settings = settings_of(cast(TaggerSpec, job.spec), job.setup, job.seed, folder / "model")
-    recipe = write_recipe(share_batch(settings, job.setup.overrides), folder)
+    spec = cast(TaggerSpec, job.spec)
+    recipe = write_recipe(
+        share_batch(settings_of(spec, job.setup, job.seed, folder / "model"), job.setup.overrides), folder
+    )
     began = time.monotonic()
-    run = train(*read_settings([NERArguments, NERTrainingArguments], recipe))
+    run = train(*read_settings([NERArguments, NERTrainingArguments], recipe), tested=spec.tested)
     run.trainer.free_models()
     return Outcome(only_numbers(run.results), read_counts(folder / "model"), time.monotonic() - began)
 
@@ -108,8 +109,8 @@ def count_mmnerd(splits: Mapping[str, Any]) -> dict[str, float]:
     Args:
         splits: of the dataset ``mmnerd``.
     """
-    from hf_mlm.data.mmnerd.statistics import Row, Statistics
     from hf_mlm.data.mmnerd.conll import Sentence
+    from hf_mlm.data.mmnerd.statistics import Row, Statistics
 
     counts: dict[str, float] = {}
     for split, rows in splits.items():
@@ -182,7 +183,7 @@ def read_counts(model_dir: Path) -> list[list[int]]:
 
 
 def only_numbers(results: Mapping[str, Any]) -> dict[str, float]:
-    """Keep the figures of a run's results.
+    """Keep the numbers of a run's results.
 
     Example:
         >>> only_numbers({"test_f1": 0.5, "note": "fine", "flag": True})

@@ -1,4 +1,4 @@
-"""Which code makes a result, so that a run that is kept does not outlive a change to what made it."""
+"""Runs on disk: what names them, the processes that share them, and the folders that keep what is finished."""
 
 from __future__ import annotations
 
@@ -11,65 +11,154 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, redi
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import hf_mlm
-from hf_mlm.files import full_disk_in_words, sha256_of, write_json
+from hf_mlm.data.mmnerd.layout import IMAGE_FOLDER
+from hf_mlm.files import full_disk_in_words, locked, sha256_of, write_json
 from hf_mlm.reproduce.experiments import Spec, as_dict
-from hf_mlm.reproduce.processes import BATCH, from_main_process, processes
 from hf_mlm.reproduce.scales import Setup
 
 
+BATCH = "per_device_train_batch_size"
+RESULT, LOG = "result.json", "log.txt"
+Answer = TypeVar("Answer")
+
+
+def on_cpu() -> bool:
+    """Whether there is no accelerator, which Accelerate and the Trainer want to be told before they form a group."""
+    import torch
+
+    return not torch.accelerator.is_available()
+
+
+def processes() -> Any:
+    """The `accelerate.PartialState` of this process, the same before, during and after trainings."""
+    from accelerate import PartialState
+
+    return PartialState(cpu=True) if on_cpu() else PartialState()
+
+
+def from_main_process(ask: Callable[[], Answer]) -> Answer:
+    """Ask on the main process, and give all of them its answer, which must be one that can be pickled."""
+    from accelerate.utils import broadcast_object_list
+
+    return broadcast_object_list([ask() if processes().is_main_process else None])[0]
+
+
+def share_batch(settings: Mapping[str, Any], chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """Divide the training batch among the processes, so that a step learns from as many rows as the papers' steps.
+
+    Args:
+        settings: of a training, its batch that of all processes together.
+        chosen: what the user has set; a batch there is that of each process, and stays.
+
+    Raises:
+        ValueError: if the processes cannot have equal shares.
+    """
+    count = processes().num_processes
+    if BATCH in chosen or BATCH not in settings:
+        return dict(settings)
+    rows = settings[BATCH]
+    if rows % count:
+        raise ValueError(
+            f"{count} processes cannot share a batch of {rows} rows: start 2, 4 or 8 of them, or name the rows of "
+            f"each with --override {BATCH}=N."
+        )
+    return {**settings, BATCH: rows // count}
+
+
 MAKERS = (
-    "data",
-    "geo",
-    "metrics",
-    "models",
-    "training",
-    "world",
-    "reproduce/experiments.py",
-    "reproduce/grid.py",
-    "reproduce/runners.py",
-    "reproduce/scales.py",
-    "reproduce/search.py",
+    "hf_mlm.data",
+    "hf_mlm.geo",
+    "hf_mlm.metrics",
+    "hf_mlm.models",
+    "hf_mlm.training",
+    "hf_mlm.world",
+    "hf_mlm.reproduce.experiments",
+    "hf_mlm.reproduce.runners",
+    "hf_mlm.reproduce.scales",
 )
 KINDS = (".py", ".yaml")  # modules and recipes
 
 
 @cache
-def code_fingerprint(package: Path = Path(__file__).parents[1]) -> str:
-    """Name the state of the modules and recipes that decide a run's figures.
+def code_fingerprint(root: Path = Path(__file__).parents[2]) -> str:
+    """Hash the modules and recipes that decide a run's metrics, so that no result outlives a change to them.
 
     An installed release never changes, so there it says no more than the version; in a working tree it tells every
-    edit, comments included. Commands, pages, tables and published figures are left out: they decide nothing.
+    edit, comments included. Commands, pages, tables and published values are left out: they decide nothing.
 
     Args:
-        package: folder of the package.
+        root: folder that holds the package.
 
     Returns:
         16 hexadecimal digits, read once a process.
+
+    Raises:
+        FileNotFoundError: if a package of ``MAKERS`` is not there.
     """
     digest = hashlib.sha256()
     for maker in MAKERS:
-        place = package / maker
-        files = [place] if place.is_file() else [path for path in place.rglob("*") if path.suffix in KINDS]
+        place = root.joinpath(*maker.split("."))
+        files = [path for path in place.rglob("*") if path.suffix in KINDS] or [place.with_suffix(".py")]
         for path in sorted(files):
-            digest.update(f"{path.relative_to(package).as_posix()}:{sha256_of(path)};".encode())
+            digest.update(f"{path.relative_to(root).as_posix()}:{sha256_of(path)};".encode())
     return digest.hexdigest()[:16]
 
 
-RESULT, LOG, LOCK = "result.json", "log.txt", ".lock"
+WHOLE = 64 * 2**20  # bytes up to which a file is known by its contents, and beyond by size and time
+GENERATED = "generated"
+
+
+def fingerprint(data_dir: str | os.PathLike[str] | None) -> str:
+    """Name the state of a dataset's files.
+
+    Args:
+        data_dir: their folder; None stands for data that the package generates.
+
+    Returns:
+        16 hexadecimal digits of the relative names and contents of all files (of images and of files above 64 MiB:
+        names, sizes, and of the latter the time), or ``"generated"``.
+
+    Raises:
+        FileNotFoundError: if there is no such folder.
+    """
+    if data_dir is None:
+        return GENERATED
+    root = Path(data_dir).expanduser()
+    if not root.is_dir():
+        raise FileNotFoundError(f"data_dir {str(data_dir)!r} is not a folder; give the folder that holds the dataset.")
+    digest = hashlib.sha256()
+    for path in sorted(_files(root)):
+        digest.update(f"{path.relative_to(root).as_posix()}:{_state(path)};".encode())
+    return digest.hexdigest()[:16]
+
+
+def _files(root: Path) -> Iterator[Path]:
+    for folder, subfolders, names in os.walk(root):
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        yield from (Path(folder, name) for name in names if not name.startswith("."))
+
+
+def _state(path: Path) -> str:
+    stat = path.stat()
+    if path.parent.name == IMAGE_FOLDER or path.suffix.lower() in (".jpg", ".jpeg", ".png"):
+        return str(stat.st_size)
+    if stat.st_size > WHOLE:
+        return f"{stat.st_size}:{stat.st_mtime_ns}"
+    return sha256_of(path)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run has found.
+    """Result of a run.
 
     Attributes:
-        metrics: figures by name.
+        metrics: by name.
         counts: (N, 3) true positives, predicted and actual entities of each test sentence, in their order, for the
             bootstrap; empty where there are none.
-        seconds: that it took.
+        seconds: of training and scoring.
     """
 
     metrics: dict[str, float]
@@ -197,25 +286,13 @@ def _do(job: Job, place: Path, runners: Mapping[str, Runner]) -> Outcome:
     return outcome
 
 
-def _alone(place: Path) -> AbstractContextManager[Any]:
+def _alone(place: Path) -> AbstractContextManager[None]:
     """Keep other commands out of a run's folder, as long as the main process lives.
 
     Raises:
-        ValueError: if another command is in it.
+        BlockingIOError: if another command is in it.
     """
-    from filelock import FileLock, Timeout
-
-    if not processes().is_main_process:
-        return nullcontext()
-    try:
-        return FileLock(place / LOCK).acquire(timeout=0)
-    except Timeout as error:
-        raise ValueError(
-            f"another command is at work in {place}: wait for it and give this one again, which keeps what is "
-            "finished, or choose another --output."
-        ) from error
-    except OSError:  # a network's file system that knows no locks
-        return nullcontext()
+    return locked(place, "reproduce") if processes().is_main_process else nullcontext()
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""From a declared run to the settings of its training: the papers' at full scale, tiny ones at smoke scale."""
+"""Settings of a declared run: the papers' at full scale, tiny models on generated data at smoke scale."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from hf_mlm.data.mmnerd.conll import Sentence, write_conll
+from hf_mlm.data.mmnerd.layout import IMAGE_FOLDER, LANGUAGES, SPLIT_NAMES
+from hf_mlm.files import replacing_folder
 from hf_mlm.reproduce.experiments import FOLDS, IRLESpec, TaggerSpec
 
 
@@ -17,7 +20,7 @@ PLACES = 45  # of the captioned world at smoke scale, each in four sentences
 
 @dataclass(frozen=True)
 class Setup:
-    """Where a table is reproduced.
+    """Scale, data and weights of a table's runs.
 
     Attributes:
         scale: ``"full"`` for the papers' settings, ``"smoke"`` to see all of it work on generated data.
@@ -37,7 +40,7 @@ class Setup:
 
 @dataclass(frozen=True)
 class System:
-    """How a system of 2M-NER's Table 5 is built and trained (its own paper's settings, as 2M-NER says).
+    """A system of 2M-NER's Table 5: its model, and its own paper's settings of training.
 
     Attributes:
         model_type: of the package.
@@ -157,7 +160,7 @@ def sees(spec: TaggerSpec) -> bool:
 
 
 def settings_of(spec: IRLESpec | TaggerSpec, setup: Setup, seed: int, output_dir: Path) -> dict[str, Any]:
-    """All settings of one training, as a recipe has them.
+    """List all settings of one training, as a recipe has them.
 
     Args:
         spec: what is run.
@@ -171,7 +174,7 @@ def settings_of(spec: IRLESpec | TaggerSpec, setup: Setup, seed: int, output_dir
 
 
 def recipe_of(spec: IRLESpec, setup: Setup) -> str:
-    """Name of the shipped recipe that a run of IR+LE starts from."""
+    """Name the shipped recipe that a run of IR+LE starts from."""
     if setup.scale == "smoke":
         return "demo"
     return "irle-reference" if spec.reference else spec.dataset
@@ -219,13 +222,15 @@ def _tagger(spec: TaggerSpec, setup: Setup) -> dict[str, Any]:
         **_controls(spec),
         **system.training,
         **({"per_device_eval_batch_size": 64, **_EVERY_EPOCH} if full else _small_tagger(spec)),
+        **({} if spec.learning_rate is None else {"learning_rate": spec.learning_rate}),
     }
 
 
 def _model(spec: TaggerSpec, system: System, setup: Setup) -> dict[str, Any]:
     form = system.text_form if spec.text_only else {}
     sizes = {} if system.reads_vectors and has_vectors(setup) else system.model  # the vectors tell their size
-    return {**sizes, **form, **(system.small if setup.scale == "smoke" else {})}
+    searched = {} if spec.alpha is None else {"alpha": spec.alpha}
+    return {**sizes, **form, **searched, **(system.small if setup.scale == "smoke" else {})}
 
 
 def _controls(spec: TaggerSpec) -> dict[str, Any]:
@@ -239,3 +244,47 @@ def _small_tagger(spec: TaggerSpec) -> dict[str, Any]:
     learning = {"learning_rate": 5e-3, "optim": "adamw_torch", "warmup_steps": 0, **_ONCE}
     learning |= {"num_train_epochs": 10}  # enough to find a name
     return {"vocabulary_size": 500, **images, **learning}
+
+
+def demo_tree(folder: Path, places: int) -> Path:
+    """Lay the generated sentences of ``load_dataset("mmnerd", "demo")`` out as the authors lay out MMNERD.
+
+    So every language and pair of the paper can be loaded by its own name. A tree that is there is taken as it is.
+
+    Args:
+        folder: that will hold it.
+        places: settlements of the captioned world, each in one sentence of four languages.
+
+    Returns:
+        The tree, to be passed as ``data_dir``.
+
+    Raises:
+        ImportError: if a package of the extra ``demo`` is missing.
+    """
+    target = folder / f"mmnerd-{places}"
+    if not target.is_dir():
+        try:
+            with replacing_folder(target) as tree:
+                _write_tree(tree, places)
+        except OSError:
+            if not target.is_dir():  # else another command was faster, whose tree is the same
+                raise
+    return target
+
+
+def _write_tree(tree: Path, places: int) -> None:
+    from hf_mlm.world.captions import CaptionedWorld
+
+    (tree / IMAGE_FOLDER).mkdir(parents=True)
+    world = CaptionedWorld(places)
+    for word, split in SPLIT_NAMES.items():
+        rows = list(world.rows(split))
+        for language in LANGUAGES:
+            folder = tree / f"train_valid_test_{language}"
+            folder.mkdir(exist_ok=True)
+            sentences = (
+                Sentence(row["tokens"], row["tags"], row["image_id"]) for row in rows if row["language"] == language
+            )
+            write_conll(folder / f"{word}_conll_format.txt", sentences)
+        for row in rows:
+            (tree / IMAGE_FOLDER / f"{row['image_id']}.jpg").write_bytes(row["image"]["bytes"])

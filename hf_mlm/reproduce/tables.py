@@ -1,30 +1,22 @@
-"""A table's published figures beside ours: as values, as Markdown and as CSV."""
+"""Values of a reproduced table: published ones beside ours, over seeds, with intervals and paired comparisons."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import sqrt
+from statistics import NormalDist, fmean, stdev
 from typing import Any
 
-from hf_mlm.publishing.cards import markdown_table
+import numpy as np
+import numpy.typing as npt
+
+from hf_mlm.metrics.functional.bootstrap import paired_bootstrap, percentile_interval, resampled_weights
+from hf_mlm.metrics.functional.scores import precision_recall_f1
 from hf_mlm.reproduce.catalog import Cell, Table
 from hf_mlm.reproduce.experiments import Spec
 from hf_mlm.reproduce.published import published
 from hf_mlm.reproduce.runs import Job, Outcome
-from hf_mlm.reproduce.statistics import Summary, compare, f1_interval, summarize
-
-
-UNCHECKED, ABSENT, NOT_RUN, UNTOLD = "not checked", "none", "not run", "not told"
-FOOTNOTE = (
-    f"Published figures are those that our study of the papers noted. “{UNCHECKED}”: the paper has a figure here that "
-    "was not noted, and none is guessed. "
-    f"“{ABSENT}”: the paper has no such figure. “{NOT_RUN}”: no run of ours has finished. "
-    f"“{UNTOLD}”: the run has finished and its data do not tell this figure. ↓: lower is better."
-)
-COLUMNS = ("row", "column", "published", "source", "ours", "sd", "seeds", "low", "high")
-DIFFERENCES = ("difference", "difference_low", "difference_high", "p_value")
 
 
 @dataclass(frozen=True)
@@ -88,136 +80,6 @@ def fill(table: Table, outcomes: Outcomes) -> list[Entry]:
     return entries
 
 
-def to_markdown(table: Table, entries: Sequence[Entry], facts: Sequence[str] = ()) -> str:
-    """Write a table as Markdown, two columns for each of its own, published and ours, if the paper has the table.
-
-    What is compared with one of the rows stands in a table of its own below.
-
-    Args:
-        table: what is shown.
-        entries: its cells.
-        facts: how it came about, a few words each.
-    """
-    grid, columns = arrange(entries)
-    sides = (", published", ", ours") if in_paper(entries) else ("",)
-    heads = [named(column, table) + side for column in columns for side in sides]
-    paragraphs = [f"### {heading(table)}", *([" · ".join(facts)] if facts else []), table.note]
-    rows = [
-        [row, *(text for column in columns for text in texts_of(cells.get(column), table)[-len(sides) :])]
-        for row, cells in grid.items()
-    ]
-    parts = [*paragraphs, markdown_table(["", *heads], rows), *_compared(table, entries), FOOTNOTE]
-    return "\n\n".join(parts) + "\n"
-
-
-def _compared(table: Table, entries: Sequence[Entry]) -> list[str]:
-    """A table of the differences to one row; nothing where none is known."""
-    grid, columns = arrange(entry for entry in entries if entry.against)
-    if not grid:
-        return []
-    title = (
-        f"Difference to {table.compared_with}, by a paired bootstrap over the test sentences, with its 95 % interval:"
-    )
-    rows = [[row, *(difference_text(cells.get(column), table) for column in columns)] for row, cells in grid.items()]
-    return [title, markdown_table(["", *columns], rows)]
-
-
-def to_csv(table: Table, entries: Iterable[Entry]) -> str:
-    """Write a table as CSV, one line a cell, with source, spread, interval and comparison."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([*COLUMNS, *DIFFERENCES])
-    for entry in entries:
-        low, high = (entry.ours.interval or ("", "")) if entry.ours else ("", "")
-        ours = (entry.ours.mean, entry.ours.sd, entry.ours.seeds) if entry.ours else (ours_text(entry, table), "", 0)
-        known = (UNCHECKED if entry.source else ABSENT) if entry.published is None else entry.published
-        about = entry.against or {}
-        difference = [about.get("difference", ""), *about.get("interval", ("", "")), about.get("p_value", "")]
-        writer.writerow([entry.cell.row, entry.cell.column, known, entry.source, *ours, low, high, *difference])
-    return stream.getvalue()
-
-
-def heading(table: Table) -> str:
-    """What a table is called.
-
-    Example:
-        >>> from hf_mlm.reproduce.catalog import find_table
-        >>> heading(find_table("mlm", "3")), heading(find_table("2m-ner", "grid"))
-        ('MLM, Table 3: Cross-modal retrieval', '2M-NER, grid: Validation F1 by α and learning rate, in percent')
-    """
-    number = f"Table {table.number}" if table.number.isdigit() else table.number
-    return f"{table.paper.upper()}, {number}: {table.title}{', in percent' if table.percent else ''}"
-
-
-def named(column: str, table: Table) -> str:
-    """What a column is called, with an arrow where lower is better.
-
-    Example:
-        >>> from hf_mlm.reproduce.catalog import find_table
-        >>> named("medR", find_table("mlm", "3")), named("R@1", find_table("mlm", "3"))
-        ('medR ↓', 'R@1')
-    """
-    return f"{column} ↓" if column in table.lower_is_better else column
-
-
-def arrange(entries: Iterable[Entry]) -> tuple[dict[str, dict[str, Entry]], list[str]]:
-    """Sort entries into rows; return them with the columns, both in the order of first appearance."""
-    grid: dict[str, dict[str, Entry]] = {}
-    columns: dict[str, None] = {}
-    for entry in entries:
-        grid.setdefault(entry.cell.row, {})[entry.cell.column] = entry
-        columns[entry.cell.column] = None
-    return grid, list(columns)
-
-
-def in_paper(entries: Iterable[Entry]) -> bool:
-    """Whether the paper has the table at all."""
-    return any(entry.source for entry in entries)
-
-
-def texts_of(entry: Entry | None, table: Table) -> tuple[str, str]:
-    """Published and own figure as they are shown; never empty."""
-    if entry is None:
-        return ABSENT, ABSENT
-    known = UNCHECKED if entry.source else ABSENT
-    return (known if entry.published is None else number(entry.published, table)), ours_text(entry, table)
-
-
-def ours_text(entry: Entry, table: Table) -> str:
-    """Our figure with its spread over seeds, or the interval of a single run."""
-    if entry.ours is None:
-        return UNTOLD if entry.finished else NOT_RUN
-    mean = number(entry.ours.mean, table)
-    if entry.ours.sd is not None:
-        return f"{mean} ± {number(entry.ours.sd, table)}"
-    if entry.ours.interval is not None:
-        low, high = (number(end, table) for end in entry.ours.interval)
-        return f"{mean} [{low}, {high}]"
-    return mean
-
-
-def difference_text(entry: Entry | None, table: Table) -> str:
-    """How much a figure differs from that of the row which the table compares with; a dash where nothing tells it."""
-    if entry is None or entry.against is None:
-        return "–"
-    low, high = entry.against["interval"]
-    bounds = f"[{number(low, table)}, {number(high, table)}]"
-    return f"{entry.against['difference']:+.2f} {bounds}, p = {entry.against['p_value']:.3f}"
-
-
-def number(value: float, table: Table) -> str:
-    """A figure with as many digits as the papers give.
-
-    Example:
-        >>> from hf_mlm.reproduce.catalog import find_table
-        >>> number(0.14, find_table("mlm", "3")), number(70.489, find_table("2m-ner", "5"))
-        ('0.14', '70.49')
-    """
-    if table.number == "2":
-        return f"{value:,.0f}"
-    return f"{value:.2f}" if table.percent or value < 1 else f"{value:.1f}"
-
-
 def _ours(cell: Cell, runs: Mapping[int, Outcome], unit: float) -> Summary | None:
     values = [outcome.metrics[cell.metric] * unit for outcome in runs.values() if cell.metric in outcome.metrics]
     if not values:
@@ -248,3 +110,110 @@ def _against(
 
 def _counts(runs: Mapping[int, Outcome]) -> dict[int, list[list[int]]]:
     return {seed: run.counts for seed, run in runs.items() if run.counts}
+
+
+# 97.5 % quantiles of Student's t for 1 … 10 degrees of freedom.
+T_QUANTILES = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A figure over its seeds.
+
+    Attributes:
+        mean: over the seeds.
+        sd: sample standard deviation; None of a single seed.
+        seeds: number of them.
+        interval: 95 %, low and high; None where nothing tells it.
+    """
+
+    mean: float
+    sd: float | None
+    seeds: int
+    interval: tuple[float, float] | None
+
+
+def summarize(values: Sequence[float], single: tuple[float, float] | None = None) -> Summary:
+    """Summarize a figure over seeds.
+
+    Args:
+        values: one a seed.
+        single: the interval of a run that stands alone, from resampling its rows.
+
+    Returns:
+        With two seeds or more, the 95 % interval is that of the mean by Student's t.
+
+    Raises:
+        ValueError: if there is no value.
+
+    Example:
+        >>> summary = summarize([70.0, 71.0, 72.0])
+        >>> summary.mean, summary.sd, [round(end, 2) for end in summary.interval]
+        (71.0, 1.0, [68.52, 73.48])
+    """
+    if not values:
+        raise ValueError("a summary needs the figure of one seed at least.")
+    if len(values) == 1:
+        return Summary(values[0], None, 1, single)
+    mean, sd = fmean(values), stdev(values)
+    half = t_quantile(len(values) - 1) * sd / sqrt(len(values))
+    return Summary(mean, sd, len(values), (mean - half, mean + half))
+
+
+def t_quantile(freedom: int) -> float:
+    """Return the 97.5 % quantile of Student's t; beyond the table by Cornish and Fisher's expansion.
+
+    Example:
+        >>> round(t_quantile(2), 2), round(t_quantile(30), 2)
+        (4.3, 2.04)
+    """
+    if freedom <= len(T_QUANTILES):
+        return T_QUANTILES[freedom - 1]
+    z = NormalDist().inv_cdf(0.975)
+    first, second = (z**3 + z) / 4, (5 * z**5 + 16 * z**3 + 3 * z) / 96
+    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
+    return z + first / freedom + second / freedom**2 + third / freedom**3
+
+
+def f1_interval(counts: npt.ArrayLike, resamples: int = 1000, seed: int = 0) -> tuple[float, float]:
+    """Resample the sentences of one run for the 95 % interval of its micro-F1.
+
+    Args:
+        counts: (N, 3) true positives, predicted, actual of each sentence.
+        resamples: draws with replacement.
+        seed: of the draws.
+
+    Example:
+        >>> f1_interval([[1, 1, 1]] * 20)
+        (1.0, 1.0)
+    """
+    table = np.asarray(counts)
+    sums = np.stack([weights @ table for weights in resampled_weights(len(table), resamples, seed)])
+    return percentile_interval(precision_recall_f1(sums)[2])
+
+
+def compare(
+    first: Mapping[int, npt.ArrayLike], second: Mapping[int, npt.ArrayLike], resamples: int = 1000
+) -> dict[str, Any] | None:
+    """Compare two systems by a paired bootstrap over the test sentences (Koehn 2004).
+
+    Sentences are drawn, and the counts of a sentence are those of all seeds together, so that one lucky seed does not
+    decide.
+
+    Args:
+        first: seed -> (N, 3) counts of each sentence.
+        second: the same of the system that it is compared with, on the same sentences.
+        resamples: draws with replacement.
+
+    Returns:
+        What `paired_bootstrap` returns, over the seeds that both have; None if they share none.
+
+    Example:
+        >>> compare({1: [[2, 2, 2]] * 40}, {1: [[1, 2, 2]] * 40})["difference"]
+        0.5
+    """
+    shared = sorted(first.keys() & second.keys())
+    if not shared:
+        return None
+    ours, theirs = (np.sum([np.asarray(counts[seed]) for seed in shared], axis=0) for counts in (first, second))
+    return paired_bootstrap(ours, theirs, resamples)

@@ -48,14 +48,14 @@ def sole_run(train: Train) -> Train:
     """
 
     @wraps(train)
-    def alone(arguments: Any, training_arguments: TrainingArguments) -> Any:
+    def alone(arguments: Any, training_arguments: TrainingArguments, **options: Any) -> Any:
         folder = str(training_arguments.output_dir)
         with ExitStack() as stack:
             if not training_arguments.process_index:
                 stack.enter_context(locked(folder, "train"))
             stack.enter_context(interruptible())
             stack.enter_context(full_disk_in_words(folder, "and train again: it goes on from the last checkpoint"))
-            return train(arguments, training_arguments)
+            return train(arguments, training_arguments, **options)
 
     return alone  # type: ignore[return-value]
 

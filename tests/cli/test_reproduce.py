@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hf_mlm.cli import main
-from hf_mlm.reproduce.tables import FOOTNOTE, NOT_RUN
+from hf_mlm.reproduce.page import FOOTNOTE, NOT_RUN
 
 
 @pytest.mark.parametrize(
@@ -41,7 +42,7 @@ def test_mistakes_are_one_sentence(
 def run(words: str) -> None:
     """Run the command to its good end."""
     with pytest.raises(SystemExit) as ended:
-        main(["reproduce", *words.split()])
+        main(["reproduce", *shlex.split(words)])
     assert ended.value.code == 0
 
 
@@ -56,7 +57,7 @@ def test_a_dry_run_lists_runs_and_what_is_missing(capsys: pytest.CaptureFixture[
 @pytest.mark.heavy
 @pytest.mark.real
 @pytest.mark.parametrize(
-    ("words", "runs"), [("mlm --table 4 --only multitask", 2), ("2m-ner --table 6", 6), ("2m-ner --table grid", 1)]
+    ("words", "runs"), [("mlm --table 4 --only multitask", 2), ("2m-ner --table 6", 6), ("2m-ner --table grid --only 'α = 0.8'", 4)]
 )
 def test_smoke_scale_trains_tests_and_prints_a_table(
     words: str, runs: int, capsys: pytest.CaptureFixture[str], tmp_path: Path

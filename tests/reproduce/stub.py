@@ -1,4 +1,4 @@
-"""A runner that trains nothing: figures and counts that are known beforehand."""
+"""A runner that trains nothing: metrics and counts that are known beforehand."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hf_mlm.reproduce.runs import Job, Outcome
 
 
 class StubRunner:
-    """Gives every metric that a table asks for the value 0.5 + seed / 100, and remembers what it was asked.
+    """Gives every metric that a table asks for the value 0.5 + seed / 100, and keeps what it was asked.
 
     Args:
         table: whose metrics it gives.
@@ -32,4 +32,4 @@ class StubRunner:
     @property
     def kinds(self) -> dict[str, StubRunner]:
         """Itself as the runner of every kind."""
-        return dict.fromkeys(("irle", "tagger", "grid", "count"), self)
+        return dict.fromkeys(("irle", "tagger", "count"), self)

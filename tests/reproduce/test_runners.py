@@ -10,9 +10,8 @@ from datasets import ClassLabel, Dataset, Features, List, Value
 from hf_mlm.data.mmnerd.schemes import TAGS
 from hf_mlm.reproduce import runners
 from hf_mlm.reproduce.experiments import TaggerSpec
-from hf_mlm.reproduce.processes import BATCH
 from hf_mlm.reproduce.runners import count_mlm, count_mmnerd, merge, only_numbers, read_counts, write_recipe
-from hf_mlm.reproduce.runs import Job
+from hf_mlm.reproduce.runs import BATCH, Job
 from hf_mlm.reproduce.scales import Setup
 
 
@@ -72,7 +71,8 @@ def test_an_interrupted_run_goes_on_with_other_data_folders_and_processes(
     from hf_mlm.runs.settings import save_settings
     from hf_mlm.training.taggers import train as train_module
 
-    def train(*settings: Any) -> Any:
+    def train(*settings: Any, tested: bool) -> Any:
+        assert tested
         found.append((checkpoints.find_checkpoint(settings), settings[1].per_device_train_batch_size))
         save_settings(settings, settings[1].output_dir)
         (Path(settings[1].output_dir) / "checkpoint-3").mkdir(exist_ok=True)

@@ -16,7 +16,22 @@ import hf_mlm
 from hf_mlm.reproduce import runs
 from hf_mlm.reproduce.catalog import find_table
 from hf_mlm.reproduce.experiments import CountSpec, TaggerSpec
-from hf_mlm.reproduce.runs import MAKERS, RESULT, Job, Outcome, code_fingerprint, finished, outdated, plan, work
+from hf_mlm.reproduce.runs import (
+    BATCH,
+    GENERATED,
+    MAKERS,
+    RESULT,
+    Job,
+    Outcome,
+    code_fingerprint,
+    fingerprint,
+    finished,
+    from_main_process,
+    outdated,
+    plan,
+    share_batch,
+    work,
+)
 from hf_mlm.reproduce.scales import Setup
 from tests.reproduce.stub import StubRunner
 
@@ -25,25 +40,23 @@ PACKAGE = Path(hf_mlm.__file__).parent
 
 
 @pytest.fixture
-def package(tmp_path: Path) -> Path:
-    """A copy of the package."""
-    return Path(shutil.copytree(PACKAGE, tmp_path / "copy", ignore=shutil.ignore_patterns("__pycache__")))
+def root(tmp_path: Path) -> Path:
+    """A folder with a copy of the package."""
+    shutil.copytree(PACKAGE, tmp_path / "hf_mlm", ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
 
 
-def fingerprint(package: Path) -> str:
+def code(root: Path) -> str:
     code_fingerprint.cache_clear()
-    return code_fingerprint(package)
+    return code_fingerprint(root)
 
 
-def test_every_maker_is_there() -> None:
-    assert [maker for maker in MAKERS if not (PACKAGE / maker).exists()] == []
-
-
-def test_the_same_code_elsewhere_has_the_same_fingerprint(package: Path) -> None:
-    (package / "models" / "__pycache__").mkdir()
-    (package / "models" / "__pycache__" / "crf.pyc").write_bytes(b"x")
-    os.utime(package / "models" / "layers" / "crf.py", (0, 0))
-    assert fingerprint(package) == fingerprint(PACKAGE)
+def test_the_same_code_elsewhere_has_the_same_fingerprint(root: Path) -> None:
+    models = root / "hf_mlm" / "models"
+    (models / "__pycache__").mkdir()
+    (models / "__pycache__" / "crf.pyc").write_bytes(b"x")
+    os.utime(models / "layers" / "crf.py", (0, 0))
+    assert code(root) == code(PACKAGE.parent)
 
 
 @pytest.mark.parametrize(
@@ -56,17 +69,25 @@ def test_the_same_code_elsewhere_has_the_same_fingerprint(package: Path) -> None
         ("cli/main.py", False),
     ],
 )
-def test_an_edit_of_what_decides_figures_is_told(package: Path, path: str, decides: bool) -> None:
-    before = fingerprint(package)
-    with (package / path).open("a", encoding="utf-8") as file:
+def test_an_edit_of_what_decides_metrics_is_told(root: Path, path: str, decides: bool) -> None:
+    before = code(root)
+    with (root / "hf_mlm" / path).open("a", encoding="utf-8") as file:
         file.write("# edited\n")
-    assert (fingerprint(package) != before) == decides
+    assert (code(root) != before) == decides
 
 
-def test_a_module_that_is_renamed_is_told(package: Path) -> None:
-    before = fingerprint(package)
-    (package / "data" / "disk.py").rename(package / "data" / "disc.py")
-    assert fingerprint(package) != before
+def test_a_module_that_is_renamed_is_told(root: Path) -> None:
+    before = code(root)
+    (root / "hf_mlm/geo/s2.py").rename(root / "hf_mlm/geo/s3.py")
+    assert code(root) != before
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+def test_a_source_that_is_not_there_is_refused(root: Path, maker: str) -> None:
+    place = root.joinpath(*maker.split("."))
+    shutil.rmtree(place) if place.is_dir() else place.with_suffix(".py").unlink()
+    with pytest.raises(FileNotFoundError, match=f"{place.name}.py"):
+        code(root)
 
 
 TABLE = find_table("2m-ner", "9")
@@ -155,7 +176,7 @@ def test_a_run_is_done_by_one_command_at_a_time(tmp_path: Path) -> None:
     words = [sys.executable, "-c", HOLD, str(place / ".lock")]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None and other.stdout.read(4) == b"held"
-        with pytest.raises(ValueError, match=r"^another command is at work in .*: wait for it and give"):
+        with pytest.raises(BlockingIOError, match="Expected to reproduce alone in .*found another process"):
             list(work([JOB], tmp_path, {"tagger": lambda job, folder: pytest.fail("two are at work")}))
         other.kill()
     ((_, outcome),) = work([JOB], tmp_path, {"tagger": lambda job, folder: Outcome({"test_f1": 0.5})})
@@ -195,3 +216,61 @@ def test_a_damaged_result_is_named_with_the_way_out(tmp_path: Path) -> None:
     (tmp_path / JOB.name / RESULT).write_text('{"metrics": ')
     with pytest.raises(ValueError, match=r"result\.json is damaged .*: remove it, and the run is done again\."):
         finished(JOB, tmp_path)
+
+
+@pytest.fixture
+def four(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if four processes had been started."""
+    monkeypatch.setattr(runs, "processes", lambda: SimpleNamespace(num_processes=4))
+
+
+def test_one_process_has_the_whole_batch() -> None:
+    assert share_batch({BATCH: 16, "seed": 1}, {}) == {BATCH: 16, "seed": 1}
+
+
+@pytest.mark.usefixtures("four")
+def test_a_step_sees_as_many_rows_whatever_the_processes() -> None:
+    settings = {BATCH: 16, "per_device_eval_batch_size": 64}
+    assert share_batch(settings, {"bf16": True}) == {BATCH: 4, "per_device_eval_batch_size": 64}
+    assert settings[BATCH] == 16 and share_batch({"seed": 1}, {}) == {"seed": 1}
+
+
+@pytest.mark.usefixtures("four")
+def test_a_batch_that_the_user_has_set_stays() -> None:
+    assert share_batch({BATCH: 30}, {BATCH: 30}) == {BATCH: 30}
+
+
+@pytest.mark.usefixtures("four")
+def test_unequal_shares_get_a_sentence() -> None:
+    with pytest.raises(ValueError, match=f"^4 processes cannot share a batch of 30 rows: .* --override {BATCH}=N.$"):
+        share_batch({BATCH: 30}, {})
+
+
+def test_one_process_answers_itself() -> None:
+    assert from_main_process(lambda: {"finished": True}) == {"finished": True}
+
+
+def folder(root: Path, **files: str) -> Path:
+    for name, text in files.items():
+        path = root / name.replace("__", "/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return root
+
+
+def test_a_fingerprint_tells_contents_and_names_and_not_places(tmp_path: Path) -> None:
+    first = folder(tmp_path / "a", train="x", sub__test="y")
+    same = folder(tmp_path / "b", sub__test="y", train="x")
+    others = [
+        folder(tmp_path / "c", train="x", sub__test="z"),
+        folder(tmp_path / "d", train="x", test="y"),
+        folder(tmp_path / "e", train="x"),
+    ]
+    assert fingerprint(first) == fingerprint(same)
+    assert len({fingerprint(path) for path in (first, *others)}) == 4
+    assert fingerprint(None) == GENERATED
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="'nowhere' is not a folder; give the folder that holds the dataset"):
+        fingerprint("nowhere")

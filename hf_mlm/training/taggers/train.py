@@ -30,12 +30,13 @@ TaggerRun = Run[TaggerTrainer]
 
 
 @sole_run
-def train(arguments: NERArguments, training_arguments: NERTrainingArguments) -> TaggerRun:
+def train(arguments: NERArguments, training_arguments: NERTrainingArguments, tested: bool = True) -> TaggerRun:
     """Train a tagger, choose its best checkpoint on validation, and score that once on the test split.
 
     Args:
         arguments: data and model.
         training_arguments: optimisation, evaluation and saving; ``output_dir`` is where the run lives.
+        tested: whether the test split is scored; without, it stays unseen, as in a search.
 
     Raises:
         ValueError: if settings do not fit the dataset, or ``output_dir`` holds a run with other settings.
@@ -48,7 +49,7 @@ def train(arguments: NERArguments, training_arguments: NERTrainingArguments) -> 
     results = run_training(trainer, (arguments, training_arguments), checkpoint)
     trainer.save_model()
     results |= score(trainer, trainer.eval_dataset, "eval")
-    if "test" in dataset:
+    if tested and "test" in dataset:
         test = encode_sentences(dataset["test"], trainer.processing_class, ordered=True)
         results |= score(trainer, test, "test")
     run = TaggerRun(trainer, dataset, results)
