@@ -1,1 +1,1 @@
-"""Every hot path against its named peer: ``hf-mlm benchmark``. One module a path; `catalog` lists them."""
+"""Every hot path against its named peer, for ``hf-mlm benchmark``; `harness.BENCHMARKS` lists them."""

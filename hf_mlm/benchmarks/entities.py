@@ -53,7 +53,7 @@ def equal(ours: dict[str, Any], theirs: dict[str, Any]) -> bool:
     return all([row[key] for key in keys] == list(theirs[name].values()) for name, row in rows.items())
 
 
-def run(report: Report, sizes: Sequence[int]) -> None:
+def run_entities(report: Report, sizes: Sequence[int]) -> None:
     """Compare the figures of every type, from ids and from strings; then growth, and a copy of the ids as floor."""
     for size in sizes or [SENTENCES]:
         compare(report, size)
@@ -96,6 +96,6 @@ def scoring(size: int) -> Callable[[], object]:
     return lambda: entity_report(gold, found, NAMES, "lenient")
 
 
-def hot() -> Callable[[], object]:
+def hot_entities() -> Callable[[], object]:
     """Scoring as many sentences as a validation split has."""
     return scoring(2463)

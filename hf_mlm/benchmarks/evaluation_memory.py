@@ -33,7 +33,7 @@ SENTENCES, TOKENS, BATCH = (2000, 4000, 8000, 16000), 64, 64
 ENCODER = {"vocab_size": 100, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
 
 
-def run(report: Report, sizes: Sequence[int]) -> None:
+def run_evaluation_memory(report: Report, sizes: Sequence[int]) -> None:
     """Note the peaks of both ways for each number of sentences; their figures must agree."""
     rows = []
     for size in sizes or SENTENCES:
@@ -117,7 +117,7 @@ def peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def hot() -> Callable[[], object]:
+def hot_evaluation_memory() -> Callable[[], object]:
     """Evaluation of 256 sentences."""
     return partial(measure, "streamed", 256)
 

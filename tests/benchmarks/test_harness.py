@@ -89,21 +89,21 @@ def test_intervals_hold_the_true_median_nineteen_times_in_twenty() -> None:
 def test_paths_offer_a_run_and_something_to_profile(name: str) -> None:
     for _, module in BENCHMARKS[name].needs:
         pytest.importorskip(module)
-    loaded = BENCHMARKS[name].load()
-    assert list(inspect.signature(loaded.run).parameters) == ["report", "sizes"]
-    assert not inspect.signature(loaded.hot if hasattr(loaded, "hot") else loaded.profile).parameters
+    path = BENCHMARKS[name]
+    assert list(inspect.signature(path.function("run")).parameters) == ["report", "sizes"]
+    assert not inspect.signature(path.function("hot") or path.function("profile")).parameters
 
 
 def test_a_missing_peer_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r"needs the package peer-crf, .*: pip install 'hf-mlm\[bench\]'\.$"):
-        Benchmark("crf", "", "", (), (("peer-crf", "peercrf"),)).load()
+        Benchmark("crf", "layers", "", "", (), (("peer-crf", "peercrf"),)).function("run")
 
 
 @pytest.mark.parametrize(("name", "size"), [("entities", 40), ("nt-xent", 3), ("ranks", 60)])
 def test_small_runs_compare_grow_and_name_the_floor(name: str, size: int) -> None:
     report = Report(repeats=1)
-    BENCHMARKS[name].load().run(report, [size])
+    BENCHMARKS[name].run(report, [size])
     assert {row.kind for row in report.rows} >= {"peer", "growth"} | ({"floor"} if name != "ranks" else set())
     assert all(row.ratio.value > 0 for row in report.rows if row.kind != "alone")
 

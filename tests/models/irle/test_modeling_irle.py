@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from hf_mlm.benchmarks.irle_step import PublishedIRLE, published_loss
+from hf_mlm.benchmarks.irle import PublishedIRLE, published_loss
 from hf_mlm.models.irle.configuration_irle import IRLEConfig
 from hf_mlm.models.irle.modeling_irle import IRLEForRetrievalAndGeo
 from tests.models.common import ModelTests, assert_close, assert_equal

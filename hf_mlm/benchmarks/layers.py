@@ -1,11 +1,13 @@
-"""Linear-chain CRF against pytorch-crf: loss with gradient, and decoding; plain torch, and with Numba's kernels.
+"""Layers of the models: the linear-chain CRF against pytorch-crf, and NT-Xent against pairwise cosines.
 
-Every timing is of ten calls after one another. The peer gives lists of decoded tags, ours a padded tensor; paths are
-compared by their scores.
+Every timing of the CRF is of ten calls after one another. The peer gives lists of decoded tags, ours a padded tensor;
+paths are compared by their scores. The pairwise form of NT-Xent is that of the published 2M-NER code; at N = 256 it
+needs 5 GB and, a call, ten seconds.
 """
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
@@ -13,11 +15,12 @@ from functools import partial
 from typing import Any
 
 import torch
-from torchcrf import CRF
+from torch.nn import functional
 
 from hf_mlm.benchmarks.harness import Report
 from hf_mlm.models.layers import crf as crf_module
 from hf_mlm.models.layers import crf_likelihood
+from hf_mlm.models.layers.contrastive import nt_xent
 from hf_mlm.models.layers.crf import LinearChainCRF
 
 
@@ -36,8 +39,10 @@ class Case:
     """Both fields with the same scores, and sentences of a third of ``length`` to ``length`` words."""
 
     def __init__(self, batch: int, length: int) -> None:
+        from torchcrf import CRF as PeerCRF
+
         generator = torch.Generator().manual_seed(length)
-        self.ours, self.peer = LinearChainCRF(TAGS), CRF(TAGS, batch_first=True)
+        self.ours, self.peer = LinearChainCRF(TAGS), PeerCRF(TAGS, batch_first=True)
         self.peer.load_state_dict(self.ours.state_dict())
         lengths = torch.randint(length // 3, length + 1, (batch, 1), generator=generator)
         lengths[0] = length
@@ -111,7 +116,7 @@ def compare(report: Report, case: Case, job: str, kind: str) -> None:
         )
 
 
-def run(report: Report, sizes: Sequence[int]) -> None:
+def run_crf(report: Report, sizes: Sequence[int]) -> None:
     """Compare loss and decoding; then growth with batch and length, and the head's own matrix product as floor."""
     shapes = [(size, 64) for size in sizes] or SHAPES
     for shape in shapes:
@@ -140,7 +145,7 @@ def decode_of(batch: int, length: int) -> Callable[[], object]:
     return lambda: case.decode(case.ours)
 
 
-def hot() -> Callable[[], object]:
+def hot_crf() -> Callable[[], object]:
     """Loss, gradient and decoding of 16 sentences in plain torch and NumPy."""
     case = Case(16, 64)
 
@@ -150,3 +155,77 @@ def hot() -> Callable[[], object]:
             case.decode(case.ours)
 
     return call
+
+
+SIZE, TEMPERATURE = 768, 0.5
+CASES = [(16, 50, "≥ 40×"), (64, 1, ""), (256, 1, "≥ 400×")]  # (N, calls, about as long as one of the peer, target)
+
+
+def pairwise(texts: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+    """Broadcast every pair of views to (2N, 2N, size), take its cosine, and exclude each view itself by a mask."""
+    views, n = torch.cat((texts, images)), len(texts)
+    cosines = functional.cosine_similarity(views.unsqueeze(1), views.unsqueeze(0), dim=2)  # (2N, 2N)
+    positives = torch.cat((cosines.diag(n), cosines.diag(-n)))
+    others = (~torch.eye(2 * n, dtype=torch.bool)).float()
+    denominators = (others * (cosines / TEMPERATURE).exp()).sum(1)
+    return -((positives / TEMPERATURE).exp() / denominators).log().mean()
+
+
+def with_gradient(
+    loss: Callable[..., torch.Tensor], inputs: list[torch.Tensor], calls: int
+) -> Callable[[], tuple[torch.Tensor, ...]]:
+    """Calls of a loss, each with the gradient for its inputs."""
+
+    def call() -> tuple[torch.Tensor, ...]:
+        value = loss(*inputs)
+        return value.detach(), *torch.autograd.grad(value, inputs)
+
+    return lambda: [call() for _ in range(calls)][-1]
+
+
+def same_gradients(ours: tuple[torch.Tensor, ...], theirs: tuple[torch.Tensor, ...]) -> bool:
+    """Equal to float32's rounding."""
+    return all(torch.allclose(one, other, rtol=1e-4, atol=1e-6) for one, other in zip(ours, theirs, strict=True))
+
+
+def embeddings(rows: int) -> list[torch.Tensor]:
+    """Texts and images, (rows, size) each."""
+    generator = torch.Generator().manual_seed(rows)
+    return [torch.randn(rows, SIZE, generator=generator).requires_grad_() for _ in range(2)]
+
+
+def run_nt_xent(report: Report, sizes: Sequence[int]) -> None:
+    """Compare with the pairwise form; then N = 1024, its memory, growth, and the three products as floor."""
+    cases = [(size, 1, "") for size in sizes] or CASES
+    if not sizes:
+        inputs = embeddings(1024)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        report.measure("N = 1024", with_gradient(nt_xent, inputs, 1), target="< 1 GB")
+        grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+        report.note(f"N = 1024: peak memory grew by {grown:.0f} MB.")
+    for rows, calls, target in cases:
+        inputs = embeddings(rows)
+        report.compare(
+            f"N = {rows}",
+            with_gradient(nt_xent, inputs, calls),
+            with_gradient(pairwise, inputs, 1),
+            peer_name="pairwise cosines",
+            equal=same_gradients,
+            items=calls,
+            peer_items=1,
+            target=target,
+        )
+    first = cases[0][0]
+    report.grow("N", lambda rows: with_gradient(nt_xent, embeddings(rows), 1), [first * k for k in (1, 2, 4, 8)])
+    views = torch.cat([side.detach() for side in embeddings(first)])
+    report.floor(
+        f"N = {first}",
+        with_gradient(nt_xent, embeddings(first), 1),
+        lambda: (views @ views.T) @ views,
+        "the product of the views with themselves, and its gradient's",
+    )
+
+
+def hot_nt_xent() -> Callable[[], object]:
+    """Loss and gradient of 16 pairs."""
+    return with_gradient(nt_xent, embeddings(16), 20)

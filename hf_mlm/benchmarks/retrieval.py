@@ -55,7 +55,7 @@ def near(ranks: np.ndarray, similarities: np.ndarray) -> bool:
     return bool((np.abs(ranks - 1 - above) <= 1).all())
 
 
-def run(report: Report, sizes: Sequence[int]) -> None:
+def run_ranks(report: Report, sizes: Sequence[int]) -> None:
     """Compare with one product of all rows, which is the floor too; then the memory, and growth."""
     for size in sizes or [ROWS]:
         images, texts = embeddings(size)
@@ -90,6 +90,6 @@ def traced_memory(images: np.ndarray, texts: np.ndarray) -> float:
     return beyond
 
 
-def hot() -> Callable[[], object]:
+def hot_ranks() -> Callable[[], object]:
     """Ranks of 2,000 rows."""
     return both_ways(2000)
