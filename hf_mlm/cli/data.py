@@ -1,4 +1,4 @@
-"""``hf-mlm data check``: look through sentences for what makes results wrong."""
+"""``hf-mlm data``: convert, download, import, check and describe datasets."""
 
 from __future__ import annotations
 
@@ -10,11 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
+from typer.core import TyperCommand
 
 from hf_mlm.cli.options import DatasetOptions, dataset_options
+from hf_mlm.files import write_text
 
 
 if TYPE_CHECKING:
+    from hf_mlm.data.mlm.archives.checking import ArchiveReport
     from hf_mlm.data.mmnerd.audit import AuditReport
 
 
@@ -22,46 +26,126 @@ _SPLIT = re.compile(r"(?:^|[^a-z])(train|valid|validation|val|dev|test)(?=[^a-z]
 _LANGUAGE = re.compile(r"(?:^|[^a-z])(en|de|fr|es)(?=[^a-z]|$)")
 _ORDER = ["train", "validation", "test"]
 _EXAMPLES = 10
+_LISTED = 15
+
+ColumnsFile = Annotated[
+    Path | None, typer.Option(help="YAML of the archive's columns, such as 'title: Titel'; found by name if omitted.")
+]
 
 Files = list[tuple[str, str, str]]  # language, split, path
 
 
+class CheckCommand(TyperCommand):
+    """A command whose ``--json`` may stand without a file, for standard output."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put ``-`` behind a ``--json`` that no file follows."""
+        at = args.index("--json") + 1 if "--json" in args else 0
+        if at and (at == len(args) or args[at].startswith("--")):
+            args = [*args[:at], "-", *args[at:]]
+        return super().parse_args(ctx, args)
+
+
 def check(
-    files: Annotated[
-        list[Path] | None, typer.Argument(help="CoNLL files, if not a folder.", show_default=False)
+    sources: Annotated[
+        list[Path] | None, typer.Argument(help="Folder, zip or table of an archive or MLM, or CoNLL files or MMNERD.")
     ] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Folder that holds MMNERD.")] = None,
-    image_dir: Annotated[Path | None, typer.Option(help="Folder of the images.")] = None,
-    language: Annotated[str, typer.Option(help="Of files and folders whose names tell none.")] = "en",
+    image_dir: Annotated[Path | None, typer.Option(help="Folder of the sentences' images.")] = None,
+    language: Annotated[str, typer.Option(help="Of files whose names tell none.")] = "en",
     labels: Annotated[
         str | None, typer.Option(help="Entity types, such as SHIP,DATE; MMNERD's four if omitted.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Write everything that was found as JSON.")] = False,
+    columns: ColumnsFile = None,
+    json_file: Annotated[str | None, typer.Option("--json", help="File for all that was found; - for here.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="End with status 1 for warnings too.")] = False,
 ) -> None:
-    """Look through sentences for invalid labels, duplicates, contradictions, leaks and absent or broken images.
+    """List all faults of all records, with their remedies.
 
-    Ends with status 1 where labels keep the files from being loaded.
+    Of an archive or MLM's files: ids, images, texts, coordinates, licences. Of sentences: labels, duplicates,
+    contradictions, leaks, images. Ends with status 1 where there are errors.
     """
+    if bool(sources) == bool(data_dir):
+        raise ValueError("Expected an archive, MLM's files or CoNLL files, or the folder of MMNERD as --data_dir.")
+    if data_dir or _are_sentences(sources or [], language):
+        report: Any = _check_sentences(sources or [], data_dir, image_dir, language, labels)
+        show, failed = _show, bool(report.labels)
+    else:
+        from hf_mlm.data.mlm.archives.checking import check_archive
+
+        report = check_archive(_only(sources or []), columns)
+        show, failed = _show_archive, report.severity == "error" or (strict and report.severity == "warning")
+    if json_file != "-":
+        show(report)
+    if json_file is not None:
+        text = json.dumps(report.to_dict(), ensure_ascii=False, indent=1, default=str) + "\n"
+        sys.stdout.write(text) if json_file == "-" else write_text(json_file, text)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _only(sources: Sequence[Path]) -> Path:
+    if len(sources) > 1:
+        raise ValueError(f"Expected one folder, zip or table, found {len(sources)}: check one after the other.")
+    return sources[0]
+
+
+def _are_sentences(sources: Sequence[Path], language: str) -> bool:
+    """Tell CoNLL files and folders of them from archives."""
+    from hf_mlm.data.mlm.archives.records import TABLE
+
+    first = sources[0]
+    if not first.is_dir():
+        return TABLE.search(first.name) is None and first.suffix.lower() not in (".zip", ".parquet", ".xlsx", ".h5")
+    try:
+        _in_folder(first, language)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _check_sentences(
+    files: Sequence[Path], data_dir: Path | None, image_dir: Path | None, language: str, labels: str | None
+) -> AuditReport:
     from hf_mlm.data.checks import ImageFolder, check_not_empty
     from hf_mlm.data.mmnerd.audit import audit
+    from hf_mlm.data.mmnerd.schemes import TYPES, read_labels, types_of
     from hf_mlm.data.mmnerd.statistics import read_rows
-    from hf_mlm.data.mmnerd.schemes import read_labels
-    from hf_mlm.data.mmnerd.schemes import TYPES, types_of
 
-    if bool(files) == bool(data_dir):
-        raise ValueError("hf-mlm data check needs either CoNLL files or the folder that holds MMNERD as --data_dir.")
-    found, images = _in_folder(data_dir, language) if data_dir else (_named(files or [], language), None)
+    data_dir = files[0] if data_dir is None and files[0].is_dir() else data_dir
+    found, images = _in_folder(data_dir, language) if data_dir else (_named(files, language), None)
     folder = image_dir or images
     for *_, path in found:
         check_not_empty(Path(path))
     types = TYPES if labels is None else types_of(read_labels([name.strip() for name in labels.split(",")]))
-    report = audit(read_rows(found), ImageFolder(folder) if folder else None, types)
-    if as_json:
-        sys.stdout.write(json.dumps(report.to_dict(), ensure_ascii=False, indent=1) + "\n")
-    else:
-        _show(report)
-    if report.labels:
-        raise typer.Exit(1)
+    return audit(read_rows(found), ImageFolder(folder) if folder else None, types)
+
+
+def _show_archive(report: ArchiveReport) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from hf_mlm.data.mlm.archives.faults import KINDS, count_faults
+
+    console = Console()
+    console.print("\n".join(report.columns), markup=False, highlight=False)
+    table = Table("fault", "severity", "how many", "the first of them", "remedy", title=_title(report))
+    for kind, count in count_faults(report.faults).items():
+        first = next(fault for fault in report.faults if fault.kind == kind)
+        place = first.where.removeprefix(report.source).lstrip("/, ") or Path(report.source).name
+        found = f"{place}: {first.found}" if first.found else place
+        style = {"error": "red", "warning": "yellow", "note": "dim"}[KINDS[kind].severity]
+        table.add_row(kind, f"[{style}]{KINDS[kind].severity}[/]", f"{count:,}", escape(found), KINDS[kind].remedy)
+    console.print(table)
+
+
+def _title(report: ArchiveReport) -> str:
+    languages = ", ".join(f"{name} {count:,}" for name, count in report.languages.most_common(5))
+    texts = f", texts: {languages}" if languages else ""
+    return (
+        f"{report.records:,} records, {report.rows:,} rows, {report.located:,} with coordinates, "
+        f"{report.images:,} images{texts}"
+    )
 
 
 def _in_folder(data_dir: Path, language: str) -> tuple[Files, Path | None]:
@@ -217,7 +301,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 
 @app.callback()
 def _data() -> None:
-    """Bring datasets here and make them fast to read."""
+    """Bring datasets here, look through them, and make them fast to read."""
 
 
 @app.command()
@@ -246,5 +330,65 @@ def download(
     sys.stdout.write(f'Complete: load_dataset("mlm", "{config}", data_dir="{folder}")\n')
 
 
-app.command()(check)
+@app.command("import")
+def import_(
+    source: Annotated[Path, typer.Argument(help="Folder, zip or table (CSV, TSV, JSON, JSON lines, GeoJSON).")],
+    target: Annotated[Path, typer.Argument(help="Folder to write.")],
+    columns: ColumnsFile = None,
+    language: Annotated[str | None, typer.Option(help="BCP 47 tag of texts whose column tells none.")] = None,
+    exif_gps: Annotated[bool, typer.Option("--exif-gps", help="Take positions from images that have them.")] = False,
+    max_entities: Annotated[int, typer.Option(min=1, help="A cell with more is divided.")] = 100,
+    min_entities: Annotated[int, typer.Option(min=0, help="A cell with fewer is none.")] = 5,
+    seed: Annotated[int, typer.Option(help="Of the split.")] = 0,
+) -> None:
+    """Import an archive of one's own as Parquet, images included."""
+    from hf_mlm.data.mlm.archives.columns import read_mapping
+    from hf_mlm.data.mlm.archives.faults import summary_of
+    from hf_mlm.data.mlm.archives.importing import import_archive
+
+    mapping = read_mapping(columns) | ({"language": language} if language else {})
+    mapping |= {"exif_gps": True} if exif_gps else {}
+    record = import_archive(source, target, mapping, max_entities, min_entities, seed=seed)
+    rows = ", ".join(f"{split} {count:,}" for split, count in record["rows"].items())
+    lines = [*record["columns"], f"rows: {rows}; {record['located']:,} with coordinates"]
+    for title, severities in (("left out or repaired", ("error", "warning")), ("absent", ("note",))):
+        if told := summary_of(record["faults"], severities):  # type: ignore[arg-type]  # they are literals
+            lines.append(f"{title}: {told}")
+    sys.stdout.write("\n".join([*lines, f'load_dataset("mlm", "archive", data_dir="{target}")', ""]))
+
+
+@app.command()
+def describe(
+    data_dir: Annotated[Path | None, typer.Argument(help="Folder, or archive; none for the demo.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="mlm, irle, irle-gr, archive or demo.")] = None,
+    option: DatasetOptions = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="File for all numbers.")] = None,
+) -> None:
+    """Count entities by country, continent, language and class."""
+    from rich.columns import Columns
+    from rich.console import Console
+    from rich.table import Table
+
+    from hf_mlm.data.mlm.describe import count_entities
+    from hf_mlm.training.irle.data import load_mlm
+
+    config = dataset or ("archive" if data_dir else "demo")
+    counts = count_entities(load_mlm(config, **dataset_options(option, str(data_dir) if data_dir else None)))
+    if json_file is not None:
+        write_text(json_file, json.dumps(counts.to_dict(), ensure_ascii=False, indent=1) + "\n")
+    tables = []
+    for name in ("splits", "continents", "countries", "languages", "classes"):
+        counter = getattr(counts, name)
+        table = Table(name, "how many", title=None)
+        for value, number in counter.most_common(_LISTED):
+            table.add_row(escape(value), f"{number:,}")
+        if len(counter) > _LISTED:
+            table.add_row(f"… and {len(counter) - _LISTED:,} more", f"{sum(counter.values()):,} in all")
+        tables.append(table)
+    console = Console()
+    console.print(f"{counts.entities:,} entities, {counts.images:,} images, {counts.located:,} with coordinates")
+    console.print(Columns(tables))
+
+
+app.command(cls=CheckCommand)(check)
 app.command()(features)

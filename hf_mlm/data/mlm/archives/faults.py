@@ -15,8 +15,8 @@ class Kind(NamedTuple):
     """A kind of fault.
 
     Args:
-        severity: ``"error"``: something that was given is left out; ``"warning"``: it is taken as it is, or repaired;
-            ``"note"``: it is absent, as it may be.
+        severity: ``"error"``: something that was given is wrong, and left out where that shows in the record alone;
+            ``"warning"``: it is taken as it is, or repaired; ``"note"``: it is absent, as it may be.
         remedy: the way out.
     """
 
@@ -25,6 +25,7 @@ class Kind(NamedTuple):
 
 
 KINDS = {
+    "damaged file": Kind("error", "copy it again from its source, or write it again"),
     "malformed record": Kind("error", "write it like the others"),
     "empty record": Kind("error", "give it a text, an image or a position, or take it out"),
     "not as MLM's files": Kind("error", "correct it, or read the folder as the config 'archive'"),

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -18,7 +16,7 @@ from hf_mlm.data.mlm.archives.faults import Fault, count_faults
 from hf_mlm.data.mlm.archives.reading import Archive, ArchiveSource, open_archive
 from hf_mlm.data.mlm.parquet import INDEX, BuiltRows
 from hf_mlm.data.mlm.raw_json import CellSettings
-from hf_mlm.files import full_disk_in_words, write_text
+from hf_mlm.files import full_disk_in_words, replacing_folder, write_text
 
 
 RECORD = "archive.json"
@@ -64,19 +62,14 @@ def import_archive(
         raise FileExistsError(f"{folder} is there already and holds files; give an empty folder to write.")
     archive = Archive.open(source, mapping)
     plan = open_archive(archive, CellSettings(max_entities, min_entities, rule), seed, embed=True)
-    working = folder.with_name(f".{folder.name}.{os.urandom(4).hex()}.importing")
-    try:
-        with full_disk_in_words(folder.parent, "and start again"):
-            (working / "archive").mkdir(parents=True)
-            with tqdm(total=plan.rows, desc=f"Importing {archive.source.name}", unit=" rows") as bar:
-                names = {split: _write_split(plan, split, working, bar) for split in plan.splits}
-            record = _record(archive, plan, {split: sum(names[split].values()) for split in names})
-            write_text(working / RECORD, json.dumps(record, indent=1, ensure_ascii=False))
-            sizes = {name: (working / name).stat().st_size for files in names.values() for name in files}
-            BuiltRows({"archive": {split: list(files) for split, files in names.items()}}, sizes).save(working / INDEX)
-            os.replace(working, folder)
-    finally:
-        shutil.rmtree(working, ignore_errors=True)
+    with full_disk_in_words(folder.parent, "and start again"), replacing_folder(folder) as working:
+        (working / "archive").mkdir()
+        with tqdm(total=plan.rows, desc=f"Importing {archive.source.name}", unit=" rows") as bar:
+            names = {split: _write_split(plan, split, working, bar) for split in plan.splits}
+        record = _record(archive, plan, {split: sum(names[split].values()) for split in names})
+        write_text(working / RECORD, json.dumps(record, indent=1, ensure_ascii=False))
+        sizes = {name: (working / name).stat().st_size for files in names.values() for name in files}
+        BuiltRows({"archive": {split: list(files) for split, files in names.items()}}, sizes).save(working / INDEX)
     return record
 
 
