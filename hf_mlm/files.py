@@ -11,6 +11,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,35 @@ def sha256_of(path: str | os.PathLike[str]) -> str:
         while block := file.read(_BLOCK):
             digest.update(block)
     return digest.hexdigest()
+
+
+def checksum_of(path: str | os.PathLike[str]) -> str:
+    """XXH64 of a file's bytes, hexadecimal: ten times as fast as SHA-256, against accidents rather than malice."""
+    from datasets.fingerprint import Hasher
+
+    with open(path, "rb") as file:
+        return Hasher.hash_bytes(iter(lambda: file.read(_BLOCK), b""))  # type: ignore[arg-type]
+
+
+def check_file(path: str | os.PathLike[str], checksum: str | None, remedy: str) -> None:
+    """Compare a file with its checksum, once in a process as long as its size and time stay the same.
+
+    Args:
+        path: of the file.
+        checksum: `checksum_of` the file when it was written; None, from before there were any, checks nothing.
+        remedy: the way out, for the message.
+
+    Raises:
+        ValueError: if a bit of it is another.
+    """
+    state = os.stat(path)
+    if checksum is not None and _known_checksum(os.fspath(path), state.st_size, state.st_mtime_ns) != checksum:
+        raise ValueError(f"{os.fspath(path)} is damaged: its checksum is not the one that was noted; {remedy}.")
+
+
+@lru_cache(maxsize=100_000)
+def _known_checksum(path: str, size: int, mtime_ns: int) -> str:
+    return checksum_of(path)
 
 
 LOCK = ".lock"

@@ -12,7 +12,7 @@ from huggingface_hub.utils import tqdm
 from hf_mlm.data.mlm.layout import ROWS_PER_SHARD, FeatureShard, FeatureSource, Layout, find_layout, open_features
 from hf_mlm.data.mlm.parquet import MANIFEST, Manifest, ParquetShard, ShardEntry
 from hf_mlm.data.mlm.rows import check_dtype, row_hashes
-from hf_mlm.files import full_disk_in_words
+from hf_mlm.files import checksum_of, full_disk_in_words, locked
 
 
 def convert(
@@ -70,8 +70,8 @@ def write_shards(plan: FeatureSource, source: str, folder: Path, dtype: str = "f
         ValueError: if ``folder`` holds rows of something else, or a value is too large for float16.
         OSError: if the disk is full; nothing half-written is left, finished shards are.
     """
-    with full_disk_in_words(folder, "and run the same command again: finished shards are kept"):
-        folder.mkdir(parents=True, exist_ok=True)
+    remedy = "and run the same command again: finished shards are kept"
+    with locked(folder, "convert"), full_disk_in_words(folder, remedy):
         manifest = _open_manifest(folder / MANIFEST, source, plan, dtype)
         with tqdm(total=sum(map(sum, manifest.planned.values())), desc=f"Writing {folder}", unit=" rows") as bar:
             for split, shards in plan.splits.items():
@@ -122,7 +122,7 @@ def _convert_shard(shard: FeatureShard, split: str, number: int, folder: Path, m
         rows = _write(shard, temporary, manifest)
         if _read_hashes(temporary, manifest) != rows:
             raise OSError(f"{temporary} did not read back as it was written; see to the disk and start again.")
-        entries[number : number + 1] = [ShardEntry(name, temporary.stat().st_size, rows)]
+        entries[number : number + 1] = [ShardEntry(name, temporary.stat().st_size, rows, checksum_of(temporary))]
         os.replace(temporary, folder / name)
     finally:
         temporary.unlink(missing_ok=True)

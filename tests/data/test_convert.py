@@ -11,11 +11,14 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from datasets import load_dataset
 
+import hf_mlm  # noqa: F401
 from hf_mlm.data.convert import convert
 from hf_mlm.data.mlm.layout import MANIFEST
 from hf_mlm.data.mlm.parquet import Manifest, open_manifest
 from hf_mlm.data.mlm.rows import row_hashes
+from hf_mlm.files import locked
 
 
 @pytest.fixture
@@ -188,3 +191,23 @@ def test_what_cannot_be_converted_is_said(source: Path, tmp_path: Path, shared_d
 
 def test_the_manifest_tells_no_path_of_this_machine(source: Path, tmp_path: Path) -> None:
     assert str(tmp_path) not in json.dumps(convert(source, tmp_path / "out").read_text())
+
+
+def test_one_changed_bit_of_a_shard_is_noticed(tmp_path: Path, make_entities: Any, write_final: Any) -> None:
+    write_final(tmp_path / "source" / "train.h5", make_entities(range(7)))
+    convert(tmp_path / "source", tmp_path / "out")
+    path = next((tmp_path / "out").glob("train-*.parquet"))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 4
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"train-.* is damaged: its checksum .*; delete it and run `hf-mlm data conv"):
+        load_dataset("mlm", "irle", data_dir=str(tmp_path / "out"))
+    path.unlink()
+    convert(tmp_path / "source", tmp_path / "out")
+    assert len(load_dataset("mlm", "irle", data_dir=str(tmp_path / "out"))["train"]) == 7
+
+
+def test_two_conversions_into_one_folder_are_refused(tmp_path: Path, make_entities: Any, write_final: Any) -> None:
+    write_final(tmp_path / "source" / "train.h5", make_entities(range(7)))
+    with locked(tmp_path / "out", "convert"), pytest.raises(BlockingIOError, match="Expected to convert alone in"):
+        convert(tmp_path / "source", tmp_path / "out")

@@ -110,7 +110,7 @@ def test_a_record_without_such_files(record: Any, tmp_path: Path) -> None:
 def test_no_room(record: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     record.files = {"MLM_irle.zip": zipped("MLM_irle/train.h5")}
     monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 10}))
-    with pytest.raises(OSError, match=r"Expected \d+ bytes of room in .*, found 10 bytes"):
+    with pytest.raises(OSError, match=r"Expected [\d,]+ bytes of room in .*, found 10 bytes"):
         download("irle", tmp_path)
     assert record.fetched() == []
 

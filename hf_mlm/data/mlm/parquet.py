@@ -6,7 +6,7 @@ A JSON file beside the Parquet files names them, with their sizes: the manifest 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from hf_mlm.data.mlm.rows import ROWS_PER_TABLE, FeatureSpec, cast_features
 from hf_mlm.data.splits import SPLITS
-from hf_mlm.files import write_text
+from hf_mlm.files import check_file, checksum_of, write_text
 
 
 MANIFEST, INDEX = "mlm_features.json", "mlm_rows.json"
@@ -24,17 +24,19 @@ _MANIFEST_FORMAT, _INDEX_FORMAT = "hf_mlm feature shards, version 1", "hf_mlm ra
 _DAMAGED = (UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, AttributeError)
 
 
-def read_tables(path: Path, remedy: str) -> Iterator[pa.Table]:
+def read_tables(path: Path, remedy: str, checksum: str | None = None) -> Iterator[pa.Table]:
     """Read a Parquet file, some hundred rows at a time.
 
     Args:
         path: the file.
         remedy: the way out, for the message.
+        checksum: of the file, where it is known.
 
     Raises:
         ValueError: if the file is damaged.
     """
     try:
+        check_file(path, checksum, remedy)
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(batch_size=ROWS_PER_TABLE):
                 yield pa.Table.from_batches([batch]).replace_schema_metadata(None)
@@ -50,11 +52,13 @@ class ShardEntry:
         name: of the file.
         bytes: its size.
         rows: hash of each row, in order.
+        checksum: of the file; None in manifests from before there was one.
     """
 
     name: str
     bytes: int
     rows: list[str]
+    checksum: str | None = None
 
 
 @dataclass
@@ -116,11 +120,13 @@ class ParquetShard:
         path: the file.
         spec: what its rows look like.
         dtype: type that the vectors shall have, whatever the file's.
+        checksum: of the file, where it is known.
     """
 
     path: Path
     spec: FeatureSpec
     dtype: str = "float32"
+    checksum: str | None = None
 
     def __len__(self) -> int:
         return int(pq.read_metadata(self.path).num_rows)
@@ -131,7 +137,7 @@ class ParquetShard:
         Raises:
             ValueError: if the file is damaged, or a value is too large for ``dtype``.
         """
-        for table in read_tables(self.path, "delete it and run `hf-mlm data convert` again"):
+        for table in read_tables(self.path, "delete it and run `hf-mlm data convert` again", self.checksum):
             yield cast_features(table, self.spec, self.dtype)
 
 
@@ -161,7 +167,9 @@ def open_manifest(manifest_path: Path, dtype: str) -> tuple[FeatureSpec, dict[st
             state = "is missing" if size is None else f"has {size} bytes instead of {entry.bytes}"
             raise ValueError(f"{path} {state}; run `hf-mlm data convert` again, it writes what is not there.")
     shards = {
-        split: [ParquetShard(manifest_path.parent / entry.name, manifest.spec, dtype) for entry in entries]
+        split: [
+            ParquetShard(manifest_path.parent / entry.name, manifest.spec, dtype, entry.checksum) for entry in entries
+        ]
         for split, entries in manifest.shards.items()
     }
     return manifest.spec, shards
@@ -174,10 +182,12 @@ class BuiltRows:
     Attributes:
         configs: config -> split -> names of its files, relative to the index.
         sizes: name of a file -> its bytes.
+        checksums: name of a file -> its checksum, as `save` finds it; none in indexes from before there were any.
     """
 
     configs: dict[str, dict[str, list[str]]]
     sizes: dict[str, int]
+    checksums: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def load(cls, path: Path) -> BuiltRows:
@@ -194,13 +204,16 @@ class BuiltRows:
             for name in (name for splits in rows.configs.values() for names in splits.values() for name in names):
                 if not isinstance(rows.sizes[name], int) or Path(name).is_absolute() or ".." in Path(name).parts:
                     raise KeyError(name)
+            if not isinstance(rows.checksums, dict):
+                raise KeyError("checksums")
             return rows
         except _DAMAGED as error:
             raise ValueError(f"{path} is no index of this version of hf_mlm ({error!r}); build again.") from error
 
     def save(self, path: Path) -> None:
-        """Write the index; nobody sees it half-written."""
-        write_text(path, json.dumps({"format": _INDEX_FORMAT, **asdict(self)}, indent=1))
+        """Write the index, with the checksums of its files; nobody sees it half-written."""
+        checksums = {name: checksum_of(path.parent / name) for name in self.sizes}
+        write_text(path, json.dumps({"format": _INDEX_FORMAT, **asdict(self), "checksums": checksums}, indent=1))
 
 
 @dataclass(frozen=True)
@@ -209,9 +222,11 @@ class BuiltShard:
 
     Attributes:
         path: the file.
+        checksum: of the file, where it is known.
     """
 
     path: Path
+    checksum: str | None = None
 
     def tables(self) -> Iterator[pa.Table]:
         """Read the rows, some hundred at a time.
@@ -219,7 +234,7 @@ class BuiltShard:
         Raises:
             ValueError: if the file is damaged.
         """
-        return read_tables(self.path, "write it again, by the command that did")
+        return read_tables(self.path, "write it again, by the command that did", self.checksum)
 
 
 def open_built(index: Path, config: str) -> tuple[pa.Schema, dict[str, list[BuiltShard]]]:
@@ -248,14 +263,18 @@ def open_built(index: Path, config: str) -> tuple[pa.Schema, dict[str, list[Buil
             raise ValueError(
                 f"{path} is missing or incomplete; run the same `hf-mlm build mlm` or `hf-mlm data import` again."
             )
-    return open_files({split: [index.parent / name for name in names] for split, names in listed.items()})
+    files = {split: [index.parent / name for name in names] for split, names in listed.items()}
+    return open_files(files, {index.parent / name: checksum for name, checksum in rows.checksums.items()})
 
 
-def open_files(files: dict[str, list[Path]]) -> tuple[pa.Schema, dict[str, list[BuiltShard]]]:
+def open_files(
+    files: dict[str, list[Path]], checksums: Mapping[Path, str] | None = None
+) -> tuple[pa.Schema, dict[str, list[BuiltShard]]]:
     """Open Parquet files of rows.
 
     Args:
         files: by split.
+        checksums: of the files, as far as they are known.
 
     Returns:
         the schema, with what `datasets` needs to know in its metadata, and the shards by split.
@@ -264,7 +283,10 @@ def open_files(files: dict[str, list[Path]]) -> tuple[pa.Schema, dict[str, list[
         ValueError: if the first file is damaged.
     """
     first = next(paths[0] for paths in files.values() if paths)
-    return read_schema(first), {split: [BuiltShard(path) for path in paths] for split, paths in files.items()}
+    known = checksums or {}
+    return read_schema(first), {
+        split: [BuiltShard(path, known.get(path)) for path in paths] for split, paths in files.items()
+    }
 
 
 def read_schema(path: Path) -> pa.Schema:

@@ -1,5 +1,6 @@
 import json
 import os
+import random
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,30 @@ def test_what_is_not_there_is_said(index: Path) -> None:
     path = index.parent / "mlm" / "train-1.parquet"
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(ValueError, match="train-1.parquet is missing or incomplete"):
+        open_built(index, "mlm")
+
+
+def test_one_changed_bit_of_a_file_is_noticed(index: Path) -> None:
+    path, generator = index.parent / "mlm" / "train-1.parquet", random.Random(0)
+    content = path.read_bytes()
+    for number in range(50):
+        changed = bytearray(content)
+        changed[generator.randrange(len(content))] ^= 1 << generator.randrange(8)
+        path.write_bytes(changed)
+        os.utime(path, ns=(number, number))  # a clock that ticks between two writes
+        with pytest.raises(ValueError, match=r"train-1\.parquet is damaged: its checksum .*; write it again"):
+            [list(shard.tables()) for shard in open_built(index, "mlm")[1]["train"]]
+    path.write_bytes(content)
+    assert sum(table.num_rows for shard in open_built(index, "mlm")[1]["train"] for table in shard.tables()) == 2
+
+
+def test_an_index_without_checksums_opens(index: Path) -> None:
+    content = json.loads(index.read_text())
+    assert set(content.pop("checksums")) == set(content["sizes"])
+    index.write_text(json.dumps(content))
+    assert [len(shards) for shards in open_built(index, "mlm")[1].values()] == [2, 1]
+    index.write_text(json.dumps({**content, "checksums": 3}))
+    with pytest.raises(ValueError, match="is no index"):
         open_built(index, "mlm")
 
 
