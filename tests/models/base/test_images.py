@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -99,3 +100,35 @@ def test_other_things_get_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
     with pytest.raises(ValueError, match="too large to open safely"):
         to_rgb(encoded(Image.new("RGB", (64, 64)), "PNG"))
+
+
+@pytest.mark.parametrize("top", [1, 255, 65535])
+def test_floating_point_is_scaled_by_its_range(top: int) -> None:
+    ramp = np.linspace(0, top, 48, dtype=np.float32).reshape(6, 8)
+    pixels = np.asarray(to_rgb(encoded(Image.fromarray(ramp), "TIFF")))[..., 0]
+    assert np.abs(pixels - np.linspace(0, 255, 48).reshape(6, 8)).max() <= 1
+
+
+def test_heic_is_opened_upright_where_its_package_is_installed() -> None:
+    pillow_heif = pytest.importorskip("pillow_heif")
+    tall = Image.new("RGB", (40, 64), RED)
+    stream = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = 1
+    pillow_heif.from_pillow(tall).save(stream, quality=90, exif=exif.tobytes())
+    opened = to_rgb(stream.getvalue())
+    assert opened.size == (40, 64) and mean_colour(opened) == pytest.approx(RED, abs=8)
+
+
+def test_heic_without_its_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    monkeypatch.setattr(Image, "ID", [name for name in Image.ID if name not in ("HEIF", "AVIF")])
+    with pytest.raises(ValueError, match=r"'hf-mlm\[heif\]'"):
+        to_rgb(b"\0\0\0\x18ftypheic" + bytes(40))
+
+
+def test_images_beyond_a_limit_are_refused_before_they_are_decoded() -> None:
+    content = encoded(Image.new("1", (2000, 1000)), "PNG")
+    assert to_rgb(content, max_pixels=2_000_000).size == (2000, 1000)
+    with pytest.raises(ValueError, match="2,000 × 1,000 pixels"):
+        to_rgb(content[:60], max_pixels=1_999_999)  # the header is enough
