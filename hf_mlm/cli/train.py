@@ -33,7 +33,12 @@ def train(argv: list[str]) -> None:
         words += ["--model_type", names[name]]
     settings = parse_settings(list(load(f"{package}.arguments:ARGUMENTS")), words, f"hf-mlm train {name}")
     try:
-        load(f"{package}.train:train")(*settings).trainer.end()
+        run = load(f"{package}.train:train")(*settings)
+        if run.trainer.is_world_process_zero():
+            from hf_mlm.runs.results import verdict
+
+            sys.stdout.write(f"Finished: {verdict(run.results)}; {run.trainer.args.output_dir}\n")
+        run.trainer.end()
     except KeyError as error:
         if "metric_for_best_model" not in str(error):
             raise

@@ -11,19 +11,21 @@ from hf_mlm.cli import main
 FLAGS = "--model.embedding_size 8 --max_steps 2 --use_cpu --disable_tqdm true --eval_strategy no --save_strategy no"
 
 
-def test_recipe_by_bare_name_with_flags(irle_folder: Path, tmp_path: Path) -> None:
+def test_recipe_by_bare_name_with_flags(irle_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = f"{FLAGS} --load_best_model_at_end false --output_dir {tmp_path}/run --data_dir {irle_folder}"
     main(["train", "irle", "--config", "irle", *words.split()])
     assert json.loads((tmp_path / "run" / "all_results.json").read_text())["test_gallery_size"] == 30
     assert json.loads((tmp_path / "run" / "config.json").read_text())["retrieval_loss"] == "cosine_embedding"
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("Finished: medR image to text ") and last.endswith(f"; {tmp_path}/run")
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("irl --seed 1", "hf-mlm train: there is no model 'irl' to train; choose one of irle, two-mner,"),
+        ("irl --seed 1", "hf-mlm train: Expected a model to train (irle, two-mner,"),
         ("irle --sed 1", "hf-mlm train: the command line has no setting 'sed'; did you mean 'seed'?"),
-        ("irle --config nothing", "hf-mlm train: there is no recipe 'nothing'"),
+        ("irle --config nothing", "'nothing'"),
         ("irle --dataset irle --data_dir nowhere --use_cpu", "data_dir 'nowhere' is not a folder"),
     ],
 )
