@@ -4,13 +4,13 @@ from hf_mlm.data.mlm.collator import DataCollatorForRetrievalAndGeo as DataColla
 from hf_mlm.data.mmnerd.collator import (
     DataCollatorForMultimodalTokenClassification as DataCollatorForMultimodalTokenClassification,
 )
-from hf_mlm.models.base.modeling import TaggerOutput as TaggerOutput
 from hf_mlm.models.base.processing import TaggerProcessor as TaggerProcessor
 from hf_mlm.models.base.regions import RegionProcessor as RegionProcessor
 from hf_mlm.models.crf_tagger.configuration_crf_tagger import CRFTaggerConfig as CRFTaggerConfig
 from hf_mlm.models.crf_tagger.modeling_crf_tagger import (
     CRFTaggerForTokenClassification as CRFTaggerForTokenClassification,
 )
+from hf_mlm.models.crf_tagger.modeling_crf_tagger import CRFTaggerOutput as CRFTaggerOutput
 from hf_mlm.models.irle.configuration_irle import IRLEConfig as IRLEConfig
 from hf_mlm.models.irle.modeling_irle import IRLEForRetrievalAndGeo as IRLEForRetrievalAndGeo
 from hf_mlm.models.irle.modeling_irle import IRLEOutput as IRLEOutput
@@ -28,12 +28,13 @@ from hf_mlm.models.umgf.modeling_umgf import UMGFForTokenClassification as UMGFF
 from hf_mlm.models.umt.configuration_umt import UMTConfig as UMTConfig
 from hf_mlm.models.umt.modeling_umt import UMTForTokenClassification as UMTForTokenClassification
 from hf_mlm.models.umt.modeling_umt import UMTOutput as UMTOutput
+from hf_mlm.models.umt.processing_umt import UMTProcessor as UMTProcessor
 from hf_mlm.models.word_level.adacan import AdaCANForTokenClassification as AdaCANForTokenClassification
-from hf_mlm.models.word_level.bilstm_crf import BiLSTMCRFForTokenClassification as BiLSTMCRFForTokenClassification
 from hf_mlm.models.word_level.configuration import AdaCANConfig as AdaCANConfig
 from hf_mlm.models.word_level.configuration import BiLSTMCRFConfig as BiLSTMCRFConfig
 from hf_mlm.models.word_level.configuration import HBiLSTMCRFConfig as HBiLSTMCRFConfig
-from hf_mlm.models.word_level.hbilstm_crf import HBiLSTMCRFForTokenClassification as HBiLSTMCRFForTokenClassification
+from hf_mlm.models.word_level.modeling import BiLSTMCRFForTokenClassification as BiLSTMCRFForTokenClassification
+from hf_mlm.models.word_level.modeling import HBiLSTMCRFForTokenClassification as HBiLSTMCRFForTokenClassification
 from hf_mlm.models.word_level.processing import AdaCANProcessor as AdaCANProcessor
 from hf_mlm.models.word_level.processing import WordLevelProcessor as WordLevelProcessor
 from hf_mlm.pipelines.gallery import Gallery as Gallery

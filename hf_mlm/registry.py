@@ -97,21 +97,21 @@ MODELS = {
         config=f"{_MODELS}.crf_tagger.configuration_crf_tagger:CRFTaggerConfig",
         model=f"{_MODELS}.crf_tagger.modeling_crf_tagger:CRFTaggerForTokenClassification",
         processor=f"{_PROCESSING}:TaggerProcessor",
-        build=f"{_BUILDING}:build_crf_tagger",
+        build=f"{_BUILDING}:build_text_tagger",
         graphs=_TAGGER_GRAPHS,
-        output=f"{_MODELS}.base.modeling:TaggerOutput",
+        output=f"{_MODELS}.crf_tagger.modeling_crf_tagger:CRFTaggerOutput",
     ),
     "bilstm_crf": ModelEntry(
         family="taggers",
         config=f"{_WORD_LEVEL}.configuration:BiLSTMCRFConfig",
-        model=f"{_WORD_LEVEL}.bilstm_crf:BiLSTMCRFForTokenClassification",
+        model=f"{_WORD_LEVEL}.modeling:BiLSTMCRFForTokenClassification",
         processor=f"{_WORD_LEVEL}.processing:WordLevelProcessor",
         build=f"{_BUILDING}:build_word_tagger",
     ),
     "hbilstm_crf": ModelEntry(
         family="taggers",
         config=f"{_WORD_LEVEL}.configuration:HBiLSTMCRFConfig",
-        model=f"{_WORD_LEVEL}.hbilstm_crf:HBiLSTMCRFForTokenClassification",
+        model=f"{_WORD_LEVEL}.modeling:HBiLSTMCRFForTokenClassification",
         processor=f"{_WORD_LEVEL}.processing:WordLevelProcessor",
         build=f"{_BUILDING}:build_word_tagger",
     ),
@@ -120,13 +120,13 @@ MODELS = {
         config=f"{_WORD_LEVEL}.configuration:AdaCANConfig",
         model=f"{_WORD_LEVEL}.adacan:AdaCANForTokenClassification",
         processor=f"{_WORD_LEVEL}.processing:AdaCANProcessor",
-        build=f"{_BUILDING}:build_word_tagger",
+        build=f"{_BUILDING}:build_adacan",
     ),
     "umt": ModelEntry(
         family="taggers",
         config=f"{_MODELS}.umt.configuration_umt:UMTConfig",
         model=f"{_MODELS}.umt.modeling_umt:UMTForTokenClassification",
-        processor=f"{_MODELS}.two_mner.processing_two_mner:TwoMNERProcessor",
+        processor=f"{_MODELS}.umt.processing_umt:UMTProcessor",
         build=f"{_BUILDING}:build_image_tagger",
         output=f"{_MODELS}.umt.modeling_umt:UMTOutput",
     ),
@@ -146,9 +146,9 @@ MODELS = {
     ),
 }
 
-_SHARED = ("hf_mlm.data.shards", "hf_mlm.data.images", "hf_mlm.data.splits", "hf_mlm.world", "hf_mlm.geo")
+_SHARED = ("hf_mlm.data.shards", "hf_mlm.data.checks", "hf_mlm.data.splits", "hf_mlm.world", "hf_mlm.geo")
 DATASETS = {
-    "mlm": DatasetEntry("hf_mlm.data.mlm.builder", ("hf_mlm.data.mlm", "hf_mlm.data.row_checks", *_SHARED)),
+    "mlm": DatasetEntry("hf_mlm.data.mlm.builder", ("hf_mlm.data.mlm", *_SHARED)),
     "mmnerd": DatasetEntry("hf_mlm.data.mmnerd.builder", ("hf_mlm.data.mmnerd", "hf_mlm.data.text_file", *_SHARED)),
 }
 
@@ -161,6 +161,9 @@ PIPELINES = {
     ),
     "geo-estimation": PipelineEntry("hf_mlm.pipelines.geo_estimation:GeoEstimationPipeline", "AutoModel"),
 }
+
+# Adds card and figures to a saved model that ``push_to_hub`` is about to upload.
+COMPLETE_PUSH = "hf_mlm.publishing.models:complete_plain_push"
 
 # Public names of the package that belong to no single model.
 SHARED_NAMES = (

@@ -106,9 +106,8 @@ def raw_model(raw_folder: Path, tmp_path: Path) -> Path:
 
     import hf_mlm  # noqa: F401, registers mlm
     from hf_mlm.runs.settings import save_settings
-    from hf_mlm.training.base.processors import build_processor
     from hf_mlm.training.irle.arguments import IRLEArguments
-    from hf_mlm.training.irle.building import build_model
+    from hf_mlm.training.irle.building import build_model, build_processor
 
     arguments = IRLEArguments(
         dataset="irle",

@@ -1,4 +1,4 @@
-"""What the configurations of all word taggers share: their labels.
+"""Configurations that all taggers share: labels, encoders, and the sizes of what encoders give.
 
 Annotations are evaluated here: a strict dataclass checks values against them, and would skip those left as strings.
 """
@@ -6,7 +6,8 @@ Annotations are evaluated here: a strict dataclass checks values against them, a
 from typing import Any, ClassVar
 
 from huggingface_hub.dataclasses import strict
-from transformers import PreTrainedConfig
+from transformers import AutoConfig, PreTrainedConfig
+from transformers.configuration_utils import SubConfigSpec
 
 from hf_mlm.data.mmnerd.schemes import TAGS, is_label
 
@@ -65,32 +66,48 @@ class TaggerConfig(PreTrainedConfig):
                 )
 
 
+TEXT_ENCODER = SubConfigSpec(config_class=AutoConfig, model_type="bert")  # unless another one is given
 RESNET_152 = {"model_type": "resnet", "depths": [3, 8, 36, 3]}
 
 
 @strict
-class ImageTaggerConfig(TaggerConfig):
-    """Encoders and labels of a tagger that sees one image with each sentence.
-
-    Its subclasses set ``sub_configs_defaults``.
+class TextTaggerConfig(TaggerConfig):
+    """The text encoder of a tagger that reads sub-tokens, beside what every `TaggerConfig` has.
 
     Args:
         text_encoder_config: any text encoder configuration that ``AutoModel`` opens; BERT's defaults when omitted.
-        image_encoder_config: any vision configuration that ``AutoModel`` opens.
-        use_images: False for the text-only form, which has no image encoder.
         freeze_text_encoder: leave the text encoder as it is.
-        freeze_image_encoder: leave the image encoder as it is, its batch statistics included.
-        id2label: name of each label; MMNERD's nine when neither this nor ``num_labels`` is given.
-        dropout: drop probability before the layer that scores the labels.
-        constrained_decoding: whether the CRF predicts IOB2 alone.
     """
+
+    sub_configs_defaults = {"text_encoder_config": TEXT_ENCODER}
+
+    text_encoder_config: PreTrainedConfig | dict | None = None
+    freeze_text_encoder: bool = False
+
+    def get_text_config(self, *args: Any, **kwargs: Any) -> PreTrainedConfig:
+        """The text encoder's configuration, to which the size of the vocabulary belongs."""
+        return self.text_encoder_config
+
+
+@strict
+class ImageTaggerConfig(TextTaggerConfig):
+    """Encoders of a tagger that sees one image with each sentence, beside what every `TaggerConfig` has.
+
+    Args:
+        image_encoder_config: any vision configuration that ``AutoModel`` opens; ResNet-152 when omitted.
+        use_images: False for the text-only form, which has no image encoder.
+        freeze_image_encoder: leave the image encoder as it is, its batch statistics included.
+    """
+
+    sub_configs_defaults = {
+        "text_encoder_config": TEXT_ENCODER,
+        "image_encoder_config": SubConfigSpec(config_class=AutoConfig, model_type="resnet", optional=True),
+    }
 
     default_image_encoder: ClassVar[dict[str, Any]] = RESNET_152
 
-    text_encoder_config: PreTrainedConfig | dict | None = None
     image_encoder_config: PreTrainedConfig | dict | None = None
     use_images: bool = True
-    freeze_text_encoder: bool = False
     freeze_image_encoder: bool = False
 
     def __post_init__(self, **kwargs: Any) -> None:
@@ -98,10 +115,6 @@ class ImageTaggerConfig(TaggerConfig):
         given = self.image_encoder_config or self.default_image_encoder
         self.image_encoder_config = given if self.use_images else None
         super().__post_init__(**kwargs)
-
-    def get_text_config(self, *args: Any, **kwargs: Any) -> PreTrainedConfig:
-        """The text encoder's configuration, to which the size of the vocabulary belongs."""
-        return self.text_encoder_config
 
 
 def feature_size(config: PreTrainedConfig) -> int:

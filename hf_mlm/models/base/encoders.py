@@ -1,32 +1,58 @@
-"""What the configuration of an encoder says of the sizes of its output."""
+"""Pretrained encoders under a model: opening, building and adjusting them; torchvision's ResNets among them."""
 
 from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Iterator
+import pickle
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+import torch
 import transformers  # AutoModel only when called: importing it registers our models, which need this to be finished
-from transformers import PreTrainedConfig, PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel, ResNetConfig, ResNetModel
 
-from hf_mlm.models.base.published_weights import IMAGE_MEAN, IMAGE_STD, load_torchvision_resnet
+from hf_mlm.registry import MODELS
 
 
-def load_encoder(name_or_path: str | os.PathLike[str], part: str) -> PreTrainedModel:
-    """Open a pretrained encoder, or one half of a pretrained pair such as CLIP.
+Source = str | os.PathLike[str]
+
+
+def load_encoder(source: Source, part: str) -> PreTrainedModel:
+    """Open a pretrained encoder, one half of a pair such as CLIP, or the encoder in a model of this package.
 
     Args:
-        name_or_path: a local folder or a repository of the Hub.
-        part: where a pair's configuration keeps the wanted half, such as ``"vision_config"``.
+        source: a local folder or a repository of the Hub, or a ``.pth`` file of a ResNet of torchvision's.
+        part: where a pair's configuration keeps the wanted half: ``"text_config"`` or ``"vision_config"``.
 
     Raises:
         OSError: if there is no such folder, and no such repository that can be reached.
+        ValueError: if a ``.pth`` file is refused or is no ResNet that torchvision defines, or a model of this package
+            has no such encoder, or several.
     """
-    with opening(name_or_path):
-        config = transformers.AutoConfig.from_pretrained(name_or_path)
-        return transformers.AutoModel.from_pretrained(name_or_path, config=getattr(config, part, config))
+    if is_torchvision(source):
+        return load_torchvision_resnet(source)
+    with opening(source):
+        config = transformers.AutoConfig.from_pretrained(source)
+        if config.model_type not in MODELS:
+            return transformers.AutoModel.from_pretrained(source, config=getattr(config, part, config))
+        model = getattr(transformers, MODELS[config.model_type].auto_class).from_pretrained(source)
+    return _encoder_inside(model, part)
+
+
+def _encoder_inside(model: PreTrainedModel, part: str) -> PreTrainedModel:
+    """Take the one text or image encoder out of a model of this package."""
+    names = {"text_config": ["text_encoder_config"]}.get(part, ["image_encoder_config", "vit_config", "resnet_config"])
+    wanted = [id(config) for name in names if (config := getattr(model.config, name, None)) is not None]
+    found = [each for each in model.modules() if isinstance(each, PreTrainedModel) and id(each.config) in wanted]
+    if len(found) != 1:
+        raise ValueError(
+            f"Expected one {names[0].split('_')[0]} encoder in the {model.config.model_type!r} model of "
+            f"{model.name_or_path!r}, found {len(found)}: name the folder of an encoder."
+        )
+    return found[0]
 
 
 @contextmanager
@@ -87,40 +113,11 @@ def drop_pooler(model: PreTrainedModel) -> PreTrainedModel:
     return model
 
 
-Source = str | os.PathLike[str]
-
-
 class Normalisation(NamedTuple):
     """How an encoder's images are normalised: less the mean, over the standard deviation of each channel."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
-
-
-def load_encoders(
-    text: Source | None = None, vit: Source | None = None, resnet: Source | None = None
-) -> tuple[dict[str, PreTrainedModel], dict[str, Any]]:
-    """Open the encoders that are asked for, and find out how the ResNet's images differ from the ViT's.
-
-    Args:
-        text: folder or Hub name of a text model, or of a pair such as CLIP.
-        vit: folder or Hub name of a vision model, or of a pair.
-        resnet: the same, or a ``.pth`` file of torchvision's.
-
-    Returns:
-        The encoders that were asked for by the names ``"text"``, ``"vit"`` and ``"resnet"``, and the settings
-        ``resnet_pixel_scale`` and ``resnet_pixel_shift`` where both image encoders tell how they normalise.
-    """
-    halves = {"text": (text, "text_config"), "vit": (vit, "vision_config")}
-    encoders = {name: load_encoder(source, half) for name, (source, half) in halves.items() if source is not None}
-    if resnet is not None:
-        encoders["resnet"] = (
-            load_torchvision_resnet(resnet) if is_torchvision(resnet) else load_encoder(resnet, "vision_config")
-        )
-    if vit is None or resnet is None:
-        return encoders, {}
-    given, wanted = normalisation(vit), normalisation(resnet)
-    return encoders, {} if given is None or wanted is None else rescaling(given, wanted)
 
 
 def is_torchvision(source: Source) -> bool:
@@ -143,6 +140,20 @@ def normalisation(source: Source) -> Normalisation | None:
     return Normalisation(tuple(images.image_mean), tuple(images.image_std))
 
 
+def pixel_rescaling(given: Source, wanted: Source) -> dict[str, list[float]]:
+    """Find how a ResNet's images differ from those that a ViT's image processor makes.
+
+    Args:
+        given: source of the encoder whose image processor prepares the images.
+        wanted: source of the encoder that sees them as well.
+
+    Returns:
+        The settings ``resnet_pixel_scale`` and ``resnet_pixel_shift``; none where a source tells no normalisation.
+    """
+    pair = normalisation(given), normalisation(wanted)
+    return {} if pair[0] is None or pair[1] is None else rescaling(*pair)
+
+
 def rescaling(given: Normalisation, wanted: Normalisation) -> dict[str, list[float]]:
     """Turn one normalisation into another: ``wanted = given * scale + shift`` for each channel.
 
@@ -153,3 +164,107 @@ def rescaling(given: Normalisation, wanted: Normalisation) -> dict[str, list[flo
     scale = [a / b for a, b in zip(given.std, wanted.std, strict=True)]
     shift = [(a - b) / std for a, b, std in zip(given.mean, wanted.mean, wanted.std, strict=True)]
     return {"resnet_pixel_scale": scale, "resnet_pixel_shift": shift}
+
+
+# What torch raises for a file that holds code or is damaged, by where it stumbles.
+_REFUSALS = (pickle.UnpicklingError, RuntimeError, EOFError, LookupError, ValueError, TypeError, AttributeError)
+
+
+def read_state_dict(path: str | os.PathLike[str]) -> Any:
+    """Read what ``torch.save`` wrote, without running any code in it.
+
+    Args:
+        path: of a file with tensors and plain values alone.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is damaged, or holds more than tensors and plain values.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except _REFUSALS as error:
+        raise ValueError(
+            f"{os.fspath(path)} is refused: it is damaged, or holds more than tensors and could run code. "
+            "Save the model's state_dict alone."
+        ) from error
+
+
+IMAGE_MEAN, IMAGE_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of the images that the weights are for
+
+_STEM = re.compile(r"(conv|bn)1\.(\w+)")
+_BLOCK = re.compile(r"layer(\d)\.(\d+)\.(?:(conv|bn)(\d)|downsample\.(\d))\.(\w+)")
+_NEEDED = ("conv1.weight", *(f"layer{stage}.0.conv1.weight" for stage in "1234"))
+
+
+def load_torchvision_resnet(path: str | os.PathLike[str]) -> ResNetModel:
+    """Read a ResNet of torchvision's, of any depth; its layer over the classes is left out.
+
+    Args:
+        path: a state dict saved by ``torch.save``; read with ``weights_only=True``, so that no code in it runs.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file is refused, or is no ResNet that torchvision defines.
+    """
+    return convert_torchvision_resnet(read_state_dict(path))
+
+
+def convert_torchvision_resnet(theirs: Mapping[str, torch.Tensor]) -> ResNetModel:
+    """Put torchvision's weights into a ``ResNetModel`` that computes the same.
+
+    Args:
+        theirs: state dict of torchvision's ``ResNet``.
+
+    Raises:
+        ValueError: if it is not that of a ResNet, or of one whose blocks differ, such as a ResNeXt.
+    """
+    _refuse_foreign_names(theirs)
+    weights = {_rename(name): values for name, values in theirs.items() if not name.startswith("fc.")}
+    try:
+        model = ResNetModel(_config(theirs))
+        missing, unexpected = model.load_state_dict(weights, strict=False)
+    except (KeyError, RuntimeError) as error:
+        raise ValueError(f"this is no state dict of a ResNet of torchvision's: {error}.") from error
+    missing = [name for name in missing if not name.endswith("num_batches_tracked")]  # older files lack these counters
+    if missing or unexpected:
+        raise ValueError(
+            f"this is no state dict of a ResNet of torchvision's: it lacks {missing[:3]} and has {unexpected[:3]}."
+        )
+    return model.eval()
+
+
+def _refuse_foreign_names(theirs: Mapping[str, Any]) -> None:
+    """Refuse what lacks the first weight of the stem or of a stage, showing the names that are there instead."""
+    for name in _NEEDED:
+        if name not in theirs:
+            raise ValueError(
+                f"this is no state dict of a ResNet of torchvision's: it has no {name}, and begins with "
+                f"{', '.join(map(str, list(theirs)[:3])) or 'nothing'}."
+            )
+
+
+def _config(theirs: Mapping[str, Any]) -> ResNetConfig:
+    """Sizes and depths, as the shapes tell them."""
+    blocks = [match for match in map(_BLOCK.fullmatch, theirs) if match]
+    depths = [1 + max(int(match[2]) for match in blocks if match[1] == stage) for stage in "1234"]
+    last = "conv3" if "layer1.0.conv3.weight" in theirs else "conv2"
+    return ResNetConfig(
+        num_channels=theirs["conv1.weight"].shape[1],
+        embedding_size=theirs["conv1.weight"].shape[0],
+        hidden_sizes=[theirs[f"layer{stage}.0.{last}.weight"].shape[0] for stage in (1, 2, 3, 4)],
+        depths=depths,
+        layer_type="bottleneck" if last == "conv3" else "basic",
+    )
+
+
+def _rename(name: str) -> str:
+    parts = {"conv": "convolution", "bn": "normalization"}
+    if stem := _STEM.fullmatch(name):
+        return f"embedder.embedder.{parts[stem[1]]}.{stem[2]}"
+    if block := _BLOCK.fullmatch(name):
+        stage, layer, kind, number, downsample, value = block.groups()
+        prefix = f"encoder.stages.{int(stage) - 1}.layers.{layer}"
+        if downsample is not None:
+            return f"{prefix}.shortcut.{'convolution' if downsample == '0' else 'normalization'}.{value}"
+        return f"{prefix}.layer.{int(number) - 1}.{parts[kind]}.{value}"
+    return name

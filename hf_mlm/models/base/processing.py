@@ -1,28 +1,35 @@
-"""What the processors of all taggers share: sentences become windows, windows rows, and rows a batch."""
+"""Processors of the taggers: sentences become windows, windows rows, and rows a batch, with images beside them."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
+import transformers  # the Auto classes only when called: importing them registers these processors
 from PIL import Image
 from transformers import BatchFeature, ProcessorMixin
 
+from hf_mlm.data.words import split_words
+from hf_mlm.models.base.encoders import IMAGE_MEAN, IMAGE_STD, Source, is_torchvision
 from hf_mlm.models.base.images import distinct_images, to_rgb
 from hf_mlm.models.base.word_encoding import Window, WordEncoder
-from hf_mlm.models.base.word_splitting import split_words
 from hf_mlm.models.layers.crf import IGNORED
 from hf_mlm.models.layers.pooling import NO_WORD
 
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 Sentence = str | Sequence[str]
 
 
 class SentenceProcessor(ProcessorMixin):
-    """Base of the taggers' processors, which differ in how they read words: their `windows`, `rows` and `pad`."""
+    """Base of the taggers' processors, which differ in how their `windows` read words."""
+
+    padding_id = 0  # of ``input_ids``
 
     def __call__(
         self,
@@ -56,33 +63,84 @@ class SentenceProcessor(ProcessorMixin):
         """
         return [split_words(sentence)[0] if isinstance(sentence, str) else sentence for sentence in sentences]
 
-    def windows(self, sentences: Sequence[Sequence[str]]) -> list[Any]:
-        """Encode sentences, given as lists of words, each into at least one window that says which ``sentence`` it is.
+    def windows(self, sentences: Sequence[Sequence[str]]) -> list[Window]:
+        """Encode sentences, given as lists of words, each into at least one window.
 
         Args:
             sentences: words of each sentence.
+
+        Raises:
+            ValueError: if a sentence is a string, or a word cannot be encoded.
         """
         raise NotImplementedError
 
-    def rows(self, windows: Sequence[Any], labels: Sequence[Sequence[int]] | None = None) -> list[dict[str, Any]]:
+    def rows(self, windows: Sequence[Window], labels: Sequence[Sequence[int]] | None = None) -> list[dict[str, Any]]:
         """Make a row of each window, such as a dataset of encoded sentences keeps.
 
         Args:
             windows: of sentences.
             labels: a label for each word of each sentence.
+
+        Returns:
+            ``input_ids`` and ``word_ids`` (tokens,) of each window, ``character_ids`` (words, characters of each) for
+            models that spell words, and ``labels`` (tokens,) if given.
+
+        Raises:
+            ValueError: if a sentence has more or fewer labels than words.
         """
-        raise NotImplementedError
+        rows: list[dict[str, Any]] = []
+        if labels is not None:
+            _check_labels(windows, labels)
+        for window in windows:
+            row: dict[str, Any] = {"input_ids": window.input_ids, "word_ids": window.word_ids}
+            if window.character_ids is not None:
+                row["character_ids"] = window.character_ids
+            if labels is not None:
+                row["labels"] = window.align(labels[window.sentence])
+            rows.append(row)
+        return rows
 
     def pad(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
-        """Bring rows to the length of the longest.
+        """Bring rows to the length of the longest, and words to that of the longest among them.
 
         Args:
-            rows: what `rows` returned.
+            rows: what `rows` returned, with or without ``labels`` all of them.
+
+        Returns:
+            The same, int64 (rows, tokens) or (rows, words, characters), and ``attention_mask`` (rows, tokens).
         """
-        raise NotImplementedError
+        fillers = {"input_ids": self.padding_id, "word_ids": NO_WORD, "labels": IGNORED}
+        inside = lengths_mask([len(row["input_ids"]) for row in rows])  # (rows, tokens)
+        batch = {"attention_mask": inside.astype(np.int64)}
+        for name in [name for name in fillers if name in rows[0]]:
+            batch[name] = np.full(inside.shape, fillers[name])
+            batch[name][inside] = list(chain.from_iterable(row[name] for row in rows))
+        if "character_ids" in rows[0]:
+            words = list(chain.from_iterable(row["character_ids"] for row in rows))
+            spelt = lengths_mask([len(word) for word in words])  # (all words, characters)
+            flat = np.zeros(spelt.shape, dtype=np.int64)
+            flat[spelt] = list(chain.from_iterable(words))
+            batch["character_ids"] = np.zeros((*inside.shape, spelt.shape[1]), dtype=np.int64)
+            batch["character_ids"][inside] = flat
+        return batch
 
 
-# Kept apart from the processors, which are saved, copied and hashed without what an encoder remembers.
+def lengths_mask(lengths: Sequence[int]) -> np.ndarray:
+    """Mark where rows of such lengths are: bool (rows, longest), with a column at least."""
+    counts = np.array(lengths, dtype=np.int64)
+    return np.arange(max(counts.max(initial=0), 1)) < counts[:, None]
+
+
+def _check_labels(windows: Sequence[Window], labels: Sequence[Sequence[int]]) -> None:
+    words = {window.sentence: window.stop for window in windows}  # its last window ends where the sentence does
+    if len(labels) != len(words):
+        raise ValueError(f"there are labels for {len(labels)} sentences, and {len(words)} sentences.")
+    for sentence, count in words.items():
+        if len(labels[sentence]) != count:
+            raise ValueError(f"sentence {sentence} has {count} words and {len(labels[sentence])} labels.")
+
+
+# Kept apart from the processors, which are saved, copied and hashed without what an encoder has cached.
 _ENCODERS: WeakKeyDictionary[TaggerProcessor, tuple[Any, WordEncoder]] = WeakKeyDictionary()
 
 
@@ -119,46 +177,6 @@ class TaggerProcessor(SentenceProcessor):
         """
         return self._word_encoder()(sentences)
 
-    def rows(
-        self, windows: Sequence[Window], labels: Sequence[Sequence[int]] | None = None
-    ) -> list[dict[str, list[int]]]:
-        """Make a row of each window, such as a dataset of encoded sentences keeps.
-
-        Args:
-            windows: of sentences.
-            labels: a label for each word of each sentence.
-
-        Returns:
-            ``input_ids`` and ``word_ids`` (tokens,) of each window, and ``labels`` (tokens,) if given.
-
-        Raises:
-            ValueError: if a sentence has more or fewer labels than words.
-        """
-        rows = [{"input_ids": window.input_ids, "word_ids": window.word_ids} for window in windows]
-        if labels is None:
-            return rows
-        _check_labels(windows, labels)
-        placed = [window.place(labels[window.sentence]) for window in windows]
-        return [{**row, "labels": tags} for row, tags in zip(rows, placed, strict=True)]
-
-    def pad(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
-        """Bring rows to the length of the longest.
-
-        Args:
-            rows: ``input_ids``, ``word_ids`` and, in all or none of them, ``labels``, each (tokens,).
-
-        Returns:
-            the same, int64 (rows, tokens), and ``attention_mask``.
-        """
-        fillers = {"input_ids": self.tokenizer.pad_token_id or 0, "word_ids": NO_WORD, "labels": IGNORED}
-        lengths = np.array([len(row["input_ids"]) for row in rows])
-        inside = np.arange(lengths.max()) < lengths[:, None]  # (rows, tokens)
-        batch = {"attention_mask": inside.astype(np.int64)}
-        for name in [name for name in fillers if name in rows[0]]:
-            batch[name] = np.full(inside.shape, fillers[name])
-            batch[name][inside] = list(chain.from_iterable(row[name] for row in rows))
-        return batch
-
     def _word_encoder(self) -> WordEncoder:
         settings = (len(self.tokenizer), self.max_length, self.stride)
         known, encoder = _ENCODERS.get(self, (None, None))
@@ -168,28 +186,28 @@ class TaggerProcessor(SentenceProcessor):
         return encoder
 
     @property
+    def padding_id(self) -> int:  # type: ignore[override]
+        """The tokenizer's id of padding."""
+        return self.tokenizer.pad_token_id or 0
+
+    @property
     def model_input_names(self) -> list[str]:
         """Names of the model's arguments that the processor makes."""
         return ["input_ids", "attention_mask", "word_ids"]
 
 
-def _check_labels(windows: Sequence[Window], labels: Sequence[Sequence[int]]) -> None:
-    words = {window.sentence: window.stop for window in windows}  # its last window ends where the sentence does
-    if len(labels) != len(words):
-        raise ValueError(f"there are labels for {len(labels)} sentences, and {len(words)} sentences.")
-    for sentence, count in words.items():
-        if len(labels[sentence]) != count:
-            raise ValueError(f"sentence {sentence} has {count} words and {len(labels[sentence])} labels.")
-
-
 class ImageSentenceProcessor(SentenceProcessor):
     """Base of the processors that prepare images beside sentences, each once, by their ``image_processor``.
 
-    It stands before the class that reads the words, as in ``class TwoMNERProcessor(ImageSentenceProcessor,
+    It stands before the class that reads the words, as in ``class ImageTaggerProcessor(ImageSentenceProcessor,
     TaggerProcessor)``.
+
+    Attributes:
+        cacheable_images: whether ``pixel_values`` are all that becomes of an image, so that a caller may keep them.
     """
 
     image_processor: Any
+    cacheable_images = True
 
     def __call__(
         self,
@@ -199,7 +217,7 @@ class ImageSentenceProcessor(SentenceProcessor):
         labels: Sequence[Sequence[int]] | None = None,
         return_tensors: str | None = "pt",
     ) -> BatchFeature:
-        """Prepare sentences with their images.
+        """Prepare sentences as `SentenceProcessor` does, with their images.
 
         Args:
             text: sentences, each a list of words, or a string, which is split as `split_words` does; or one string.
@@ -261,3 +279,42 @@ class ImageSentenceProcessor(SentenceProcessor):
     def model_input_names(self) -> list[str]:
         """Names of the model's arguments that the processor makes."""
         return [*super().model_input_names, "pixel_values", "image_index"]
+
+
+class ImageTaggerProcessor(ImageSentenceProcessor, TaggerProcessor):
+    """Encodes words as `TaggerProcessor` does, and the images beside them, each once.
+
+    Args:
+        image_processor: one of transformers' image processors, of which the Pillow ones are enough.
+        tokenizer: the text encoder's.
+        max_length: sub-tokens of a row, special tokens included; the tokenizer's limit when omitted.
+        stride: sub-tokens that two windows of a sentence share at most; a quarter of ``max_length`` when omitted.
+    """
+
+    def __init__(
+        self,
+        image_processor: Any,
+        tokenizer: Any,
+        max_length: int | None = None,
+        stride: int | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(tokenizer, max_length, stride, image_processor=image_processor, **kwargs)
+
+    @classmethod
+    def from_encoders_pretrained(cls, text: Source, image: Source, **settings: Any) -> Self:
+        """Make the processor for a model's ``from_encoders_pretrained`` from the same sources.
+
+        Args:
+            text: folder or Hub name of the text encoder, with its tokenizer.
+            image: folder or Hub name of the image encoder, with its image processor, or a ``.pth`` file of
+                torchvision's.
+            **settings: of the class, such as ``max_length``.
+        """
+        if is_torchvision(image):
+            images = transformers.ConvNextImageProcessorPil(
+                size={"shortest_edge": 224}, crop_pct=0.875, image_mean=list(IMAGE_MEAN), image_std=list(IMAGE_STD)
+            )
+        else:
+            images = transformers.AutoImageProcessor.from_pretrained(image)
+        return cls(images, transformers.AutoTokenizer.from_pretrained(text), **settings)

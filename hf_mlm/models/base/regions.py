@@ -1,4 +1,4 @@
-"""Parts of an image that a model looks at one by one: the whole image, the fields of a grid, or boxes from a file."""
+"""Regions of an image (the whole of it, the fields of a grid, boxes from a file) and the processor that cuts them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from hf_mlm.data.text_file import read_text
-from hf_mlm.models.two_mner.processing_two_mner import TwoMNERProcessor
+from hf_mlm.models.base.processing import ImageTaggerProcessor
 
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels of the upright image
@@ -197,22 +197,24 @@ def _is_number(value: Any) -> bool:
 _PROVIDERS: WeakKeyDictionary[RegionProcessor, tuple[Any, RegionProvider]] = WeakKeyDictionary()
 
 
-class RegionProcessor(TwoMNERProcessor):
+class RegionProcessor(ImageTaggerProcessor):
     """Encodes words as `TaggerProcessor` does, and beside them the regions of each image.
 
     Where the images' ids are known, as with `DataCollatorForMultimodalTokenClassification`, a file's boxes are found
     by them; other images are one region each. A file is opened when the first image is, and a saved processor
-    remembers its path alone.
+    names its path alone.
 
     Args:
         image_processor: one of transformers' image processors, whose size every region is brought to. Whole images
             are cropped as it does; other regions are squeezed into a square, so that nothing of them is lost.
         tokenizer: the text encoder's.
-        max_length: sub-tokens of a row, special tokens included; the tokenizer's limit when omitted.
-        stride: sub-tokens that two windows of a sentence share at most; a quarter of ``max_length`` when omitted.
+        max_length: as for `TaggerProcessor`.
+        stride: as for `TaggerProcessor`.
         regions: ``"whole"``, a grid such as ``"2x2"``, or a file of boxes; see `hf_mlm.models.base.regions`.
         num_regions: boxes of an image that are taken from a file at most.
     """
+
+    cacheable_images = False  # there is a mask beside the pixels
 
     def __init__(
         self,

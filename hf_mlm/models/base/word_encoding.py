@@ -17,18 +17,19 @@ from hf_mlm.models.layers.pooling import NO_WORD
 
 
 DEFAULT_MAX_LENGTH = 512  # for tokenizers that know of no limit
-REMEMBERED_WORDS = 500_000  # then the memory starts anew
+CACHED_WORDS = 500_000  # then the cache starts anew
 
 
 class Window(NamedTuple):
     """A sentence, or as much of one as the encoder can read.
 
     Args:
-        sentence: which sentence it is from.
+        sentence: number of the sentence it is from.
         input_ids: one for each sub-token, special tokens included.
         word_ids: the word of the sentence that each sub-token belongs to, -1 at special tokens.
         first: first word that this window answers for; the words before it are context.
         stop: one after the last word that this window answers for.
+        character_ids: of each word, for models that read whole words and spell them.
     """
 
     sentence: int
@@ -36,8 +37,9 @@ class Window(NamedTuple):
     word_ids: list[int]
     first: int
     stop: int
+    character_ids: list[list[int]] | None = None
 
-    def place(self, labels: Sequence[int]) -> list[int]:
+    def align(self, labels: Sequence[int]) -> list[int]:
         """Put the labels of a sentence's words at the first sub-tokens of the words that this window answers for.
 
         Args:
@@ -46,10 +48,10 @@ class Window(NamedTuple):
         Returns:
             One for each sub-token, -100 elsewhere.
         """
-        placed = [IGNORED] * len(self.word_ids)
+        aligned = [IGNORED] * len(self.word_ids)
         for position in self.starts():
-            placed[position] = labels[self.word_ids[position]]
-        return placed
+            aligned[position] = labels[self.word_ids[position]]
+        return aligned
 
     def starts(self) -> list[int]:
         """Positions of the first sub-tokens of the words that this window answers for."""
@@ -88,7 +90,7 @@ class WordEncoder:
                 "tokens is all the room for words in a window, and each window has to get further."
             )
         self.needs_space = _needs_space(tokenizer)
-        self._known: dict[str, list[int]] = {}
+        self._cache: dict[str, list[int]] = {}
 
     def __call__(self, sentences: Sequence[Sequence[str]]) -> list[Window]:
         """Encode sentences, each at least into one window, in their order.
@@ -107,15 +109,15 @@ class WordEncoder:
 
     def _learn(self, words: Iterable[str]) -> None:
         """Tokenise the words that are new."""
-        if len(self._known) > REMEMBERED_WORDS:
-            self._known.clear()
-        new = [word for word in dict.fromkeys(words) if word not in self._known]
+        if len(self._cache) > CACHED_WORDS:
+            self._cache.clear()
+        new = [word for word in dict.fromkeys(words) if word not in self._cache]
         if not new:
             return
         texts = [f" {word}" if self.needs_space else word for word in new]
         encoded = self.tokenizer(texts, add_special_tokens=False, truncation=False)["input_ids"]
         for word, ids in zip(new, encoded, strict=True):
-            self._known[word] = (ids or [self._unknown(word)])[: self.room]
+            self._cache[word] = (ids or [self._unknown(word)])[: self.room]
 
     def _unknown(self, word: str) -> int:
         if self.tokenizer.unk_token_id is None:
@@ -123,7 +125,7 @@ class WordEncoder:
         return self.tokenizer.unk_token_id
 
     def _windows(self, sentence: int, words: Sequence[str]) -> list[Window]:
-        pieces = [self._known[word] for word in words]
+        pieces = [self._cache[word] for word in words]
         ends = [0, *accumulate(map(len, pieces))]  # (words + 1,), sub-tokens before each word
         ids = [index for piece in pieces for index in piece]
         word_ids = [word for word, piece in enumerate(pieces) for _ in piece]
@@ -158,10 +160,10 @@ def _spans(ends: Sequence[int], room: int, stride: int) -> list[tuple[int, int]]
 
 
 def _special_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:
-    """What the tokenizer puts before and after a text."""
+    """The special tokens that the tokenizer puts before and after a text."""
     framed, bare = tokenizer("a")["input_ids"], tokenizer("a", add_special_tokens=False)["input_ids"]
-    places = range(len(framed) - len(bare) + 1)
-    before = next((place for place in places if framed[place : place + len(bare)] == bare), 0)
+    starts = range(len(framed) - len(bare) + 1)
+    before = next((start for start in starts if framed[start : start + len(bare)] == bare), 0)
     after = framed[before + len(bare) :]
     return framed[:before], after
 

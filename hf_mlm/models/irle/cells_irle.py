@@ -182,7 +182,7 @@ def _to_numpy(values: Any) -> NDArray[Any]:
     return values.detach().cpu().double().numpy() if hasattr(values, "detach") else np.asarray(values)
 
 
-UNKNOWN_CELL = -1
+UNKNOWN_CELL, ABSENT = -1, -100  # of an entity without a cell, of a row without the modality
 
 
 class CellLoss(nn.Module):
@@ -227,7 +227,7 @@ class CellLoss(nn.Module):
 
         Args:
             geo_logits: (batch, cells).
-            cells: int64 (batch,), `UNKNOWN_CELL` where there is none.
+            cells: int64 (batch,), `UNKNOWN_CELL` or -100 where there is none.
 
         Returns:
             Scalar; 0 if no cell is known.
@@ -257,7 +257,7 @@ class CellLoss(nn.Module):
 def _check_cells(cells: torch.Tensor, count: int) -> None:
     if cells.device.type != "cpu" or torch.compiler.is_compiling():
         return
-    wrong = (cells >= count) | (cells < UNKNOWN_CELL)
+    wrong = (cells >= count) | ((cells < UNKNOWN_CELL) & (cells != ABSENT))
     if wrong.any():
         row = int(wrong.nonzero()[0])
         raise ValueError(

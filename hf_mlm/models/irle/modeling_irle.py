@@ -19,7 +19,7 @@ from transformers.utils.generic import can_return_tuple
 from hf_mlm.files import write_json
 from hf_mlm.models.base.encoders import load_encoder, read_state_dict
 from hf_mlm.models.base.modeling import EncodersPreTrainedModel
-from hf_mlm.models.irle.cells_irle import CellLoss, GeoCells, GeoPrediction
+from hf_mlm.models.irle.cells_irle import ABSENT, CellLoss, GeoCells, GeoPrediction
 from hf_mlm.models.irle.configuration_irle import IRLEConfig
 from hf_mlm.models.irle.layers_irle import (
     ClassBranch,
@@ -246,20 +246,21 @@ class IRLEForRetrievalAndGeo(EncodersPreTrainedModel):
             attention_mask: (batch, tokens).
             class_input_ids: int64 (batch, tokens) of the classes, for the text encoder.
             class_attention_mask: (batch, tokens).
-            image_cells: int64 (batch,), the cell of each image's own entity, -1 where unknown.
-            text_cells: int64 (batch,), the cell of each text's entity, -1 where unknown.
-            pair_targets: (batch,) 1 where image and text belong together and -1 where the caller has exchanged the
-                image; only for ``cosine_embedding``. When omitted, the model exchanges images itself in training and
-                takes all pairs as matched otherwise.
+            image_cells: int64 (batch,), the cell of each image's own entity, -1 where unknown, -100 where a row has no
+                image; ``pixel_values`` then holds the images that there are.
+            text_cells: int64 (batch,), the cell of each text's entity, -1 where unknown, -100 where there is no text.
+            pair_targets: (batch,) 1 where image and text belong together, 0 where either is absent, and -1 where the
+                caller has exchanged the image, which only ``cosine_embedding`` takes. Without -1, the model exchanges
+                images itself in training. When omitted, all pairs belong together.
             return_loss: whether to compute losses. Outside training a missing target leaves its loss out.
 
         Raises:
             ValueError: if a modality is missing or has another width, or, in training, the geo task has no cells.
         """
-        image = self.encode_images(image_features, pixel_values)
         text = self.encode_texts(
             summary_features, class_features, input_ids, attention_mask, class_input_ids, class_attention_mask
         )
+        image = self._spread_images(image_features, pixel_values, image_cells)
         losses = self.objective(image, text, image_cells, text_cells, pair_targets) if return_loss else Losses()
         return IRLEOutput(
             **losses._asdict(),
@@ -268,6 +269,30 @@ class IRLEForRetrievalAndGeo(EncodersPreTrainedModel):
             image_geo_logits=image.geo_logits,
             text_geo_logits=text.geo_logits,
         )
+
+    def _spread_images(
+        self,
+        image_features: torch.Tensor | None,
+        pixel_values: torch.Tensor | None,
+        image_cells: torch.Tensor | None,
+    ) -> IRLEModalityOutput:
+        """Encode the images that there are; rows without one have zeros."""
+        given = image_features if image_features is not None else pixel_values
+        if image_cells is None or (given is not None and len(given) == len(image_cells)):
+            return self.encode_images(image_features, pixel_values)
+        present = image_cells != ABSENT  # (batch,)
+        widths = {
+            "embeds": ("retrieval", self.config.embedding_size),
+            "geo_logits": ("geo", self.config.num_geo_cells),
+        }
+        found = self.encode_images(image_features, pixel_values) if given is not None else {}
+        spread = IRLEModalityOutput()
+        for name, (task, width) in widths.items():
+            if task in self.config.tasks:
+                values = found.get(name)
+                rows = torch.zeros(len(present), cast(int, width), device=present.device)  # (batch, width)
+                spread[name] = rows if values is None else rows.to(values.dtype).index_put((present,), values)
+        return spread
 
     def encode_images(
         self, image_features: torch.Tensor | None = None, pixel_values: torch.Tensor | None = None

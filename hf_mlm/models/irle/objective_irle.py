@@ -64,17 +64,18 @@ class IRLEObjective(nn.Module):
         Args:
             image: ``embeds`` (batch, size) and ``geo_logits`` (batch, cells) of the images.
             text: the same of the texts.
-            image_cells: int64 (batch,), -1 where unknown.
-            text_cells: int64 (batch,), -1 where unknown.
-            pair_targets: (batch,) of 1 and -1.
+            image_cells: int64 (batch,), -1 where unknown, -100 without an image.
+            text_cells: int64 (batch,), -1 where unknown, -100 without a text.
+            pair_targets: (batch,) of 1, of 0 where either is absent, and of -1 for exchanged images.
         """
         embeds, logits = image.embeds, image.geo_logits
-        if self.training and pair_targets is None and self._exchanges:
+        complete = pair_targets is None
+        if self.training and self._exchanges and (pair_targets is None or not (pair_targets < 0).any()):
             rows = embeds if embeds is not None else logits
-            sources, pair_targets = exchange_images(len(rows), self.config.negative_share, rows.device)
+            sources, pair_targets = exchange_pairs(len(rows), self.config.negative_share, rows.device, pair_targets)
             embeds = embeds[sources] if embeds is not None else None
             logits = logits[sources] if logits is not None and self._learns_text_cell else logits
-        retrieval_loss = None if embeds is None else self._retrieval_loss(embeds, text.embeds, pair_targets)
+        retrieval_loss = None if embeds is None else self._retrieval_loss(embeds, text.embeds, pair_targets, complete)
         geo_loss = None
         if self.cell_loss is not None and self._has_cells(image_cells, text_cells):
             image_loss = self.cell_loss(logits, text_cells if self._learns_text_cell else image_cells)
@@ -91,21 +92,31 @@ class IRLEObjective(nn.Module):
         return self.config.retrieval_loss == "cosine_embedding" and pairs
 
     def _retrieval_loss(
-        self, image_embeds: torch.Tensor, text_embeds: torch.Tensor, pair_targets: torch.Tensor | None
+        self,
+        image_embeds: torch.Tensor,
+        text_embeds: torch.Tensor,
+        pair_targets: torch.Tensor | None,
+        complete: bool,
     ) -> torch.Tensor:
         if self.logit_scale is None:
             if pair_targets is None:
                 pair_targets = image_embeds.new_ones(len(image_embeds))
-            return functional.cosine_embedding_loss(image_embeds, text_embeds, pair_targets, self.config.margin)
-        if pair_targets is not None:
+            if complete:
+                return functional.cosine_embedding_loss(image_embeds, text_embeds, pair_targets, self.config.margin)
+            losses = functional.cosine_embedding_loss(
+                image_embeds, text_embeds, pair_targets, self.config.margin, reduction="none"
+            )  # (batch,), 0 where the target is 0
+            return losses.sum() / (pair_targets != 0).sum().clamp(min=1)
+        if pair_targets is not None and (pair_targets < 0).any():
             raise ValueError(
                 f"retrieval_loss={self.config.retrieval_loss!r} takes every other row as a negative and no "
                 "pair_targets: leave them out, or configure retrieval_loss='cosine_embedding'."
             )
+        paired = None if pair_targets is None else pair_targets > 0  # (batch,)
         scale = self.logit_scale.float().exp().clamp(max=LARGEST_SCALE)
         if self.logit_bias is None:
-            return info_nce(image_embeds, text_embeds, scale)
-        return siglip_loss(image_embeds, text_embeds, scale, self.logit_bias.float())
+            return info_nce(image_embeds, text_embeds, scale, paired)
+        return siglip_loss(image_embeds, text_embeds, scale, self.logit_bias.float(), paired)
 
     def _has_cells(self, image_cells: torch.Tensor | None, text_cells: torch.Tensor | None) -> bool:
         complete = image_cells is not None and text_cells is not None
@@ -126,6 +137,25 @@ class IRLEObjective(nn.Module):
             return self.weighting([retrieval_loss, geo_loss])
         weights = self.config.loss_weights if self.config.loss_weighting == "fixed" else (1.0, 1.0)
         return weights[0] * retrieval_loss + weights[1] * geo_loss
+
+
+def exchange_pairs(
+    batch_size: int, share: float, device: torch.device, pair_targets: torch.Tensor | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Exchange images among the rows that have both image and text, as `exchange_images` does among all.
+
+    Args:
+        batch_size: rows of the batch.
+        share: of the pairs that get another image.
+        device: where the result is needed.
+        pair_targets: (batch,) of 1 and, for incomplete rows, 0; all are complete when None.
+    """
+    if pair_targets is None:
+        return exchange_images(batch_size, share, device)
+    pairs = (pair_targets > 0).nonzero()[:, 0]
+    sources, targets = exchange_images(len(pairs), share, device)
+    own = torch.arange(batch_size, device=device)
+    return own.index_put((pairs,), pairs[sources]), pair_targets.float().index_put((pairs,), targets)
 
 
 def exchange_images(batch_size: int, share: float, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:

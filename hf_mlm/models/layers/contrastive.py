@@ -10,7 +10,9 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 
-def info_nce(image_embeds: torch.Tensor, text_embeds: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+def info_nce(
+    image_embeds: torch.Tensor, text_embeds: torch.Tensor, scale: torch.Tensor, paired: torch.Tensor | None = None
+) -> torch.Tensor:
     """Cross-entropy of each image's own text among all texts, and the other way round (Radford et al. 2021).
 
     With several processes each one scores its own rows against the rows of all, so the mean over processes, which is
@@ -20,6 +22,7 @@ def info_nce(image_embeds: torch.Tensor, text_embeds: torch.Tensor, scale: torch
         image_embeds: (batch, size) of unit length; row i belongs to row i of ``text_embeds``.
         text_embeds: (batch, size) of unit length.
         scale: scalar that multiplies the cosines, the inverse temperature.
+        paired: bool (batch,), False for rows to leave out, which lack an image or a text; all count when None.
 
     Example:
         >>> info_nce(torch.eye(2), torch.eye(2), torch.tensor(100.0)).item()
@@ -28,11 +31,23 @@ def info_nce(image_embeds: torch.Tensor, text_embeds: torch.Tensor, scale: torch
     image_to_text = scale * _dot_products(image_embeds, text_embeds)  # (batch, batch of all processes)
     text_to_image = scale * _dot_products(text_embeds, image_embeds)  # (batch, batch of all processes)
     own = own_columns(image_to_text)
-    return (functional.cross_entropy(image_to_text, own) + functional.cross_entropy(text_to_image, own)) / 2
+    if paired is None:
+        return (functional.cross_entropy(image_to_text, own) + functional.cross_entropy(text_to_image, own)) / 2
+    everyone, share = _present(paired)
+    lowest = torch.finfo(image_to_text.dtype).min
+    losses = [
+        functional.cross_entropy(logits.masked_fill(~everyone, lowest), own, reduction="none")
+        for logits in (image_to_text, text_to_image)
+    ]
+    return (torch.stack(losses).where(paired, 0).sum() * share) / 2
 
 
 def siglip_loss(
-    image_embeds: torch.Tensor, text_embeds: torch.Tensor, scale: torch.Tensor, bias: torch.Tensor
+    image_embeds: torch.Tensor,
+    text_embeds: torch.Tensor,
+    scale: torch.Tensor,
+    bias: torch.Tensor,
+    paired: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Binary cross-entropy of every image with every text, summed for each image (Zhai et al. 2023, Equation 1).
 
@@ -41,10 +56,21 @@ def siglip_loss(
         text_embeds: (batch, size) of unit length.
         scale: scalar that multiplies the cosines.
         bias: scalar that is added to them.
+        paired: bool (batch,), False for rows to leave out, which lack an image or a text; all count when None.
     """
     logits = scale * _dot_products(image_embeds, text_embeds) + bias  # (batch, batch of all processes)
     signs = 2 * functional.one_hot(own_columns(logits), logits.shape[1]) - 1
-    return -functional.logsigmoid(signs * logits).sum(dim=1).mean()
+    losses = -functional.logsigmoid(signs * logits)  # (batch, batch of all processes)
+    if paired is None:
+        return losses.sum(dim=1).mean()
+    everyone, share = _present(paired)
+    return losses.where(paired[:, None] & everyone, 0).sum() * share
+
+
+def _present(paired: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Pairs of all processes, and what a sum is multiplied by so that the mean over processes is that over pairs."""
+    everyone = gather_with_gradient(paired.float()) > 0  # (batch of all processes,)
+    return everyone, (len(everyone) // len(paired)) / everyone.sum().clamp(min=1)
 
 
 def own_columns(logits: torch.Tensor) -> torch.Tensor:

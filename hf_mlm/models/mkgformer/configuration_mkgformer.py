@@ -9,7 +9,7 @@ from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig
 from transformers.configuration_utils import SubConfigSpec
 
-from hf_mlm.models.base.configuration import ImageTaggerConfig
+from hf_mlm.models.base.configuration import TEXT_ENCODER, ImageTaggerConfig
 
 
 TEXT_TYPES = ("bert", "roberta", "xlm-roberta", "camembert")
@@ -18,26 +18,16 @@ IMAGE_TYPES = ("clip_vision_model", "vit", "dinov2")
 
 @strict
 class MKGFormerConfig(ImageTaggerConfig):
-    """Encoders, where they meet, and labels of a `MKGFormerForTokenClassification`.
+    """Encoders of a `MKGFormerForTokenClassification` and where they meet, beside what every `ImageTaggerConfig` has.
 
     Args:
         text_encoder_config: a transformer built as BERT is: ``bert``, ``roberta``, ``xlm-roberta`` or ``camembert``;
             BERT's defaults when omitted.
         image_encoder_config: a vision transformer of the same depth and width: ``clip_vision_model``, ``vit`` or
             ``dinov2``; CLIP's ViT-B/32 when omitted.
-        use_images: False for the text-only form, a text encoder with a CRF.
-        freeze_text_encoder: leave the text encoder as it is.
-        freeze_image_encoder: leave the image encoder as it is.
         fusion_layers: how many layers meet, the last ones; those below stay by themselves.
         num_regions: regions of an image at most. With more than one, each has a vector of its own that is added to
             its patches.
-        dropout: drop probability before the layer that scores the labels.
-        id2label: name of each label; MMNERD's nine when neither this nor ``num_labels`` is given.
-        constrained_decoding: whether the CRF predicts IOB2 alone.
-
-    Raises:
-        StrictDataclassError: of ``huggingface_hub``, if a setting has the wrong type or contradicts another one, or
-            the encoders do not fit together; the sentence names them.
 
     Example:
         >>> config = MKGFormerConfig()
@@ -48,7 +38,7 @@ class MKGFormerConfig(ImageTaggerConfig):
     model_type = "mkgformer"
     default_image_encoder: ClassVar[dict[str, Any]] = {"model_type": "clip_vision_model"}
     sub_configs_defaults = {
-        "text_encoder_config": SubConfigSpec(config_class=AutoConfig, model_type="bert"),
+        "text_encoder_config": TEXT_ENCODER,
         "image_encoder_config": SubConfigSpec(config_class=AutoConfig, model_type="clip_vision_model", optional=True),
     }
 

@@ -9,32 +9,29 @@ from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, PreTrainedConfig
 from transformers.configuration_utils import SubConfigSpec
 
-from hf_mlm.models.base.configuration import TaggerConfig
+from hf_mlm.models.base.configuration import RESNET_152, TEXT_ENCODER, TextTaggerConfig
 
 
 BRANCHES = ("vit", "resnet")
-RESNET_152 = {"model_type": "resnet", "depths": [3, 8, 36, 3]}
 
 
 @strict
-class TwoMNERConfig(TaggerConfig):
-    """Encoders, layers, losses and labels of a `TwoMNERForTokenClassification`.
+class TwoMNERConfig(TextTaggerConfig):
+    """Encoders, layers and losses of a `TwoMNERForTokenClassification`, beside what every `TextTaggerConfig` has.
 
     The defaults follow the paper, with the errors of its equations and of the published code repaired; `reference`
     brings those of the code back.
 
     Args:
-        text_encoder_config: any text encoder configuration that ``AutoModel`` opens; BERT's defaults when omitted.
         vit_config: any vision configuration, transformers of course; CLIP's ViT-B/32 when omitted.
         resnet_config: any vision configuration, convolutional of course; ResNet-152 when omitted.
-        image_branches: ``("vit", "resnet")``, one of them, or ``()`` for the text-only twin, which takes no images.
+        image_branches: ``("vit", "resnet")``, one of them, or ``()`` for the text-only model, which takes no images.
         use_alignment: whether texts and images are pulled together by NT-Xent (Equations 7-10).
         use_collaboration: whether words attend to the image (Equations 11-14).
         alpha: weight of the CRF's loss, 1 - alpha being that of the alignment losses (Equation 18).
         temperature: of NT-Xent.
         word_pooling: ``"first"``, ``"mean"`` or ``"last"`` of a word's sub-tokens, or, as published, ``"previous"``:
             the sub-token before the first.
-        freeze_text_encoder: leave the text encoder as it is.
         freeze_vit: leave the vision transformer as it is.
         freeze_resnet: leave the ResNet as it is, which the paper trains and its code does not.
         frozen_batch_norm: ``"eval"`` keeps the batch norms of a frozen ResNet as they are; with ``"train"``, as
@@ -55,12 +52,6 @@ class TwoMNERConfig(TaggerConfig):
             and plus the shift. `TwoMNERForTokenClassification.from_encoders_pretrained` finds both.
         resnet_pixel_shift: as ``resnet_pixel_scale``.
         dropout: drop probability in the collaboration blocks and before the layer that scores the labels.
-        id2label: name of each label; MMNERD's nine when neither this nor ``num_labels`` is given.
-        constrained_decoding: whether the CRF predicts IOB2 alone, which the published one does not.
-
-    Raises:
-        StrictDataclassError: of ``huggingface_hub``, if a setting has the wrong type or contradicts another one; the
-            sentence names them.
 
     Example:
         >>> config = TwoMNERConfig(image_branches=["vit"])
@@ -71,12 +62,11 @@ class TwoMNERConfig(TaggerConfig):
     model_type = "two_mner"
     keys_to_ignore_at_inference: ClassVar[list[str]] = ["crf_loss", "alignment_losses", "logits"]
     sub_configs_defaults = {
-        "text_encoder_config": SubConfigSpec(config_class=AutoConfig, model_type="bert"),
+        "text_encoder_config": TEXT_ENCODER,
         "vit_config": SubConfigSpec(config_class=AutoConfig, model_type="clip_vision_model", optional=True),
         "resnet_config": SubConfigSpec(config_class=AutoConfig, model_type="resnet", optional=True),
     }
 
-    text_encoder_config: PreTrainedConfig | dict | None = None
     vit_config: PreTrainedConfig | dict | None = None
     resnet_config: PreTrainedConfig | dict | None = None
     image_branches: list[str] | tuple[str, ...] = BRANCHES
@@ -85,7 +75,6 @@ class TwoMNERConfig(TaggerConfig):
     alpha: int | float = 0.8
     temperature: int | float = 0.5
     word_pooling: Literal["first", "mean", "last", "previous"] = "first"
-    freeze_text_encoder: bool = False
     freeze_vit: bool = False
     freeze_resnet: bool = True
     frozen_batch_norm: Literal["eval", "train"] = "eval"
@@ -140,10 +129,6 @@ class TwoMNERConfig(TaggerConfig):
         """Scale and shift of the channels for the ResNet, None where its images are those of the ViT."""
         pair = [list(self.resnet_pixel_scale), list(self.resnet_pixel_shift)]
         return None if pair == [[1, 1, 1], [0, 0, 0]] else pair
-
-    def get_text_config(self, *args: Any, **kwargs: Any) -> PreTrainedConfig:
-        """The text encoder's configuration, to which the size of the vocabulary belongs."""
-        return self.text_encoder_config
 
     def validate_branches(self) -> None:
         """Refuse branches that do not exist, or one of them twice."""

@@ -2,24 +2,195 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 from transformers import PreTrainedModel
 from transformers.utils import ModelOutput
-from transformers.utils.generic import can_return_tuple
 
-from hf_mlm.models.base.configuration import feature_size
-from hf_mlm.models.base.encoders import build_encoder, drop_pooler, load_encoders
-from hf_mlm.models.base.modeling import TaggerPreTrainedModel
-from hf_mlm.models.layers.image_batch import image_rows
-from hf_mlm.models.layers.pooling import masked_mean, pool_words
-from hf_mlm.models.layers.tagging_head import TaggingHead
+from hf_mlm.models.base.configuration import feature_size, patch_count
+from hf_mlm.models.base.encoders import Source, build_encoder, drop_pooler, load_encoder, pixel_rescaling
+from hf_mlm.models.base.modeling import TaggerPreTrainedModel, feature_tokens, image_rows, tagger_forward
+from hf_mlm.models.layers.attention import CrossModalBlock
+from hf_mlm.models.layers.contrastive import nt_xent
+from hf_mlm.models.layers.pooling import masked_mean, pool_image, pool_words
 from hf_mlm.models.two_mner.configuration_two_mner import TwoMNERConfig
-from hf_mlm.models.two_mner.layers_two_mner import Alignment, Collaboration, ImageEncoder
+
+
+class ImageFeatures(NamedTuple):
+    """An encoder's view of the images.
+
+    Args:
+        tokens: (images, tokens, channels), patches or positions of a feature map: what words attend to.
+        vector: (images, size), of the whole image: what is aligned with the sentence.
+    """
+
+    tokens: torch.Tensor
+    vector: torch.Tensor
+
+
+class ImageEncoder(nn.Module):
+    """The ViT or the ResNet of 2M-NER.
+
+    Args:
+        config: of the whole model.
+        name: ``"vit"`` or ``"resnet"``.
+        model: the encoder, already loaded; built from the configuration when omitted.
+    """
+
+    cacheable_features = True  # `forward` looks at each image by itself, unless batch norms are in training mode
+
+    def __init__(self, config: TwoMNERConfig, name: str, model: PreTrainedModel | None = None):
+        super().__init__()
+        encoder_config = getattr(config, f"{name}_config")
+        self.model = drop_pooler(build_encoder(encoder_config, model))
+        self.pools_tokens = name == "resnet" and config.resnet_tokens == "pooled"
+        self.flattens = name == "vit" and config.alignment_vit_pooling == "flatten"
+        self.rescaling = config.rescaling if name == "resnet" else None
+        self.channels = feature_size(encoder_config)
+        self.vector_size = self.channels * (patch_count(encoder_config) if self.flattens else 1)
+
+    def forward(self, pixel_values: torch.Tensor) -> ImageFeatures:
+        """Look at (images, 3, height, width)."""
+        if self.rescaling is not None:
+            scale, shift = pixel_values.new_tensor(self.rescaling)[..., None, None]  # (3, 1, 1) each
+            pixel_values = pixel_values * scale + shift
+        outputs = self.model(pixel_values=pixel_values.to(self.model.dtype))
+        tokens, pooled = feature_tokens(outputs.last_hidden_state), pool_image(outputs)
+        return ImageFeatures(
+            tokens=pooled.unsqueeze(1) if self.pools_tokens else tokens,
+            vector=tokens.flatten(1) if self.flattens else pooled,
+        )
+
+
+class AlignmentHead(nn.Module):
+    """Linear, ReLU, linear: into the space that texts and images share.
+
+    Args:
+        in_features: width of the input.
+        size: width of the space.
+    """
+
+    def __init__(self, in_features: int, size: int):
+        super().__init__()
+        self.hidden = nn.Linear(in_features, size)
+        self.output = nn.Linear(size, size)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Map (rows, in_features) to (rows, size)."""
+        return self.output(self.hidden(features).relu())
+
+
+class Alignment(nn.Module):
+    """NT-Xent between sentences and each encoder's view of their images.
+
+    Args:
+        hidden_size: width of the sentences' vectors, and of the shared space.
+        vector_sizes: width of the images' vectors of each encoder.
+        temperature: of NT-Xent.
+    """
+
+    def __init__(self, hidden_size: int, vector_sizes: Mapping[str, int], temperature: float):
+        super().__init__()
+        self.temperature = temperature
+        self.text = AlignmentHead(hidden_size, hidden_size)
+        self.images = nn.ModuleDict({name: AlignmentHead(size, hidden_size) for name, size in vector_sizes.items()})
+
+    def forward(
+        self, sentences: torch.Tensor, features: Mapping[str, ImageFeatures], index: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Compare all sentences that have an image with all images of the batch.
+
+        Of several sentences about one image the first is compared: to the others their own image would be a negative.
+
+        Args:
+            sentences: (batch, hidden).
+            features: each encoder's view of the images; none if there are no images at all.
+            index: int64 (batch,), the image of each sentence, -1 where it has none; None if none has.
+
+        Returns:
+            (encoders,) losses.
+        """
+        texts = self.text(sentences)  # (batch, hidden)
+        if index is None:
+            index = torch.full(texts.shape[:1], -1, device=texts.device)
+        pairs = _first_of_each(index)
+        losses = [
+            nt_xent(texts, head(features[name].vector)[index.clamp(min=0)], self.temperature, pairs)
+            if name in features
+            else nt_xent(texts, torch.zeros_like(texts), self.temperature, pairs)  # 0, and other processes wait for it
+            for name, head in self.images.items()
+        ]
+        return torch.stack(losses)
+
+
+def _first_of_each(index: torch.Tensor) -> torch.Tensor:
+    """The first sentence of each image: bool (batch,).
+
+    Example:
+        >>> _first_of_each(torch.tensor([1, -1, 0, 1]))
+        tensor([ True, False,  True, False])
+    """
+    repeated = (index.unsqueeze(0) == index.unsqueeze(1)).tril(-1).any(dim=1)
+    return (index >= 0) & ~repeated
+
+
+class Collaboration(nn.Module):
+    """Words attend to each encoder's tokens, and what they become is put side by side.
+
+    Args:
+        config: of the whole model.
+        hidden_size: width of the words.
+        channels: width of the tokens of each encoder.
+    """
+
+    def __init__(self, config: TwoMNERConfig, hidden_size: int, channels: Mapping[str, int]):
+        super().__init__()
+        self.projections = nn.ModuleDict(
+            {name: nn.Linear(size, hidden_size) for name, size in channels.items() if size != hidden_size}
+        )
+        self.blocks = nn.ModuleDict(
+            {
+                name: CrossModalBlock(
+                    hidden_size,
+                    config.collaboration_heads,
+                    config.dropout,
+                    use_ffn=config.collaboration_ffn,
+                    tie_query_key=config.tie_query_key,
+                )
+                for name in channels
+            }
+        )
+        width = len(channels) * hidden_size
+        self.fusion = None if config.fusion_size is None else nn.Linear(width, config.fusion_size)
+        self.width = config.fusion_size or width
+
+    def forward(
+        self, words: torch.Tensor, features: Mapping[str, ImageFeatures], index: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Show words the image of their sentence; those without one stay as they are.
+
+        Args:
+            words: (batch, tokens, hidden).
+            features: each encoder's view of the images; none if there are no images at all.
+            index: int64 (batch,), the image of each sentence, -1 where it has none; None if none has.
+
+        Returns:
+            (batch, tokens, width).
+        """
+        views = [words] * len(self.blocks)
+        if index is not None:
+            tokens = {name: self._tokens(name, features[name])[index.clamp(min=0)] for name in self.blocks}
+            views = [block(words, tokens[name], image_mask=index >= 0) for name, block in self.blocks.items()]
+        joined = torch.cat(views, dim=-1)  # (batch, tokens, encoders * hidden)
+        return joined if self.fusion is None else self.fusion(joined)
+
+    def _tokens(self, name: str, features: ImageFeatures) -> torch.Tensor:
+        """As wide as words: (images, tokens, hidden)."""
+        return self.projections[name](features.tokens) if name in self.projections else features.tokens
 
 
 @dataclass
@@ -44,9 +215,6 @@ class TwoMNEROutput(ModelOutput):
 
 class TwoMNERForTokenClassification(TaggerPreTrainedModel):
     """Tag the words of sentences, most of which have an image.
-
-    The pipelines ``multimodal-ner`` and, for texts alone, ``token-classification`` open it as they do a
-    `CRFTaggerForTokenClassification`.
 
     Args:
         config: encoders, layers, losses and labels.
@@ -94,19 +262,13 @@ class TwoMNERForTokenClassification(TaggerPreTrainedModel):
         if config.use_alignment and config.image_branches:
             vector_sizes = {name: encoder.vector_size for name, encoder in self.image_encoders.items()}
             self.alignment = Alignment(hidden_size, vector_sizes, config.temperature)
-        self.head = TaggingHead(width, config.label_names, config.dropout, constrained=config.constrained_decoding)
+        self.head = self._make_head(width)
         self._settle_pooler()
         self.post_init()
-        for encoder in self._frozen_encoders():
-            encoder.requires_grad_(False)
 
     @classmethod
     def from_encoders_pretrained(
-        cls,
-        text: str | os.PathLike[str],
-        vit: str | os.PathLike[str] | None = None,
-        resnet: str | os.PathLike[str] | None = None,
-        **settings: Any,
+        cls, text: Source, vit: Source | None = None, resnet: Source | None = None, **settings: Any
     ) -> TwoMNERForTokenClassification:
         """Put 2M-NER on pretrained encoders; the image branches are those that are given.
 
@@ -116,26 +278,24 @@ class TwoMNERForTokenClassification(TaggerPreTrainedModel):
             resnet: the same, or a ``.pth`` file of torchvision's, such as ``resnet152-b121ed2d.pth``.
             **settings: further settings of `TwoMNERConfig`.
         """
-        encoders, found = load_encoders(text, vit, resnet)
-        configs = {
-            f"{'text_encoder' if name == 'text' else name}_config": model.config for name, model in encoders.items()
-        }
-        branches = [name for name in encoders if name != "text"]
-        config = TwoMNERConfig(**{**configs, "image_branches": branches, **found, **settings})
-        return cls(config, encoders["text"], encoders.get("vit"), encoders.get("resnet"))
+        reads = load_encoder(text, "text_config")
+        sources = {name: source for name, source in (("vit", vit), ("resnet", resnet)) if source is not None}
+        sees = {name: load_encoder(source, "vision_config") for name, source in sources.items()}
+        found: dict[str, Any] = {f"{name}_config": encoder.config for name, encoder in sees.items()}
+        if len(sources) == 2:
+            found |= pixel_rescaling(sources["vit"], sources["resnet"])
+        branches = {"text_encoder_config": reads.config, "image_branches": list(sees)}
+        return cls(TwoMNERConfig(**{**branches, **found, **settings}), reads, **sees)
 
     def train(self, mode: bool = True) -> TwoMNERForTokenClassification:
-        """Switch training on or off; frozen encoders stay as in evaluation, batch statistics included."""
+        """Switch training on or off; frozen encoders stay as in evaluation, unless ``frozen_batch_norm="train"``."""
         super().train(mode)
-        for encoder in self._frozen_encoders():
-            encoder.eval()
         if self.config.frozen_batch_norm == "train" and "resnet" in self.image_encoders:
             self.image_encoders["resnet"].train(mode)
         return self
 
-    def _frozen_encoders(self) -> list[nn.Module]:
-        encoders = {"text_encoder": self.text_encoder, **self.image_encoders}
-        return [encoder for name, encoder in encoders.items() if getattr(self.config, f"freeze_{name}")]
+    def _encoders(self) -> dict[str, nn.Module]:
+        return {"text_encoder": self.text_encoder, **self.image_encoders}
 
     def _settle_pooler(self) -> None:
         """Keep the text encoder's own layer over its first token where it is used, and there alone."""
@@ -147,7 +307,7 @@ class TwoMNERForTokenClassification(TaggerPreTrainedModel):
                 f"{type(self.text_encoder).__name__} has none: use 'mean' or 'cls'."
             )
 
-    @can_return_tuple
+    @tagger_forward
     def forward(
         self,
         input_ids: torch.Tensor | None = None,
@@ -159,27 +319,8 @@ class TwoMNERForTokenClassification(TaggerPreTrainedModel):
         image_mask: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
     ) -> TwoMNEROutput:
-        """Score and decode a batch of sentences with their images.
-
-        Args:
-            input_ids: int64 (batch, tokens).
-            attention_mask: (batch, tokens), 0 at padding.
-            token_type_ids: int64 (batch, tokens), for encoders that take them.
-            word_ids: int64 (batch, tokens), the word that each sub-token belongs to, -1 at special tokens and padding;
-                words start where it changes. When omitted, words are where ``labels`` are, which will do for words
-                pooled from their ``"first"`` sub-token.
-            pixel_values: (images, 3, height, width), each image once; None if no sentence has one.
-            image_index: int64 (batch,), which image each sentence has, -1 where none; when omitted, ``pixel_values``
-                has a row for each sentence.
-            image_mask: bool (batch,), False for sentences without an image, whatever their row of ``pixel_values``.
-            labels: int64 (batch, tokens), at the first sub-token of a word, -100 elsewhere and where a word's label is
-                not to be learnt.
-
-        Raises:
-            ValueError: if images and sentences do not correspond, or words are pooled and nothing tells them.
-        """
-        types = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
-        encoded = self.text_encoder(input_ids=input_ids, attention_mask=attention_mask, **types)
+        """Score and decode a batch of sentences with their images."""
+        encoded = self._read(input_ids, attention_mask, token_type_ids)
         images = pixel_values if self.image_encoders else None
         index = image_rows(encoded.last_hidden_state.shape[0], images, image_index, image_mask)
         features = {} if index is None else {name: see(pixel_values) for name, see in self.image_encoders.items()}

@@ -6,14 +6,18 @@ import torch
 from torch import nn
 from torch.nn import functional
 from transformers import PreTrainedModel
-from transformers.utils.generic import can_return_tuple
 
 from hf_mlm.models.base.configuration import feature_size
-from hf_mlm.models.base.modeling import ImageTaggerPreTrainedModel, TaggerOutput
+from hf_mlm.models.base.modeling import (
+    ImageTaggerPreTrainedModel,
+    TaggerOutput,
+    as_regions,
+    image_rows,
+    see_regions,
+    tagger_forward,
+)
 from hf_mlm.models.layers.attention import CrossModalBlock
-from hf_mlm.models.layers.image_batch import as_regions, image_rows, see_regions
 from hf_mlm.models.layers.pooling import pool_image
-from hf_mlm.models.layers.tagging_head import TaggingHead
 from hf_mlm.models.umgf.configuration_umgf import UMGFConfig
 
 
@@ -172,12 +176,10 @@ class UMGFForTokenClassification(ImageTaggerPreTrainedModel):
             )
         count = config.graph_layers
         self.graph = nn.ModuleList([GraphLayer(config, is_last=number == count - 1) for number in range(count)])
-        self.head = TaggingHead(
-            hidden_size + size, config.label_names, config.dropout, constrained=config.constrained_decoding
-        )
+        self.head = self._make_head(hidden_size + size)
         self.post_init()
 
-    @can_return_tuple
+    @tagger_forward
     def forward(
         self,
         input_ids: torch.Tensor | None = None,
@@ -190,27 +192,8 @@ class UMGFForTokenClassification(ImageTaggerPreTrainedModel):
         image_mask: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
     ) -> TaggerOutput:
-        """Score and decode a batch of sentences with the regions of their images.
-
-        Args:
-            input_ids: int64 (batch, tokens).
-            attention_mask: (batch, tokens), 0 at padding.
-            token_type_ids: int64 (batch, tokens), for encoders that take them.
-            word_ids: int64 (batch, tokens), the word that each sub-token belongs to, -1 at special tokens and padding;
-                words start where it changes. When omitted, words are where ``labels`` are.
-            pixel_values: (images, regions, 3, height, width), each image once, or (images, 3, height, width) for
-                images that are one region each; None if no sentence has an image.
-            region_mask: bool (images, regions), False where there is no region; all are there when omitted.
-            image_index: int64 (batch,), which image each sentence has, -1 where none; when omitted, ``pixel_values``
-                has a row for each sentence.
-            image_mask: bool (batch,), False for sentences without an image, whatever their row of ``pixel_values``.
-            labels: int64 (batch, tokens), at the first sub-token of a word, -100 elsewhere and where a word's label is
-                not to be learnt.
-
-        Raises:
-            ValueError: if images and sentences do not correspond, or regions and their mask.
-        """
-        hidden = self._encode_text(input_ids, attention_mask, token_type_ids)  # (batch, tokens, hidden)
+        """Score and decode a batch of sentences with the regions of their images."""
+        hidden = self._read(input_ids, attention_mask, token_type_ids).last_hidden_state  # (batch, tokens, hidden)
         if attention_mask is None:
             attention_mask = torch.ones(hidden.shape[:2], device=hidden.device)
         nodes, regions, present = self.word_projection(hidden), None, None  # (batch, tokens, size)

@@ -6,8 +6,6 @@ Annotations are evaluated here: a strict dataclass checks values against them, a
 from typing import Any, ClassVar
 
 from huggingface_hub.dataclasses import strict
-from transformers import AutoConfig
-from transformers.configuration_utils import SubConfigSpec
 
 from hf_mlm.data.mmnerd.schemes import is_label
 from hf_mlm.models.base.configuration import ImageTaggerConfig
@@ -15,25 +13,16 @@ from hf_mlm.models.base.configuration import ImageTaggerConfig
 
 @strict
 class UMTConfig(ImageTaggerConfig):
-    """Encoders, weights of the auxiliary task and labels of a `UMTForTokenClassification`.
+    """Layers and auxiliary task of a `UMTForTokenClassification`, beside what every `ImageTaggerConfig` has.
+
+    The text-only form is the text encoder, two self-attention layers and the auxiliary CRF. Labels are of IOB2. The
+    image encoder is frozen by default, as in the published code.
 
     Args:
-        text_encoder_config: any text encoder configuration that ``AutoModel`` opens; BERT's defaults when omitted.
-        image_encoder_config: any vision configuration, whose last feature map or patches are attended to; ResNet-152
-            when omitted.
-        use_images: False for the text-only form: the text encoder, two self-attention layers and the auxiliary CRF.
-        freeze_text_encoder: leave the text encoder as it is.
-        freeze_image_encoder: leave the image encoder as it is, as the published code does.
         num_heads: attention heads; they divide the text encoder's hidden size.
         span_emission_weight: share of the entity spans' scores in those of the labels.
         span_loss_weight: weight of the auxiliary CRF's loss beside the main one's.
         dropout: drop probability after the text encoder, in the layers and before those that score labels.
-        id2label: name of each label, in IOB2; MMNERD's nine when neither this nor ``num_labels`` is given.
-        constrained_decoding: whether the CRF predicts IOB2 alone.
-
-    Raises:
-        StrictDataclassError: of ``huggingface_hub``, if a setting has the wrong type or contradicts another one; the
-            sentence names them.
 
     Example:
         >>> UMTConfig(use_images=False).image_encoder_config, UMTConfig().image_encoder_config.model_type
@@ -42,10 +31,6 @@ class UMTConfig(ImageTaggerConfig):
 
     model_type = "umt"
     keys_to_ignore_at_inference: ClassVar[list[str]] = ["crf_loss", "span_loss", "logits"]
-    sub_configs_defaults = {
-        "text_encoder_config": SubConfigSpec(config_class=AutoConfig, model_type="bert"),
-        "image_encoder_config": SubConfigSpec(config_class=AutoConfig, model_type="resnet", optional=True),
-    }
 
     freeze_image_encoder: bool = True
     num_heads: int = 12

@@ -9,14 +9,11 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 from transformers.utils import ModelOutput
-from transformers.utils.generic import can_return_tuple
 
 from hf_mlm.models.base.configuration import feature_size
-from hf_mlm.models.base.modeling import ImageTaggerPreTrainedModel
+from hf_mlm.models.base.modeling import ImageTaggerPreTrainedModel, feature_tokens, image_rows, tagger_forward
 from hf_mlm.models.layers.attention import CrossModalBlock
-from hf_mlm.models.layers.crf import IGNORED
-from hf_mlm.models.layers.image_batch import image_rows
-from hf_mlm.models.layers.tagging_head import TaggingHead
+from hf_mlm.models.layers.crf import IGNORED, TaggingHead
 from hf_mlm.models.umt.configuration_umt import UMTConfig
 
 
@@ -78,7 +75,7 @@ SPAN_TAGS = ("O", "B", "I")
 
 
 def span_labels(labels: torch.Tensor, label_names: Sequence[str]) -> torch.Tensor:
-    """Forget the types of entities.
+    """Turn labels into span tags, which leave the types of entities aside.
 
     Args:
         labels: int64 of any shape, -100 where there is nothing to learn.
@@ -176,10 +173,10 @@ class UMTForTokenClassification(ImageTaggerPreTrainedModel):
         if self.image_encoder is not None:
             self.interaction = MultimodalInteraction(size, feature_size(self.image_encoder.config), *layer)
         width = size if self.interaction is None else 2 * size
-        self.head = TaggingHead(width, config.label_names, config.dropout, constrained=config.constrained_decoding)
+        self.head = self._make_head(width)
         self.post_init()
 
-    @can_return_tuple
+    @tagger_forward
     def forward(
         self,
         input_ids: torch.Tensor | None = None,
@@ -191,25 +188,9 @@ class UMTForTokenClassification(ImageTaggerPreTrainedModel):
         image_mask: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
     ) -> UMTOutput:
-        """Score and decode a batch of sentences with their images.
-
-        Args:
-            input_ids: int64 (batch, tokens).
-            attention_mask: (batch, tokens), 0 at padding.
-            token_type_ids: int64 (batch, tokens), for encoders that take them.
-            word_ids: int64 (batch, tokens), the word that each sub-token belongs to, -1 at special tokens and padding;
-                words start where it changes. When omitted, words are where ``labels`` are.
-            pixel_values: (images, 3, height, width), each image once; None if no sentence has one.
-            image_index: int64 (batch,), which image each sentence has, -1 where none; when omitted, ``pixel_values``
-                has a row for each sentence.
-            image_mask: bool (batch,), False for sentences without an image, whatever their row of ``pixel_values``.
-            labels: int64 (batch, tokens), at the first sub-token of a word, -100 elsewhere and where a word's label is
-                not to be learnt.
-
-        Raises:
-            ValueError: if images and sentences do not correspond.
-        """
-        hidden = self.dropout(self._encode_text(input_ids, attention_mask, token_type_ids))  # (batch, tokens, hidden)
+        """Score and decode a batch of sentences with their images."""
+        encoded = self._read(input_ids, attention_mask, token_type_ids)
+        hidden = self.dropout(encoded.last_hidden_state)  # (batch, tokens, hidden)
         token_mask = None if attention_mask is None else attention_mask.bool()
         span_logits = self.span_head(self.span_layer(hidden, hidden, key_mask=token_mask))  # (batch, tokens, 3)
         words = self.word_layer(hidden, hidden, key_mask=token_mask)  # (batch, tokens, hidden)
@@ -223,9 +204,8 @@ class UMTForTokenClassification(ImageTaggerPreTrainedModel):
 
     def _positions(self, pixel_values: torch.Tensor) -> torch.Tensor:
         """Patches, or positions of the last feature map: (images, positions, channels)."""
-        encoder = self.image_encoder
-        hidden = encoder(pixel_values=pixel_values.to(encoder.dtype)).last_hidden_state
-        return hidden.flatten(2).transpose(1, 2) if hidden.dim() == 4 else hidden
+        pixels = pixel_values.to(self.image_encoder.dtype)
+        return feature_tokens(self.image_encoder(pixel_values=pixels).last_hidden_state)
 
     def _guide(self, logits: torch.Tensor, span_logits: torch.Tensor) -> torch.Tensor:
         """Mix the labels' scores with those of the spans, which the conversion matrix shares among them."""

@@ -1,23 +1,18 @@
-"""Words and image regions attend to each other, and gates weigh what they find (Zhang et al. 2018)."""
+"""AdaCAN: words and image regions attend to each other, and gates weigh what they find (Zhang et al. 2018)."""
 
 from __future__ import annotations
 
-import os
 from typing import Any, Literal
 
 import torch
 from torch import nn
 from transformers import PreTrainedModel
-from transformers.utils.generic import can_return_tuple
 
 from hf_mlm.models.base.configuration import feature_size
-from hf_mlm.models.base.encoders import build_encoder, drop_pooler, is_torchvision, load_encoder
-from hf_mlm.models.base.modeling import TaggerOutput
-from hf_mlm.models.base.published_weights import load_torchvision_resnet
-from hf_mlm.models.layers.image_batch import image_rows
-from hf_mlm.models.layers.tagging_head import TaggingHead
+from hf_mlm.models.base.encoders import Source, build_encoder, drop_pooler, load_encoder
+from hf_mlm.models.base.modeling import TaggerOutput, feature_tokens, image_rows, tagger_forward
 from hf_mlm.models.word_level.configuration import AdaCANConfig
-from hf_mlm.models.word_level.modeling import CharacterCNN, SentenceEncoder, WordTaggerPreTrainedModel, places_read
+from hf_mlm.models.word_level.modeling import CharacterCNN, SentenceEncoder, WordTaggerPreTrainedModel, positions_read
 
 
 LARGEST_STEP = 2**24  # numbers that additive attention holds at a time, unless one query has more
@@ -185,21 +180,17 @@ class AdaCANForTokenClassification(WordTaggerPreTrainedModel):
             config.character_dropout,
         )
         self.sentence_encoder = SentenceEncoder(config, characters, character_size)
-        self.image_encoder: PreTrainedModel | None = None
+        self.image_encoder: Any = None
         self.coattention: Coattention | None = None
         if config.use_images:
             self.image_encoder = drop_pooler(build_encoder(config.image_encoder_config, image_encoder))
             self.coattention = Coattention(size, feature_size(config.image_encoder_config), config.coattention)
         width = 2 * size if config.use_images else size
-        self.head = TaggingHead(width, config.label_names, config.dropout, constrained=config.constrained_decoding)
+        self.head = self._make_head(width)
         self.post_init()
-        if self.image_encoder is not None and config.freeze_image_encoder:
-            self.image_encoder.requires_grad_(False).eval()
 
     @classmethod
-    def from_image_encoder_pretrained(
-        cls, image_encoder: str | os.PathLike[str], **settings: Any
-    ) -> AdaCANForTokenClassification:
+    def from_image_encoder_pretrained(cls, image_encoder: Source, **settings: Any) -> AdaCANForTokenClassification:
         """Put the model on a pretrained image encoder.
 
         Args:
@@ -207,20 +198,10 @@ class AdaCANForTokenClassification(WordTaggerPreTrainedModel):
                 or a ``.pth`` file of a ResNet of torchvision's.
             **settings: further settings of `AdaCANConfig`, such as `WordVocabulary.settings`.
         """
-        torchvision = is_torchvision(image_encoder)
-        loaded = (
-            load_torchvision_resnet(image_encoder) if torchvision else load_encoder(image_encoder, "vision_config")
-        )
+        loaded = load_encoder(image_encoder, "vision_config")
         return cls(AdaCANConfig(image_encoder_config=loaded.config, **settings), loaded)
 
-    def train(self, mode: bool = True) -> AdaCANForTokenClassification:
-        """Switch training on or off; a frozen image encoder stays as in evaluation, batch statistics included."""
-        super().train(mode)
-        if self.image_encoder is not None and self.config.freeze_image_encoder:
-            self.image_encoder.eval()
-        return self
-
-    @can_return_tuple
+    @tagger_forward
     def forward(
         self,
         input_ids: torch.Tensor,
@@ -232,24 +213,8 @@ class AdaCANForTokenClassification(WordTaggerPreTrainedModel):
         image_mask: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
     ) -> TaggerOutput:
-        """Score and decode a batch of sentences with their images.
-
-        Args:
-            input_ids: int64 (batch, words).
-            attention_mask: (batch, words), 0 at padding, which stands at the right.
-            word_ids: int64 (batch, words), the number of each word, -1 at padding. When omitted, words are where
-                ``labels`` are.
-            character_ids: int64 (batch, words, characters), 0 at padding.
-            pixel_values: (images, 3, height, width), each image once; None if no sentence has one.
-            image_index: int64 (batch,), which image each sentence has, -1 where none; when omitted, ``pixel_values``
-                has a row for each sentence.
-            image_mask: bool (batch,), False for sentences without an image, whatever their row of ``pixel_values``.
-            labels: int64 (batch, words), -100 at padding and where a word's label is not to be learnt.
-
-        Raises:
-            ValueError: if ``character_ids`` are missing, or images and sentences do not correspond.
-        """
-        inside = places_read(input_ids, attention_mask)
+        """Score and decode a batch of sentences with their images."""
+        inside = positions_read(input_ids, attention_mask)
         words = self.sentence_encoder(input_ids, inside, character_ids)  # (batch, words, hidden)
         if self.coattention is not None:
             index = image_rows(len(words), pixel_values, image_index, image_mask)
@@ -270,12 +235,7 @@ class AdaCANForTokenClassification(WordTaggerPreTrainedModel):
             regions = words.new_zeros(len(words), 1, coattention.regions.in_features)
             index = torch.full(words.shape[:1], -1, device=words.device)
         else:
-            regions = _regions(self.image_encoder, pixel_values)[index.clamp(min=0)]  # (batch, regions, channels)
+            hidden = self.image_encoder(pixel_values=pixel_values.to(self.image_encoder.dtype)).last_hidden_state
+            regions = feature_tokens(hidden)[index.clamp(min=0)]  # (batch, regions, channels)
         seen = coattention(words, regions.to(words.dtype), inside)
         return seen * (index >= 0).view(-1, 1, 1)
-
-
-def _regions(image_encoder: Any, pixel_values: torch.Tensor) -> torch.Tensor:
-    """The image encoder's last feature map, or its tokens: (images, regions, channels)."""
-    hidden = image_encoder(pixel_values=pixel_values.to(image_encoder.dtype)).last_hidden_state
-    return hidden.flatten(2).transpose(1, 2) if hidden.dim() == 4 else hidden

@@ -1,4 +1,4 @@
-"""What the configurations of the word-level taggers share.
+"""Configurations of the word-level taggers.
 
 Annotations are evaluated here: a strict dataclass checks values against them, and would skip those left as strings.
 """
@@ -28,12 +28,6 @@ class WordTaggerConfig(TaggerConfig):
         freeze_word_embeddings: leave the word vectors as they are.
         hidden_size: width of the BiLSTM's output, half of it from each direction.
         input_dropout: drop probability of the vectors that the BiLSTM reads (Lample et al. 2016, Section 4.3: 0.5).
-        dropout: drop probability before the layer that scores the labels.
-        id2label: name of each label; MMNERD's nine when neither this nor ``num_labels`` is given.
-        constrained_decoding: whether the CRF predicts IOB2 alone.
-
-    Raises:
-        StrictDataclassError: of ``huggingface_hub``, if a setting has the wrong type or is outside its range.
     """
 
     vocab_size: int = 2
@@ -79,7 +73,7 @@ class WordTaggerConfig(TaggerConfig):
 
 @strict
 class CharacterTaggerConfig(WordTaggerConfig):
-    """What a word-level tagger that reads characters has beside the rest.
+    """Characters of a word-level tagger that reads them, beside what every `WordTaggerConfig` has.
 
     Args:
         num_characters: ids of characters, padding and the unknown one included.
@@ -104,9 +98,6 @@ class BiLSTMCRFConfig(WordTaggerConfig):
 
     The defaults are those of the 2M-NER paper's baseline: GloVe's 300 numbers a word and 100 units in each direction.
 
-    Raises:
-        StrictDataclassError: of ``huggingface_hub``, if a setting has the wrong type or is outside its range.
-
     Example:
         >>> BiLSTMCRFConfig(vocab_size=20_000, word_embedding_size=100).hidden_size
         200
@@ -117,19 +108,14 @@ class BiLSTMCRFConfig(WordTaggerConfig):
 
 @strict
 class HBiLSTMCRFConfig(CharacterTaggerConfig):
-    """Settings of an `HBiLSTMCRFForTokenClassification`, beside those of every `WordTaggerConfig`.
+    """Settings of an `HBiLSTMCRFForTokenClassification`, beside those of every `CharacterTaggerConfig`.
 
     The defaults are the paper's (Sections 4.1 and 5.1): 100 numbers a word, and 25 and 100 units in each direction
     over characters and words.
 
     Args:
-        num_characters: ids of characters, padding and the unknown one included.
-        character_embedding_size: width of a character's vector.
         character_size: width of the BiLSTM's last states over a word, half of it from each direction.
         projection_size: width of the tanh layer between the BiLSTM and the labels (Section 2.3).
-
-    Raises:
-        StrictDataclassError: of ``huggingface_hub``, if a setting has the wrong type or is outside its range.
 
     Example:
         >>> HBiLSTMCRFConfig(vocab_size=20_000, num_characters=90).character_size
@@ -151,7 +137,7 @@ class HBiLSTMCRFConfig(CharacterTaggerConfig):
 
 @strict
 class AdaCANConfig(CharacterTaggerConfig):
-    """Settings of an `AdaCANForTokenClassification`, beside those of every `WordTaggerConfig`.
+    """Settings of an `AdaCANForTokenClassification`, beside those of every `CharacterTaggerConfig`.
 
     The defaults are the paper's sizes. Its image encoder is VGG-16, which ``AutoModel`` lacks; a ResNet-50 gives a
     grid of as many regions. Where its LSTM drops its input out, the paper drops the characters alone.
@@ -164,16 +150,10 @@ class AdaCANConfig(CharacterTaggerConfig):
         coattention: ``"additive"`` lets a word choose where to look: its projection and a region's are added before
             the tanh (Bahdanau et al. 2015). ``"concat"``, as published, puts them side by side: the score is then one
             of the word plus one of the region, the softmax over regions cancels the word's, and all words look alike.
-        num_characters: ids of characters, padding and the unknown one included.
-        character_embedding_size: width of a character's vector.
         character_widths: characters that the filters of each kind see.
         character_filters: of each kind.
         character_hidden_size: width of the layer after the filters.
-        character_size: width of what the characters of a word become.
         character_dropout: drop probability of what the filters find.
-
-    Raises:
-        StrictDataclassError: of ``huggingface_hub``, if a setting has the wrong type or is outside its range.
 
     Example:
         >>> AdaCANConfig(use_images=False).image_encoder_config is None, AdaCANConfig().image_encoder_config.model_type

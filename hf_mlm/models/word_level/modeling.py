@@ -1,4 +1,4 @@
-"""A bidirectional LSTM over rows of different lengths, which never sees their padding."""
+"""BiLSTM-CRF and HBiLSTM-CRF, and the layers that all word-level taggers are made of."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from hf_mlm.models.base.modeling import TaggerPreTrainedModel
-from hf_mlm.models.word_level.configuration import WordTaggerConfig
+from hf_mlm.models.base.modeling import TaggerOutput, TaggerPreTrainedModel, tagger_forward
+from hf_mlm.models.word_level.configuration import BiLSTMCRFConfig, HBiLSTMCRFConfig, WordTaggerConfig
 from hf_mlm.models.word_level.vectors import VectorCoverage, WordVectorSource, match_vectors
 from hf_mlm.models.word_level.vocabulary import PADDING, UNKNOWN, WordVocabulary
 
@@ -166,7 +166,7 @@ class SentenceEncoder(nn.Module):
 
         Args:
             input_ids: int64 (batch, words).
-            inside: bool (batch, words), what `places_read` gives: at the left of each row, one place at least.
+            inside: bool (batch, words), what `positions_read` gives: at the left of each row, one position at least.
             character_ids: int64 (batch, words, characters), 0 at padding.
 
         Returns:
@@ -243,8 +243,8 @@ class WordTaggerPreTrainedModel(TaggerPreTrainedModel):
             nn.init.xavier_uniform_(module.weight)
 
 
-def places_read(input_ids: torch.Tensor, attention_mask: torch.Tensor | None) -> torch.Tensor:
-    """What is read: bool (batch, words), the words of each sentence, and the first place of one that has none."""
+def positions_read(input_ids: torch.Tensor, attention_mask: torch.Tensor | None) -> torch.Tensor:
+    """Mark what is read: bool (batch, words), each sentence's words, and the first position of one that has none."""
     if attention_mask is None:
         return torch.ones_like(input_ids, dtype=torch.bool)
     first = torch.arange(input_ids.shape[1], device=input_ids.device) == 0
@@ -259,5 +259,85 @@ def _spell(characters: nn.Module, character_ids: torch.Tensor | None, inside: to
             "characters make the inputs."
         )
     spelt = characters(character_ids[inside])  # (all words, character_size)
-    places = spelt.new_zeros(*inside.shape, spelt.shape[1])
-    return places.masked_scatter(inside.unsqueeze(-1), spelt)
+    padded = spelt.new_zeros(*inside.shape, spelt.shape[1])
+    return padded.masked_scatter(inside.unsqueeze(-1), spelt)
+
+
+class BiLSTMCRFForTokenClassification(WordTaggerPreTrainedModel):
+    """Tag words by what stands on both sides: ``CRF(W BiLSTM(x))`` of word vectors x (Huang et al. 2015, Section 2.5).
+
+    Of the original's features of spelling and context (Section 4.2 there) none is used, as in the 2M-NER paper.
+
+    Args:
+        config: vocabulary, sizes and labels.
+
+    Example:
+        >>> model = BiLSTMCRFForTokenClassification(BiLSTMCRFConfig(vocab_size=9, word_embedding_size=8)).eval()
+        >>> model(torch.tensor([[2, 5, 3]]), word_ids=torch.tensor([[0, 1, 2]])).predictions.shape
+        torch.Size([1, 3])
+    """
+
+    config_class = BiLSTMCRFConfig
+    base_model_prefix = "bilstm_crf"
+
+    def __init__(self, config: BiLSTMCRFConfig):
+        super().__init__(config)
+        self.sentence_encoder = SentenceEncoder(config)
+        self.head = self._make_head(config.hidden_size)
+        self.post_init()
+
+    @tagger_forward
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        word_ids: torch.Tensor | None = None,
+        character_ids: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
+    ) -> TaggerOutput:
+        """Score and decode a batch of sentences."""
+        inside = positions_read(input_ids, attention_mask)
+        logits = self.head(self.sentence_encoder(input_ids, inside))  # (batch, words, labels)
+        return self._finish(logits, word_ids, labels)
+
+
+class HBiLSTMCRFForTokenClassification(WordTaggerPreTrainedModel):
+    """Tag words by their vectors, their spelling, and what stands on both sides (Lample et al. 2016, Section 2).
+
+    ``CRF(W tanh(P BiLSTM([x; BiLSTM(characters)])))``.
+
+    Args:
+        config: vocabulary, sizes and labels.
+
+    Example:
+        >>> model = HBiLSTMCRFForTokenClassification(HBiLSTMCRFConfig(vocab_size=9, num_characters=30)).eval()
+        >>> words, characters = torch.tensor([[2, 5]]), torch.tensor([[[7, 8, 9], [2, 0, 0]]])
+        >>> model(words, character_ids=characters).logits.shape
+        torch.Size([1, 2, 9])
+    """
+
+    config_class = HBiLSTMCRFConfig
+    base_model_prefix = "hbilstm_crf"
+
+    def __init__(self, config: HBiLSTMCRFConfig):
+        super().__init__(config)
+        characters = CharacterBiLSTM(config.num_characters, config.character_embedding_size, config.character_size)
+        self.sentence_encoder = SentenceEncoder(config, characters, config.character_size)
+        self.projection = nn.Linear(config.hidden_size, config.projection_size)
+        self.head = self._make_head(config.projection_size)
+        self.post_init()
+
+    @tagger_forward
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        word_ids: torch.Tensor | None = None,
+        character_ids: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
+    ) -> TaggerOutput:
+        """Score and decode a batch of sentences."""
+        inside = positions_read(input_ids, attention_mask)
+        words = self.sentence_encoder(input_ids, inside, character_ids)  # (batch, words, hidden)
+        logits = self.head(self.projection(words).tanh())  # (batch, words, labels)
+        return self._finish(logits, word_ids, labels)

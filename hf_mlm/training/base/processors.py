@@ -1,21 +1,20 @@
-"""A small tokenizer from the training texts, for text encoders that start from scratch."""
+"""Processors and configurations of encoders, from folders or settings; tokenizers learned on the training texts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import difflib
+from collections.abc import Iterable
 from typing import Any
 
 import transformers
-from datasets import Dataset
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
-from transformers import AutoImageProcessor, AutoTokenizer, PreTrainedTokenizerFast
+from transformers import CONFIG_MAPPING, AutoConfig, AutoImageProcessor, PreTrainedConfig, PreTrainedTokenizerFast
 
 from hf_mlm.models.base.encoders import opening
-from hf_mlm.models.irle.processing_irle import IRLEProcessor
-from hf_mlm.training.irle.arguments import IRLEArguments
 
 
 SPECIAL_TOKENS = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+IMAGE_SIZE = 224  # where neither the image processor nor the encoder tells
 
 
 def learn_tokenizer(texts: Iterable[str], vocabulary_size: int, lowercase: bool = True) -> PreTrainedTokenizerFast:
@@ -41,34 +40,6 @@ def learn_tokenizer(texts: Iterable[str], vocabulary_size: int, lowercase: bool 
     ends = [(name, tokenizer.token_to_id(name)) for name in ("[CLS]", "[SEP]")]
     tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=ends)
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **SPECIAL_TOKENS)
-
-
-IMAGE_SIZE = 224  # where neither the image processor nor the encoder tells
-
-
-def build_processor(arguments: IRLEArguments, rows: Dataset) -> IRLEProcessor:
-    """Bring together the image processor and the tokenizer of the encoders.
-
-    Args:
-        arguments: ``image_encoder``, ``text_encoder``, ``image_processor``, ``tokenizer`` and ``vocabulary_size``.
-        rows: raw training rows, whose summaries and classes a new tokenizer learns from.
-
-    Raises:
-        ValueError: if an encoder is not named, or there is no such image processor.
-    """
-    for name in ("image_encoder", "text_encoder"):
-        if not getattr(arguments, name):
-            raise ValueError(
-                f"the dataset {arguments.dataset!r} has raw images and texts, and {name} is not set: name the folder "
-                "of a transformers model, or give a configuration such as {model_type: bert, hidden_size: 128}."
-            )
-    folder = arguments.tokenizer or arguments.text_encoder
-    if isinstance(folder, str):
-        with opening(folder):
-            tokenizer = AutoTokenizer.from_pretrained(folder)
-    else:
-        tokenizer = learn_tokenizer(_texts(rows), arguments.vocabulary_size)
-    return IRLEProcessor(build_image_processor(arguments.image_encoder, arguments.image_processor), tokenizer)
 
 
 def build_image_processor(encoder: Any, settings: Any = None) -> Any:
@@ -98,7 +69,25 @@ def build_image_processor(encoder: Any, settings: Any = None) -> Any:
     return processor(**described)
 
 
-def _texts(rows: Dataset) -> Iterator[str]:
-    for row in rows.select_columns(["summaries", "classes"]):
-        yield from (text for text in row["summaries"].values() if text)
-        yield ", ".join(row["classes"])
+def describe_encoder(settings: Any, tokenizer: Any = None) -> PreTrainedConfig:
+    """Make the configuration of an encoder, with the size of the tokenizer's vocabulary if it is of texts.
+
+    Args:
+        settings: of the encoder, ``model_type`` among them.
+        tokenizer: of texts.
+
+    Raises:
+        ValueError: if there is no ``model_type``, or transformers does not know it.
+    """
+    described = dict(settings or {})
+    kind = described.pop("model_type", None)
+    if kind is None:
+        raise ValueError(f"the encoder {described} needs a model_type, such as resnet or bert, or name its folder.")
+    if kind not in CONFIG_MAPPING:
+        near = difflib.get_close_matches(str(kind), list(CONFIG_MAPPING), n=1) or ["bert"]
+        raise ValueError(
+            f"transformers knows no encoder of model_type={kind!r}; name one that it does, as {near[0]!r}."
+        )
+    if tokenizer is not None:
+        described |= {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id}
+    return AutoConfig.for_model(kind, **described)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any, cast
 
 import numpy as np
@@ -10,17 +11,17 @@ import pyarrow.compute as pc
 import torch
 from datasets import ClassLabel, Dataset, DatasetDict
 from huggingface_hub.errors import StrictDataclassError
-from transformers import PreTrainedModel
+from transformers import AutoTokenizer, PreTrainedModel
 
 from hf_mlm.geo.distance import spherical_mean
 from hf_mlm.geo.partition import GeoCellPartition
-from hf_mlm.models.base.encoders import load_encoder
+from hf_mlm.models.base.encoders import load_encoder, opening
 from hf_mlm.models.irle.configuration_irle import IRLEConfig
 from hf_mlm.models.irle.modeling_irle import IRLEForRetrievalAndGeo
 from hf_mlm.models.irle.processing_irle import IRLEProcessor
 from hf_mlm.runs.settings import refuse_unknown
+from hf_mlm.training.base.processors import build_image_processor, describe_encoder, learn_tokenizer
 from hf_mlm.training.irle.arguments import IRLEArguments
-from hf_mlm.training.taggers.building import described
 
 
 PLACES = 6  # decimals of a degree: 0.1 m
@@ -136,8 +137,10 @@ def build_model(
     else:
         image, text = _pretrained(arguments.image_encoder, "vision"), _pretrained(arguments.text_encoder, "text")
         inputs = {
-            "image_encoder_config": image.config if image else described(arguments.image_encoder),
-            "text_encoder_config": text.config if text else described(arguments.text_encoder, processor.tokenizer),
+            "image_encoder_config": image.config if image else describe_encoder(arguments.image_encoder),
+            "text_encoder_config": text.config
+            if text
+            else describe_encoder(arguments.text_encoder, processor.tokenizer),
         }
     settings = {**inputs, **cell_map(dataset), **asked}
     try:
@@ -162,3 +165,34 @@ def _widths(rows: Dataset) -> dict[str, Any]:
 
 def _pretrained(encoder: dict | str | None, half: str) -> PreTrainedModel | None:
     return load_encoder(encoder, f"{half}_config") if isinstance(encoder, str) else None
+
+
+def build_processor(arguments: IRLEArguments, rows: Dataset) -> IRLEProcessor:
+    """Bring together the image processor and the tokenizer of the encoders.
+
+    Args:
+        arguments: ``image_encoder``, ``text_encoder``, ``image_processor``, ``tokenizer`` and ``vocabulary_size``.
+        rows: raw training rows, whose summaries and classes a new tokenizer learns from.
+
+    Raises:
+        ValueError: if an encoder is not named, or there is no such image processor.
+    """
+    for name in ("image_encoder", "text_encoder"):
+        if not getattr(arguments, name):
+            raise ValueError(
+                f"the dataset {arguments.dataset!r} has raw images and texts, and {name} is not set: name the folder "
+                "of a transformers model, or give a configuration such as {model_type: bert, hidden_size: 128}."
+            )
+    folder = arguments.tokenizer or arguments.text_encoder
+    if isinstance(folder, str):
+        with opening(folder):
+            tokenizer = AutoTokenizer.from_pretrained(folder)
+    else:
+        tokenizer = learn_tokenizer(_texts(rows), arguments.vocabulary_size)
+    return IRLEProcessor(build_image_processor(arguments.image_encoder, arguments.image_processor), tokenizer)
+
+
+def _texts(rows: Dataset) -> Iterator[str]:
+    for row in rows.select_columns(["summaries", "classes"]):
+        yield from (text for text in row["summaries"].values() if text)
+        yield ", ".join(row["classes"])

@@ -1,4 +1,4 @@
-"""What a training run of a tagger is told: about data and model here, about optimisation by ``TrainingArguments``."""
+"""Settings of a training run of a tagger: data and model, and optimisation beside `TrainingArguments`."""
 
 from __future__ import annotations
 

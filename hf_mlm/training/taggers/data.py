@@ -1,4 +1,4 @@
-"""The sentences of a tagger's run: loaded, thinned or split if asked, and encoded once for all epochs."""
+"""The sentences of a tagger's run: loaded, subsampled or split if asked, and encoded once for all epochs."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ BLANK_SIZE = 64  # pixels of the blank image's sides
 
 
 def load_sentences(arguments: NERArguments) -> DatasetDict:
-    """Load the splits of a run, with what the settings ask to leave out or exchange.
+    """Load the splits of a run, with what the settings ask to leave out or ablate.
 
     Args:
-        arguments: ``dataset``, ``data_dir`` or ``data_files``, and what is to be split, thinned, folded or exchanged.
+        arguments: ``dataset``, ``data_dir`` or ``data_files``, and what is to be split, subsampled, folded or ablated.
 
     Raises:
         ValueError: if there is nothing to train on or nothing to validate on.
@@ -45,12 +45,12 @@ def load_sentences(arguments: NERArguments) -> DatasetDict:
         dataset["train"] = dataset["train"].select(kept)
     for split, rows in dataset.items():
         most = arguments.max_train_sentences if split == "train" else arguments.max_eval_sentences
-        rows = rows if most is None else thin(rows, most, arguments.split_seed)
+        rows = rows if most is None else subsample(rows, most, arguments.split_seed)
         dataset[split] = ablate_images(rows, arguments.images, arguments.split_seed)
     return dataset
 
 
-def thin(rows: Dataset, most: int, seed: int) -> Dataset:
+def subsample(rows: Dataset, most: int, seed: int) -> Dataset:
     """Draw at most so many rows of each language, in their order.
 
     Args:

@@ -54,13 +54,13 @@ class EntityMetrics:
         found = prediction.predictions
         found = found[0] if isinstance(found, tuple) else found
         references, predictions = (np.asarray(_on_cpu(side)) for side in (prediction.label_ids, found))
-        places = np.arange(self.seen, self.seen + len(references))  # (batch,), the rows
+        indices = np.arange(self.seen, self.seen + len(references))  # (batch,), the rows
         self.seen += len(references)
-        whole = np.array([place not in self.parts for place in places], dtype=bool)
+        whole = np.array([index not in self.parts for index in indices], dtype=bool)
         for row in np.flatnonzero(~whole):
             scored = references[row] != IGNORED
-            self.waiting[int(places[row])] = references[row][scored].tolist(), predictions[row][scored].tolist()
-        self._count(places[whole], references[whole], predictions[whole])
+            self.waiting[int(indices[row])] = references[row][scored].tolist(), predictions[row][scored].tolist()
+        self._count(indices[whole], references[whole], predictions[whole])
         return self._report() if compute_result else {}
 
     def _begin(self) -> None:
@@ -69,37 +69,40 @@ class EntityMetrics:
         self.counted: list[tuple[np.ndarray, np.ndarray]] = []  # rows, and (rows, 3) their counts
         self.tallies = {name: EntityTally(self.label_names) for name in ("", *self.groups)}
 
-    def _count(self, places: Any, references: Any, predictions: Any) -> None:
-        if len(places) == 0:
+    def _count(self, indices: Any, references: Any, predictions: Any) -> None:
+        if len(indices) == 0:
             return
-        self.counted.append((np.asarray(places), entity_counts(references, predictions, self.label_names)))
+        self.counted.append((np.asarray(indices), entity_counts(references, predictions, self.label_names)))
         for name, tally in self.tallies.items():
-            groups = [self.groups[name][place] for place in places] if name else None
+            groups = [self.groups[name][index] for index in indices] if name else None
             tally.add(references, predictions, groups)
 
     def _join(self) -> None:
         """Put the rows of long sentences together, in the order of their words, and count them."""
         sentences: dict[Any, list[int]] = {}
-        for place in sorted(self.waiting, key=self.parts.__getitem__):
-            sentences.setdefault(self.parts[place][0], []).append(place)
+        for index in sorted(self.waiting, key=self.parts.__getitem__):
+            sentences.setdefault(self.parts[index][0], []).append(index)
         joined = [
-            [list(chain.from_iterable(self.waiting[place][side] for place in places)) for places in sentences.values()]
+            [
+                list(chain.from_iterable(self.waiting[index][side] for index in indices))
+                for indices in sentences.values()
+            ]
             for side in (0, 1)
         ]
-        self._count([places[0] for places in sentences.values()], *joined)
+        self._count([indices[0] for indices in sentences.values()], *joined)
 
     def _report(self) -> dict[str, float]:
         self._join()
         whole, strict = (self.tallies[""].report(mode) for mode in ("lenient", "strict"))
-        figures = {name: whole[name] for name in SCORES} | {f"strict_{name}": strict[name] for name in SCORES}
+        results = {name: whole[name] for name in SCORES} | {f"strict_{name}": strict[name] for name in SCORES}
         groups = [whole["by_type"], *(self.tallies[name].report("lenient")["by_group"] for name in self.groups)]
         for group in groups:
-            figures |= {f"{name}_{score}": scores[score] for name, scores in group.items() for score in SCORES}
-        figures["entities"] = whole["support"]
-        places, self.counts = (np.concatenate(side) for side in zip(*self.counted, strict=True))
-        self.ids = places if self.row_ids is None else np.array([self.row_ids[place] for place in places])
+            results |= {f"{name}_{score}": scores[score] for name, scores in group.items() for score in SCORES}
+        results["entities"] = whole["support"]
+        indices, self.counts = (np.concatenate(side) for side in zip(*self.counted, strict=True))
+        self.ids = indices if self.row_ids is None else np.array([self.row_ids[index] for index in indices])
         self._begin()
-        return figures
+        return results
 
 
 def parts_of_sentences(rows: Dataset) -> dict[int, tuple[Any, int]]:
@@ -115,10 +118,10 @@ def parts_of_sentences(rows: Dataset) -> dict[int, tuple[Any, int]]:
         return {}
     ids, numbers, counts = np.unique(rows["id"][:], return_inverse=True, return_counts=True)
     parts = {}
-    for place in np.flatnonzero(counts[numbers] > 1).tolist():
-        row = rows[place]
+    for index in np.flatnonzero(counts[numbers] > 1).tolist():
+        row = rows[index]
         words = [word for word, label in zip(row["word_ids"], row["labels"], strict=True) if label != IGNORED]
-        parts[place] = str(ids[numbers[place]]), min(words, default=0)
+        parts[index] = str(ids[numbers[index]]), min(words, default=0)
     return parts
 
 

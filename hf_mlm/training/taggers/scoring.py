@@ -1,4 +1,4 @@
-"""Figures of a trained tagger on a split."""
+"""Score a trained tagger on a split, as its training does."""
 
 from __future__ import annotations
 
@@ -65,20 +65,20 @@ def score_tagger(
             preprocess_logits_for_metrics=keep_predictions,
         )
         found, metrics = score_encoded(trainer, encode_sentences(rows, processor, ordered=True), PREFIX)
-    figures = {name.removeprefix(f"{PREFIX}_"): value for name, value in found.items()}
-    return figures, {"ids": metrics.ids, "counts": metrics.counts}
+    results = {name.removeprefix(f"{PREFIX}_"): value for name, value in found.items()}
+    return results, {"ids": metrics.ids, "counts": metrics.counts}
 
 
 def score_encoded(trainer: TaggerTrainer, encoded: Dataset, prefix: str) -> tuple[dict[str, float], EntityMetrics]:
-    """Score a trainer's model on encoded sentences; every process calls this, and has the figures.
+    """Score a trainer's model on encoded sentences; every process calls this, and has the metrics.
 
     Args:
         trainer: with the model and its collator; its ``compute_metrics`` becomes that of the sentences.
         encoded: what `encode_sentences` makes of them.
-        prefix: of the names of the figures.
+        prefix: of the names of the metrics.
 
     Returns:
-        The figures, and the metrics with the counts of each sentence.
+        The metrics, and the object with the counts of each sentence.
     """
     metrics = EntityMetrics(trainer.model.config.label_names, encoded)
     trainer.compute_metrics = metrics

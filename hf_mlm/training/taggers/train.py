@@ -1,4 +1,4 @@
-"""Train a tagger: the whole story, from settings to a model with its test figures.
+"""Train a tagger: the whole story, from settings to a model with its test metrics.
 
 Running the same command again goes on where it stopped, whatever stopped it. The output folder then holds the model of
 the best epoch by validation, never by test, with its processor, ``settings.yaml``, ``all_results.json``,
@@ -94,13 +94,13 @@ def score(trainer: TaggerTrainer, encoded: Dataset, prefix: str) -> dict[str, fl
         trainer: whose ``output_dir`` gets ``counts_<prefix>.json``: ``ids`` of the sentences, and for each its true
             positives, predicted and gold entities.
         encoded: the split, as `encode_sentences` makes it.
-        prefix: of the names of the figures.
+        prefix: of the names of the metrics.
 
     Returns:
-        the figures of `EntityMetrics`.
+        the metrics of `EntityMetrics`.
     """
-    figures, metrics = score_encoded(trainer, encoded, prefix)
+    results, metrics = score_encoded(trainer, encoded, prefix)
     if trainer.is_world_process_zero():
         counts = {"ids": metrics.ids.tolist(), "counts": metrics.counts.tolist()}
         write_json(counts, Path(trainer.args.output_dir) / f"counts_{prefix}.json")
-    return figures
+    return results

@@ -1,4 +1,4 @@
-"""Batches of rows of like length, in random order: little padding, and no drift from long to short."""
+"""Trainer of the taggers: batches of rows of like length in random order, and learning rates of parts."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ from hf_mlm.models.base.encoders import (
     rescaling,
 )
 from hf_mlm.models.two_mner.modeling_two_mner import TwoMNERForTokenClassification
-from tests.models.base.test_published_weights import resnet
+from tests.models.base.test_encoders_torchvision import resnet
 from tests.models.common import assert_equal
 from tests.models.crf_tagger.tiny import TEXT_ENCODER
 from tests.models.two_mner.tiny import RESNETS, VITS

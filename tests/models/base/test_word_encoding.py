@@ -39,7 +39,7 @@ def test_every_word_is_labelled_once_and_in_its_place(
     for number, words in enumerate(sentences):
         labels = list(range(100, 100 + len(words)))  # a label of its own for each word
         own = [window for window in windows if window.sentence == number]
-        placed = [(w.word_ids[at], label) for w in own for at, label in enumerate(w.place(labels)) if label != -100]
+        placed = [(w.word_ids[at], label) for w in own for at, label in enumerate(w.align(labels)) if label != -100]
         assert placed == list(enumerate(labels))
         assert own and all(len(w.input_ids) == len(w.word_ids) <= max_length for w in own)
         for window in own:
@@ -93,7 +93,7 @@ def test_a_long_sentence_is_divided_between_words_and_shares_up_to_the_stride(to
 
 def test_an_empty_sentence_is_not_lost(tokenizers: dict[str, Any]) -> None:
     empty, other = WordEncoder(tokenizers["wordpiece"])([[], ["paris"]])
-    assert empty.word_ids == [-1, -1] and empty.place([]) == [-100, -100]
+    assert empty.word_ids == [-1, -1] and empty.align([]) == [-100, -100]
     assert other.sentence == 1
 
 

@@ -87,7 +87,7 @@ def test_encoders_of_other_sizes_are_refused_in_one_sentence() -> None:
 def test_layers_below_the_fusion_are_the_encoders_own(image: str) -> None:
     """Where no word sees a patch, words are what the text encoder makes of them, whatever the layers."""
     tagger, inputs = model(image=image), without(TestMKGFormer().batch(), "image_mask", "labels")
-    plain = tagger.head(tagger._encode_text(inputs["input_ids"], inputs["attention_mask"], None))
+    plain = tagger.head(tagger._read(inputs["input_ids"], inputs["attention_mask"], None).last_hidden_state)
     inside = inputs["attention_mask"].bool()
     assert (tagger(**inputs).logits - plain)[inside].abs().max() > 1e-6
     for layer in tagger.fusion:

@@ -9,9 +9,9 @@ from transformers import AutoModelForTokenClassification, ResNetModel
 
 from hf_mlm.models.word_level.adacan import AdaCANForTokenClassification
 from hf_mlm.models.word_level.configuration import AdaCANConfig
-from tests.models.adacan.tiny import batch, config
 from tests.models.common import Batch, ModelTests, assert_equal
 from tests.models.two_mner.tiny import RESNETS, pictures
+from tests.models.word_level.adacan_tiny import batch, config
 from tests.models.word_level.common import TextTaggerTests, WordTaggerTests
 from tests.models.word_level.tiny import batch as text_batch
 

@@ -13,11 +13,10 @@ from transformers import AutoProcessor, pipeline
 from hf_mlm.data.mmnerd.collator import DataCollatorForMultimodalTokenClassification
 from hf_mlm.data.mmnerd.encoding import encode_dataset
 from hf_mlm.models.word_level.adacan import AdaCANForTokenClassification
-from hf_mlm.models.word_level.bilstm_crf import BiLSTMCRFForTokenClassification
 from hf_mlm.models.word_level.configuration import BiLSTMCRFConfig, HBiLSTMCRFConfig
-from hf_mlm.models.word_level.hbilstm_crf import HBiLSTMCRFForTokenClassification
+from hf_mlm.models.word_level.modeling import BiLSTMCRFForTokenClassification, HBiLSTMCRFForTokenClassification
 from hf_mlm.models.word_level.processing import AdaCANProcessor, WordLevelProcessor
-from tests.models.adacan.tiny import adacan_processor, config, image_processor
+from tests.models.word_level.adacan_tiny import adacan_processor, config, image_processor
 from tests.models.word_level.tiny import SENTENCES, TAGS, processor
 
 

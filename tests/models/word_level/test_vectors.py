@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
-from hf_mlm.models.word_level.bilstm_crf import BiLSTMCRFForTokenClassification
 from hf_mlm.models.word_level.configuration import BiLSTMCRFConfig
+from hf_mlm.models.word_level.modeling import BiLSTMCRFForTokenClassification
 from hf_mlm.models.word_level.vectors import (
     SubwordVectors,
     WordVectors,

@@ -12,9 +12,8 @@ from transformers import AutoModel, BertConfig, ResNetConfig
 
 import hf_mlm  # noqa: F401, registers mlm
 from hf_mlm import IRLEConfig
-from hf_mlm.training.base.processors import build_processor
 from hf_mlm.training.irle.arguments import IRLEArguments
-from hf_mlm.training.irle.building import build_model, cell_map, cell_names, has_features
+from hf_mlm.training.irle.building import build_model, build_processor, cell_map, cell_names, has_features
 
 
 def numbered(*rows: tuple[int | None, float | None, float | None], names: Any = None) -> Dataset:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hf_mlm.models.base.word_splitting import split_words
+from hf_mlm.data.words import split_words
 
 
 @given(st.text())

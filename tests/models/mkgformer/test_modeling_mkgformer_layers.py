@@ -7,7 +7,7 @@ import torch
 from transformers import AutoConfig, AutoModel
 
 from hf_mlm.models.mkgformer.configuration_mkgformer import TEXT_TYPES
-from hf_mlm.models.mkgformer.layers_mkgformer import (
+from hf_mlm.models.mkgformer.modeling_mkgformer import (
     Patches,
     Prefix,
     correlation_aware_fusion,

@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 
-from hf_mlm.models.layers.tagging_head import TaggingHead
+from hf_mlm.models.layers.crf import TaggingHead
 
 
 NAMES = ["O", "B-X", "I-X"]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from hf_mlm.models.layers.image_batch import as_regions, image_rows, see_regions
+from hf_mlm.models.base.modeling import as_regions, image_rows, see_regions
 
 
 IMAGES = torch.zeros(2, 3, 4, 4)

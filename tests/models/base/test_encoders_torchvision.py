@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from hf_mlm.models.base.published_weights import convert_torchvision_resnet, load_torchvision_resnet
+from hf_mlm.models.base.encoders import convert_torchvision_resnet, load_torchvision_resnet
 
 
 class Block(nn.Module):

@@ -7,7 +7,7 @@ import torch
 from transformers import AutoModelForTokenClassification
 
 from hf_mlm.models.word_level.configuration import HBiLSTMCRFConfig
-from hf_mlm.models.word_level.hbilstm_crf import HBiLSTMCRFForTokenClassification
+from hf_mlm.models.word_level.modeling import HBiLSTMCRFForTokenClassification
 from tests.models.common import Batch
 from tests.models.word_level.common import TextTaggerTests
 from tests.models.word_level.tiny import CHARACTER_SIZES, batch

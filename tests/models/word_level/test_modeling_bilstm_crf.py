@@ -5,8 +5,8 @@ from typing import Any
 import torch
 from transformers import AutoModelForTokenClassification
 
-from hf_mlm.models.word_level.bilstm_crf import BiLSTMCRFForTokenClassification
 from hf_mlm.models.word_level.configuration import BiLSTMCRFConfig
+from hf_mlm.models.word_level.modeling import BiLSTMCRFForTokenClassification
 from tests.models.common import Batch
 from tests.models.word_level.common import TextTaggerTests
 from tests.models.word_level.tiny import SIZES, batch
