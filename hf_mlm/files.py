@@ -194,14 +194,26 @@ def replacing_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         ['images']
     """
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    _remove_unfinished(target.parent, f"{target.name}.")
-    scratch = target.with_name(f".{target.name}.{os.urandom(4).hex()}.part")
+    with scratch_folder(target.parent, target.name) as unfinished:
+        yield unfinished
+        os.replace(unfinished, target)
+
+
+@contextmanager
+def scratch_folder(folder: str | os.PathLike[str], name: str) -> Iterator[Path]:
+    """Give a new folder inside another that goes at the end; those of killed writers of that name go first.
+
+    Args:
+        folder: is made if need be.
+        name: of what will be written.
+    """
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    _remove_unfinished(Path(folder), f"{name}.")
+    scratch = Path(folder, f".{name}.{os.urandom(4).hex()}.part")
     try:
         with locked(scratch, "write"):
             (scratch / _CONTENT).mkdir()
             yield scratch / _CONTENT
-            os.replace(scratch / _CONTENT, target)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
