@@ -21,10 +21,9 @@ import psutil
 
 from hf_mlm.benchmarks.harness import environment
 from hf_mlm.construction.executors import ExecutorSettings, run_stages
-from hf_mlm.construction.manifest import MANIFEST, StageManifest
-from hf_mlm.construction.mlm.build_config import Edition
-from hf_mlm.construction.mlm.selection import Folders
-from hf_mlm.construction.mlm.sources import DumpSource
+from hf_mlm.construction.mlm.build import BuildConfig, DumpSource
+from hf_mlm.construction.mlm.dataset import Folders
+from hf_mlm.construction.stage import MANIFEST, StageManifest
 
 
 FILES = 8  # of a dump, and tasks
@@ -56,12 +55,12 @@ def measure(folder: Path, size: int) -> dict[str, float]:
     """Generate a dump of a size and put it through the stages up to the names."""
     paths, written = write_dump(folder, size)
     folders = Folders(folder / "build")
-    stages = DumpSource.of(paths).stages(folders, Edition(), FILES)
+    stages = DumpSource.of(paths).stages(folders, BuildConfig(), FILES)
     with Memory() as memory:
         start = time.perf_counter()
         run_stages(stages, folder / "logs", ExecutorSettings(workers=WORKERS))
         seconds = time.perf_counter() - start
-    places = StageManifest.load(folders["places"] / MANIFEST).rows
+    places = StageManifest.load(folders["entities"] / MANIFEST).rows
     return {
         "entities": size,
         "megabytes": written / 1e6,

@@ -10,7 +10,7 @@ import typer
 
 
 if TYPE_CHECKING:
-    from hf_mlm.construction.mmnerd.build_config import NEREdition
+    from hf_mlm.construction.mmnerd.build import NERBuildConfig
 
 
 mmnerd_app = typer.Typer(
@@ -18,7 +18,9 @@ mmnerd_app = typer.Typer(
 )
 
 Target = Annotated[Path, typer.Argument(help="Folder of the build.")]
-EditionFile = Annotated[Path, typer.Option(help="YAML file of sources, annotators and translation.")]
+ConfigFile = Annotated[
+    Path, typer.Option("--build_config", "--edition", help="YAML file of sources, pre-annotators and translation.")
+]
 ToolName = Annotated[str, typer.Option(help="argilla, label-studio or prodigy.")]
 People = Annotated[list[str], typer.Option("--annotator", help="Name of a person; repeatable.")]
 AnswerFiles = Annotated[list[str], typer.Argument(help="NAME=FILE for each annotator.")]
@@ -27,32 +29,31 @@ AnswerFiles = Annotated[list[str], typer.Argument(help="NAME=FILE for each annot
 @mmnerd_app.command()
 def draft(
     target: Target,
-    edition: EditionFile,
+    build_config: ConfigFile,
     tasks: Annotated[int, typer.Option(help="Parts of the work.")] = 4,
     workers: Annotated[int, typer.Option(help="Parts at a time.")] = 1,
     executor: Annotated[str, typer.Option(help="local, slurm or ray.")] = "local",
     executor_options: Annotated[Path | None, typer.Option(help="YAML file of the executor's arguments.")] = None,
 ) -> None:
-    """Read sources, have entities proposed, translate; run again to go on."""
+    """Read sources, propose entities, translate; run again to go on."""
     from rich.console import Console
 
-    from hf_mlm.construction.executors import ExecutorSettings
+    from hf_mlm.construction.executors import ExecutorSettings, shown_progress, summary_table
     from hf_mlm.construction.mmnerd.build import build_draft
-    from hf_mlm.construction.progress import shown_progress, summary_table
 
     settings = ExecutorSettings.load(executor, workers, executor_options)
-    Console().print(summary_table(build_draft(target, _edition(edition), tasks, settings, shown_progress)))
+    Console().print(summary_table(build_draft(target, _load(build_config), tasks, settings, shown_progress)))
     sys.stdout.write(
-        f"Next: hf-mlm build mmnerd tasks {target} --edition {edition} --annotator NAME --annotator NAME\n"
+        f"Next: hf-mlm build mmnerd tasks {target} --build_config {build_config} --annotator NAME --annotator NAME\n"
     )
 
 
 @mmnerd_app.command()
-def tasks(target: Target, edition: EditionFile, annotator: People, tool: ToolName = "argilla") -> None:
-    """Give every sentence of the draft to two people: a file of tasks for each."""
-    from hf_mlm.construction.mmnerd.annotation import give_out
+def tasks(target: Target, build_config: ConfigFile, annotator: People, tool: ToolName = "argilla") -> None:
+    """Assign every sentence of the draft to two people, and write a file of tasks for each."""
+    from hf_mlm.construction.mmnerd.annotation import write_annotation_tasks
 
-    for name, count in give_out(target, annotator, tool, _edition(edition).seed).items():
+    for name, count in write_annotation_tasks(target, annotator, tool, _load(build_config).seed).items():
         sys.stdout.write(f"{name}: {count:,} sentences in {target / 'tasks'}\n")
 
 
@@ -61,12 +62,12 @@ def agree(
     target: Target,
     answers: AnswerFiles,
     tool: ToolName = "argilla",
-    inspector: Annotated[Path | None, typer.Option(help="What the inspector has answered.")] = None,
+    inspector: Annotated[Path | None, typer.Option(help="Answers of the inspector.")] = None,
 ) -> None:
-    """Take answers in: agreement, decisions, what is left to the inspector."""
-    from hf_mlm.construction.mmnerd.annotation import take_in
+    """Collect answers: agreement, decisions, and tasks for the inspector."""
+    from hf_mlm.construction.mmnerd.annotation import collect_answers
 
-    result = take_in(target, _files(answers), tool, inspector)
+    result = collect_answers(target, _files(answers), tool, inspector)
     if result.overall:
         found = result.overall
         sys.stdout.write(
@@ -82,36 +83,36 @@ def training_round(
     target: Target,
     number: Annotated[int, typer.Argument(help="Of the round, from 1.")],
     answers: Annotated[list[str] | None, typer.Argument(help="NAME=FILE for each annotator, once answered.")] = None,
-    annotator: Annotated[list[str] | None, typer.Option(help="Who gets tasks; repeatable.")] = None,
+    annotator: Annotated[list[str] | None, typer.Option(help="Name of a person who gets tasks; repeatable.")] = None,
     size: Annotated[int, typer.Option(help="Sentences of a round.")] = 50,
-    reference: Annotated[Path | None, typer.Option(help="The same sentences, answered by whoever knows.")] = None,
+    reference: Annotated[Path | None, typer.Option(help="The same sentences with the right answers.")] = None,
     tool: ToolName = "argilla",
 ) -> None:
-    """Train people: give out a round's tasks, or score its answers against a reference."""
-    from hf_mlm.construction.mmnerd.annotation import give_out_round, take_in_round
+    """Train people: write a round's tasks, or score its answers against a reference."""
+    from hf_mlm.construction.mmnerd.annotation import score_round_answers, write_round_tasks
 
     if annotator and not answers:
-        count = give_out_round(target, number, size, annotator, tool)
+        count = write_round_tasks(target, number, size, annotator, tool)
         sys.stdout.write(f"{count} sentences for each, in {target / 'tasks'}\n")
         return
     if not answers or reference is None:
-        raise ValueError("hf-mlm build mmnerd round needs --annotator to give tasks out, or answers and --reference.")
-    for score in take_in_round(target, number, reference, _files(answers), tool):
+        raise ValueError("Expected --annotator to write tasks, or answers and --reference to score them.")
+    for score in score_round_answers(target, number, reference, _files(answers), tool):
         sys.stdout.write(f"{score.annotator}: accuracy {score.accuracy:.3f}, kappa {score.kappa:.3f}\n")
 
 
 @mmnerd_app.command()
 def dataset(
     target: Target,
-    edition: EditionFile,
+    build_config: ConfigFile,
     proposals: Annotated[bool, typer.Option("--proposals", help="Take the machine's entities.")] = False,
     image_dir: Annotated[Path | None, typer.Option(help="Folder of images.")] = None,
     published: Annotated[Path | None, typer.Option(help="Division to repeat: image id, tab, split.")] = None,
 ) -> None:
     """Divide the finished sentences; write CoNLL, Parquet, report, statistics, card and Croissant."""
-    from hf_mlm.construction.mmnerd.finish import finish_dataset
+    from hf_mlm.construction.mmnerd.dataset import finish_dataset
 
-    written = finish_dataset(target, _edition(edition), proposals, image_dir, published)
+    written = finish_dataset(target, _load(build_config), proposals, image_dir, published)
     sizes = ", ".join(f"{count:,} {split}" for split, count in written.sizes.items())
     several = {2: "+".join(written.languages), 4: "all"}
     name = several.get(len(written.languages), written.languages[0])
@@ -127,8 +128,8 @@ def audit(
     verdicts: Annotated[Path | None, typer.Option(help="The sheet, once judged.")] = None,
 ) -> None:
     """Draw a sheet of entities to be judged, or count its verdicts."""
+    from hf_mlm.construction.mmnerd.adjudication import read_audit, write_audit
     from hf_mlm.construction.mmnerd.annotation import GOLD
-    from hf_mlm.construction.mmnerd.audit import read_audit, write_audit
     from hf_mlm.construction.mmnerd.records import read_records
 
     if verdicts is None:
@@ -143,16 +144,16 @@ def audit(
     )
 
 
-def _edition(path: Path) -> NEREdition:
-    from hf_mlm.construction.mmnerd.build_config import load_ner_edition
+def _load(path: Path) -> NERBuildConfig:
+    from hf_mlm.construction.mmnerd.build import load_ner_build_config
 
-    return load_ner_edition(path)
+    return load_ner_build_config(path)
 
 
 def _files(words: list[str]) -> dict[str, Path]:
     for word in words:
         if "=" not in word:
-            raise ValueError(f"{word!r} must be NAME=FILE, such as anna=anna.jsonl.")
+            raise ValueError(f"Expected NAME=FILE, such as anna=anna.jsonl, found {word!r}.")
     return {name: Path(path) for name, _, path in (word.partition("=") for word in words)}
 
 
@@ -172,36 +173,45 @@ def mlm(
     dump: Annotated[list[Path] | None, typer.Option(help="File of a Wikidata JSON dump; repeatable.")] = None,
     dump_date: Annotated[str | None, typer.Option(help="Of the dump, where its name does not tell.")] = None,
     endpoint: Annotated[str | None, typer.Option(help="SPARQL endpoint, when there is no dump.")] = None,
-    edition: Annotated[Path | None, typer.Option(help="YAML file; MLM's own values when omitted.")] = None,
+    build_config: Annotated[
+        Path | None,
+        typer.Option("--build_config", "--edition", help="YAML file; MLM's own values when omitted."),
+    ] = None,
     language: Annotated[list[str] | None, typer.Option(help="Of summaries and labels; repeatable.")] = None,
     tasks: Annotated[int, typer.Option(help="Parts of the work, and files a split.")] = 8,
     workers: Annotated[int, typer.Option(help="Parts at a time; at most 3 where Wikimedia is asked.")] = 1,
     executor: Annotated[str, typer.Option(help="local, slurm or ray.")] = "local",
     executor_options: Annotated[Path | None, typer.Option(help="YAML file of the executor's arguments.")] = None,
-    traffic: Annotated[
-        Path | None, typer.Option(help="Folder of recorded answers; by default TARGET/traffic.")
+    response_cache: Annotated[
+        Path | None,
+        typer.Option("--response_cache", "--traffic", help="Folder of recorded responses; by default TARGET/traffic."),
     ] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Ask nobody: recorded answers only.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Ask nobody: recorded responses only.")] = False,
+    give_up_after: Annotated[int, typer.Option(help="Attempts before an image is left out.")] = 4,
     wikipedia: Annotated[str | None, typer.Option(help="api.php of another wiki, with {language}.")] = None,
     commons: Annotated[str | None, typer.Option(help="api.php of another image repository.")] = None,
 ) -> None:
     """Build MLM from Wikidata (dump or endpoint), Wikipedia and Commons."""
     from rich.console import Console
 
-    from hf_mlm.construction.executors import ExecutorSettings
+    from hf_mlm.construction.executors import ExecutorSettings, shown_progress, summary_table
     from hf_mlm.construction.http import HttpSettings
-    from hf_mlm.construction.mlm.build import Wikimedia, build_mlm
-    from hf_mlm.construction.mlm.build_config import load_edition
-    from hf_mlm.construction.mlm.images import COMMONS
-    from hf_mlm.construction.mlm.sources import DumpSource, EndpointSource, Source
+    from hf_mlm.construction.mlm.build import (
+        DumpSource,
+        EndpointSource,
+        Source,
+        Wikimedia,
+        build_mlm,
+        load_build_config,
+    )
     from hf_mlm.construction.mlm.sparql import WIKIDATA, EndpointSettings
-    from hf_mlm.construction.mlm.summaries import WIKIPEDIA
-    from hf_mlm.construction.progress import shown_progress, summary_table
+    from hf_mlm.construction.mlm.wikimedia import COMMONS, WIKIPEDIA
     from hf_mlm.construction.report import write_report
 
     if dump and endpoint:
-        raise ValueError("give --dump or --endpoint, not both.")
-    http = HttpSettings(contact, (traffic or target / "traffic").absolute(), offline)
+        raise ValueError("Expected --dump or --endpoint, found both; give one of them.")
+    cache = (response_cache or target / "traffic").absolute()
+    http = HttpSettings(contact, cache, offline, give_up_after=give_up_after)
     source: Source = EndpointSource(EndpointSettings(http, endpoint or WIKIDATA))
     if dump:
         source = DumpSource.of(dump, dump_date)
@@ -209,7 +219,7 @@ def mlm(
         target,
         source,
         Wikimedia(http, wikipedia or WIKIPEDIA, commons or COMMONS),
-        load_edition(edition, languages=language),
+        load_build_config(build_config, languages=language),
         tasks,
         ExecutorSettings.load(executor, workers, executor_options),
         shown_progress,

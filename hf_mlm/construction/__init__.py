@@ -1,1 +1,1 @@
-"""How MLM and MMNERD are made: datatrove pipelines that run on a laptop and on a cluster (extra ``construction``)."""
+"""Construction of MLM and MMNERD: datatrove pipelines for a laptop or a cluster (extra ``construction``)."""

@@ -1,142 +1,177 @@
-"""The map of a partition: every S2 cell in the colour of the number of its entities."""
+"""The HTML report of a finished build of MLM: its findings, and the authors' counts beside them."""
 
 from __future__ import annotations
 
-import io
+import json
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
-from hf_mlm.construction.cards.mlm import iso_date
-from hf_mlm.construction.findings import BuildFindings, Losses, continents, country_names, find_in_build
-from hf_mlm.drawing.html import Markup, data_uri, drawing, element, page
-from hf_mlm.drawing.maps import Window, background
+from hf_mlm.construction.cards.builds import iso_date
+from hf_mlm.construction.cards.card import PROVENANCE, images_by_licence
+from hf_mlm.construction.mlm.dataset import CONFIGS, LICENCES
+from hf_mlm.construction.stage import MANIFEST, OutputFile, StageManifest
+from hf_mlm.drawing.cell_map import cell_map
+from hf_mlm.drawing.html import Markup, element, page
+from hf_mlm.drawing.maps import background
 from hf_mlm.files import write_text
 from hf_mlm.geo.partition import GeoCellPartition
 from hf_mlm.reporting.tables import bar_table, figure_table
+from hf_mlm.world.countries import continents, country_names
 from hf_mlm.world.imagery import blue_marble
 
 
-COLOURS = ("#46327e", "#2c718e", "#1fa187", "#7fd34e", "#fde725")  # dark is few, bright is many
-_BORDER = (12, 20, 28)
-_OPACITY = 205  # of 255, so that coasts show through
-_SEEN, _REACH = 4, 2  # a cell of fewer pixels becomes a square that reaches so far around its centre
+@dataclass(frozen=True)
+class Texts:
+    """Summaries in one language.
+
+    Attributes:
+        count: of entities that have one.
+        characters: in all of them.
+    """
+
+    count: int
+    characters: int
 
 
-def cell_map(partition: GeoCellPartition, earth: bytes | None, title: str, window: Window | None = None) -> Markup:
-    """Draw cells and a legend.
+@dataclass(frozen=True)
+class Losses:
+    """Kept and dropped rows, or images, of a stage.
 
-    The cells are painted pixel by pixel, by asking the partition for the cell of each, so that no shape has to be cut
-    at the antimeridian or at a pole.
+    Attributes:
+        stage: its name.
+        unit: "rows" or "images".
+        kept: their number.
+        dropped: reason -> number.
+    """
+
+    stage: str
+    unit: str
+    kept: int
+    dropped: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class BuildFindings:
+    """Counts of a build for the report.
+
+    Attributes:
+        record: of the build.
+        sizes: config -> entities.
+        countries: ISO 3166 alpha-2 code, or "" for none -> entities of config ``mlm``.
+        languages: language -> its summaries.
+        licences: licence -> images.
+        partitions: config -> its cells, with the entities in each.
+        losses: of the stages in which something was dropped.
+    """
+
+    record: Mapping[str, Any]
+    sizes: Mapping[str, int]
+    countries: Mapping[str, int]
+    languages: Mapping[str, Texts]
+    licences: Mapping[str, int]
+    partitions: Mapping[str, GeoCellPartition]
+    losses: Sequence[Losses]
+
+    @property
+    def images(self) -> int:
+        """Number of images."""
+        return sum(self.licences.values())
+
+    @property
+    def summaries(self) -> int:
+        """Number of summaries in all languages."""
+        return sum(texts.count for texts in self.languages.values())
+
+
+def find_in_build(dataset: Path) -> BuildFindings:
+    """Count what a finished build holds; images are not opened.
 
     Args:
-        partition: with counts.
-        earth: a JPEG as `hf_mlm.drawing.maps.background` makes it, of the same window; none for a plain ground.
-        title: what a screen reader says instead of the picture.
-        window: the part of the world that is shown; the inhabited part when omitted.
+        dataset: the folder that a build has finished.
 
-    Returns:
-        A ``<figure>`` element that needs nothing else.
+    Raises:
+        FileNotFoundError: if it is no such folder.
     """
-    window = window or Window()
-    bounds = class_bounds(partition.counts)
-    size = {"width": f"{window.width:.0f}", "height": f"{window.height:.0f}"}
-    layer = element(
-        "image", href=data_uri(painted(partition, bounds, window), "image/png"), style="filter:none", **size
-    )
-    ground = element("image", href=data_uri(earth, "image/jpeg"), **size) if earth else None
-    labels = _labels(partition, window)
-    svg = drawing(window.width, window.height, title, ground, layer, *labels, class_="map")
-    return element("figure", svg, _legend(bounds, int(partition.counts.max())), element("figcaption", title))
-
-
-def class_bounds(counts: NDArray[np.integer[Any]]) -> list[int]:
-    """Lower bounds of the classes of counts: equal steps of the logarithm, rounded; the first is the least count.
-
-    Example:
-        >>> class_bounds(np.array([20, 33, 480]))
-        [20, 38, 71, 130, 250]
-    """
-    least, most = max(1, int(counts.min())), max(1, int(counts.max()))
-    steps = np.geomspace(least, most, len(COLOURS) + 1)[1:-1]
-    rounded = {int(float(f"{step:.2g}")) for step in steps}
-    return [least, *sorted(bound for bound in rounded if least < bound <= most)]
-
-
-def painted(partition: GeoCellPartition, bounds: list[int], window: Window) -> bytes:
-    """The layer of cells as a PNG: a palette colour for each class, dark borders, the rest transparent."""
-    width, height = round(window.width), round(window.height)
-    longitudes = (np.arange(width) + 0.5) / width * 360 - 180
-    latitudes = window.north - (np.arange(height) + 0.5) / height * (window.north - window.south)
-    grid = np.broadcast_arrays(latitudes[:, None], longitudes[None, :])  # (height, width) each
-    cells = partition.assign(*(axis.ravel() for axis in grid)).reshape(height, width)
-    classes = np.searchsorted(bounds, partition.counts, side="right")  # (cells,) from 1
-    picture = np.where(cells < 0, 0, np.append(classes, 0)[cells]).astype(np.uint8)
-    picture[_borders(cells)] = len(COLOURS) + 1
-    _mark_small(picture, np.bincount(cells[cells >= 0], minlength=len(classes)), classes, partition, window)
-    image = Image.fromarray(picture, "P")
-    colours = [tuple(bytes.fromhex(colour[1:])) for colour in COLOURS]
-    image.putpalette([value for colour in ((0, 0, 0), *colours, _BORDER) for value in colour])
-    file = io.BytesIO()
-    image.save(file, "PNG", optimize=True, transparency=bytes([0, *[_OPACITY] * (len(COLOURS) + 1)]))
-    return file.getvalue()
-
-
-def _mark_small(
-    picture: NDArray[np.uint8],
-    pixels: NDArray[np.intp],
-    classes: NDArray[np.intp],
-    partition: GeoCellPartition,
-    window: Window,
-) -> None:
-    """Paint a square where a cell has too few pixels to be seen; cells with more entities lie on top."""
-    places = window.project(*partition.centers).astype(int)  # (cells, 2)
-    small = np.flatnonzero(pixels < _SEEN)
-    for cell in small[np.argsort(classes[small], kind="stable")]:
-        column, row = np.maximum(places[cell] - _REACH, 0)
-        picture[row : row + 2 * _REACH + 1, column : column + 2 * _REACH + 1] = classes[cell]
-
-
-def _borders(cells: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Pixels whose right or lower neighbour is of another cell."""
-    borders = np.zeros(cells.shape, bool)
-    borders[:, :-1] |= cells[:, :-1] != cells[:, 1:]
-    borders[:-1] |= cells[:-1] != cells[1:]
-    return borders
-
-
-def _labels(partition: GeoCellPartition, window: Window) -> list[Markup]:
-    """What shows when the pointer rests on the middle of a cell."""
-    points = window.project(*partition.centers)
-    return [
-        element(
-            "circle",
-            element("title", f"cell {token}: {count:,} entities"),
-            cx=f"{x:.1f}",
-            cy=f"{y:.1f}",
-            r="7",
-            fill_opacity="0",
+    if not (dataset / PROVENANCE).is_file():
+        raise FileNotFoundError(
+            f"Expected {PROVENANCE} in {dataset}, found none; finish the build by running it again."
         )
-        for token, count, (x, y) in zip(partition.tokens, partition.counts.tolist(), points, strict=True)
-    ]
+    provenance = json.loads((dataset / PROVENANCE).read_text(encoding="utf-8"))
+    files = StageManifest.load(dataset / MANIFEST).files
+    licences = images_by_licence(dataset / file.name for file in of_config(files, LICENCES))
+    countries, languages = _entities([dataset / file.name for file in of_config(files, "mlm")])
+    return BuildFindings(
+        provenance["build"],
+        {config: sum(file.rows for file in of_config(files, config)) for config in ("mlm", *CONFIGS)},
+        countries,
+        languages,
+        licences,
+        dict(_partitions(dataset, files, provenance["stages"]["selection"]["facts"])),
+        list(_losses(provenance["stages"], sum(licences.values()))),
+    )
 
 
-def _legend(bounds: list[int], most: int) -> Markup:
-    texts = [f"{low:,} to {high - 1:,}" for low, high in zip(bounds, bounds[1:], strict=False)]
-    last = f"{most:,}" if bounds[-1] == most else f"{bounds[-1]:,} or more"
-    items = [
-        element("li", f"{text} entities", style=f"--swatch:{colour}")
-        for text, colour in zip([*texts, last], COLOURS, strict=False)
-    ]
-    return element("ul", *items, class_="legend")
+def of_config(files: Sequence[OutputFile], config: str) -> list[OutputFile]:
+    """The files in the folder of a config."""
+    return [file for file in files if file.name.startswith(f"{config}/")]
+
+
+def _entities(paths: Sequence[Path]) -> tuple[dict[str, int], dict[str, Texts]]:
+    countries: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
+    characters: Counter[str] = Counter()
+    for path in paths:
+        with pq.ParquetFile(path) as opened:
+            for batch in opened.iter_batches(columns=["country", "summaries"]):
+                countries.update(code or "" for code in batch.column("country").to_pylist())
+                for field, texts in _by_language(batch.column("summaries")):
+                    counts[field] += len(texts) - texts.null_count
+                    characters[field] += pc.sum(pc.utf8_length(texts)).as_py() or 0
+    ordered = dict(sorted(countries.items(), key=lambda entry: (-entry[1], entry[0])))
+    return ordered, {language: Texts(counts[language], characters[language]) for language in counts}
+
+
+def _by_language(summaries: pa.StructArray) -> Iterator[tuple[str, pa.Array]]:
+    for field in summaries.type:
+        yield field.name, pc.struct_field(summaries, field.name)
+
+
+def _partitions(
+    dataset: Path, files: Sequence[OutputFile], facts: Mapping[str, Any]
+) -> Iterator[tuple[str, GeoCellPartition]]:
+    for config in CONFIGS:
+        tokens = facts.get(f"{config}: cells")
+        if tokens:
+            columns = [
+                pq.read_table(dataset / file.name, columns=["geo_cell"])[0] for file in of_config(files, config)
+            ]
+            cells = np.concatenate([column.to_numpy() for column in columns] or [np.zeros(0, np.int64)])
+            yield config, GeoCellPartition.from_tokens(tokens, np.bincount(cells, minlength=len(tokens)))
+
+
+def _losses(stages: Mapping[str, Mapping[str, Any]], images: int) -> Iterator[Losses]:
+    """What is dropped in a stage is its rows, or images of its rows: reasons that begin with "image"."""
+    for name, stage in stages.items():
+        of_images = {reason: count for reason, count in stage["dropped"].items() if reason.startswith("image")}
+        of_rows = {reason: count for reason, count in stage["dropped"].items() if reason not in of_images}
+        if of_rows:
+            yield Losses(name, "rows", sum(file["rows"] for file in stage["files"]), of_rows)
+        if of_images:
+            yield Losses(name, "images", images, {_without_prefix(reason): n for reason, n in of_images.items()})
+
+
+def _without_prefix(reason: str) -> str:
+    return reason.removeprefix("image: ").removeprefix("image ")
 
 
 VARIABLE = "HF_MLM_SHARED_DATA"
@@ -146,11 +181,11 @@ _VERSION = "MLM v1 dataset"
 
 @dataclass(frozen=True)
 class PublishedCounts:
-    """What the authors say about MLM v1.
+    """The authors' counts of MLM v1.
 
     Attributes:
         countries: ISO 3166 alpha-2 code -> entities.
-        totals: "data points", "summaries" and "images" -> how many.
+        totals: "data points", "summaries" and "images" -> number.
     """
 
     countries: Mapping[str, int]
@@ -189,7 +224,7 @@ _LEVELS = {"irle": "all entities with image and summary", "irle-gr": "the geo-re
 
 @dataclass(frozen=True)
 class Ground:
-    """What only the extra ``demo`` brings; without it the page has less.
+    """Facts that only the extra ``demo`` brings; without it the page has less.
 
     Attributes:
         earth: a JPEG of the earth.
@@ -207,7 +242,7 @@ def render_build(findings: BuildFindings, commands: Sequence[str], published: Pu
 
     Args:
         findings: of the build.
-        commands: what to try next, one shell command each.
+        commands: to try next, one shell command each.
         published: the authors' counts; those in ``HF_MLM_SHARED_DATA``, if any, when omitted.
     """
     published = published or published_counts()
@@ -217,9 +252,9 @@ def render_build(findings: BuildFindings, commands: Sequence[str], published: Pu
         _figures(findings, published),
         *_maps(findings, ground),
         _continents(findings, published, ground),
-        _countries(findings, published, ground),
-        _languages(findings),
-        _losses(findings.losses),
+        _country_section(findings, published, ground),
+        _language_section(findings),
+        _loss_section(findings.losses),
         _licences(findings),
         _section("Try next", element("pre", element("code", "\n".join(commands)))),
     ]
@@ -235,18 +270,18 @@ def _section(title: str, *content: Markup | str) -> Markup:
 def _ground(countries: set[str]) -> Ground:
     codes = sorted(filter(None, countries))
     try:
-        named, places = country_names(codes), dict(zip(codes, continents(codes), strict=True))
-        return Ground(background(blue_marble()), places, named)
+        named, areas = country_names(codes), dict(zip(codes, continents(codes), strict=True))
+        return Ground(background(blue_marble()), areas, named)
     except (ImportError, FileNotFoundError):
         return Ground(None, {}, {})
 
 
 def _header(findings: BuildFindings) -> Markup:
-    source, edition = findings.record["source"], findings.record["edition"]
+    source, config = findings.record["source"], findings.record["edition"]
     origin = f"Wikidata's dump of {iso_date(source['date'])}" if "dump" in source else source["endpoint"]
     cells = [f"{_several(len(partition), 'cell')} in {config}" for config, partition in findings.partitions.items()]
-    facts = [f"languages {', '.join(edition['languages'])}", f"base types {', '.join(edition['base_types'])}"]
-    facts += [_several(edition["hops"], "hop"), *cells, f"code {findings.record['code']}"]
+    facts = [f"languages {', '.join(config['languages'])}", f"base types {', '.join(config['base_types'])}"]
+    facts += [_several(config["hops"], "hop"), *cells, f"code {findings.record['code']}"]
     lead = (
         f"{findings.sizes['mlm']:,} settlements with {findings.summaries:,} summaries and {findings.images:,} images, "
         f"built from {origin}, Wikipedia and Wikimedia Commons."
@@ -280,7 +315,7 @@ def _figures(findings: BuildFindings, published: PublishedCounts | None) -> Mark
 
 def _maps(findings: BuildFindings, ground: Ground) -> list[Markup]:
     if not findings.partitions:
-        text = "There are no cells: the entities are too few, or too far apart, for the edition's min_entities."
+        text = "There are no cells: the entities are too few, or too far apart, for the build config's min_entities."
         return [_section("Entities per cell", text)]
     drawings = []
     for config, partition in findings.partitions.items():
@@ -290,8 +325,8 @@ def _maps(findings: BuildFindings, ground: Ground) -> list[Markup]:
         )
         drawings.append(cell_map(partition, ground.earth, said))
     text = (
-        "A cell of S2 is divided until it holds no more than max_entities of the edition, so small cells mean many "
-        "places; where nothing is painted, there were too few. A cell too small for this map is a square."
+        "A cell of S2 is divided until it holds no more than max_entities of the build config, so small cells mean "
+        "many entities; where nothing is painted, there were too few. A cell too small for this map is a square."
     )
     return [_section("Entities per cell", text, *drawings)]
 
@@ -337,7 +372,7 @@ def _share(counts: Mapping[str, int], name: str) -> float:
     return 100 * counts.get(name, 0) / max(1, sum(counts.values()))
 
 
-def _countries(findings: BuildFindings, published: PublishedCounts | None, ground: Ground) -> Markup:
+def _country_section(findings: BuildFindings, published: PublishedCounts | None, ground: Ground) -> Markup:
     theirs = published.countries if published else {}
     first = [code for code in findings.countries if code][:COUNTRIES]
     rows = [_country_row(code, findings.countries, theirs, ground.names) for code in first]
@@ -359,7 +394,7 @@ def _country_row(code: str, ours: Mapping[str, int], theirs: Mapping[str, int], 
     return row
 
 
-def _languages(findings: BuildFindings) -> Markup:
+def _language_section(findings: BuildFindings) -> Markup:
     entities = max(1, findings.sizes["mlm"])
     rows = [
         (f"{language} ({texts.count:,})", [100 * texts.count / entities])
@@ -374,12 +409,12 @@ def _languages(findings: BuildFindings) -> Markup:
     return _section("Languages", table, f"Mean length of a summary in characters: {lengths}.")
 
 
-def _losses(losses: Sequence[Losses]) -> Markup:
+def _loss_section(losses: Sequence[Losses]) -> Markup:
     if not losses:
-        return _section("What went no further", "Nothing was dropped.")
+        return _section("Left out", "Nothing was dropped.")
     tables = [_loss_table(loss) for loss in losses]
-    text = "Every row that came into a stage either went on or was dropped for a reason that was counted."
-    return _section("What went no further", text, *tables)
+    text = "Every row that came into a stage was either kept or dropped for a reason that was counted."
+    return _section("Left out", text, *tables)
 
 
 def _loss_table(loss: Losses) -> Markup:

@@ -1,11 +1,18 @@
-"""Some at a time."""
+"""Stages of a construction: chains of datatrove blocks whose tasks write Parquet, each with a manifest.
+
+A manifest tells inputs, code and output of a task or of a whole stage; the same inputs give the same bytes.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
@@ -15,33 +22,183 @@ import pyarrow.parquet as pq
 from datatrove.data import Document
 from datatrove.pipeline.base import PipelineStep
 
-from hf_mlm.construction.manifest import MANIFEST, Ledger, OutputFile, StageManifest
-from hf_mlm.files import full_disk_in_words
+import hf_mlm
+from hf_mlm.files import full_disk_in_words, sha256_of, write_text
 
 
-_T = TypeVar("_T")
+MANIFEST = "manifest.json"
+_FORMAT = "hf_mlm construction stage, version 1"
 
 
-def batched(values: Iterable[_T], size: int) -> Iterator[list[_T]]:
-    """Divide values into lists of at most ``size`` (`itertools.batched` is there from Python 3.12 only).
+@dataclass
+class Ledger:
+    """Counts and facts that the blocks of one task collect for its manifest.
 
-    Example:
-        >>> list(batched("abcde", 2))
-        [['a', 'b'], ['c', 'd'], ['e']]
+    Attributes:
+        dropped: reason -> rows that were left out.
+        noted: remark on rows that were kept, such as "several coordinates" -> count.
+        inputs: name of a file (or of a range of its bytes) -> SHA-256 of the bytes that were read.
+        facts: everything else that decides about the output, such as the text of a query or the date of a dump.
     """
-    remaining = iter(values)
-    while part := list(islice(remaining, size)):
-        yield part
+
+    dropped: Counter[str] = field(default_factory=Counter)
+    noted: Counter[str] = field(default_factory=Counter)
+    inputs: dict[str, str] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def clear(self) -> None:
+        """Empty all four, at the start of a task."""
+        for part in (self.dropped, self.noted, self.inputs, self.facts):
+            part.clear()
+
+
+@dataclass(frozen=True)
+class OutputFile:
+    """A finished Parquet file.
+
+    Attributes:
+        name: relative to the folder of its stage.
+        bytes: its size.
+        rows: their number.
+        sha256: of its bytes.
+    """
+
+    name: str
+    bytes: int
+    rows: int
+    sha256: str
+
+    @classmethod
+    def of(cls, path: Path, rows: int, folder: Path) -> OutputFile:
+        """Describe a file that is complete, in the folder of its stage or below it."""
+        return cls(path.relative_to(folder).as_posix(), path.stat().st_size, rows, sha256_of(path))
+
+    def is_in(self, folder: Path) -> bool:
+        """Tell whether the folder holds a file of this name and size."""
+        path = folder / self.name
+        return path.is_file() and path.stat().st_size == self.bytes
+
+
+@dataclass(frozen=True)
+class StageManifest:
+    """Inputs, code and output of a task, or of all tasks of a stage together.
+
+    Attributes:
+        stage: name of the stage.
+        code: version of the code that ran, see `code_version`.
+        files: in the order of the tasks.
+        inputs: as in `Ledger`; those of all tasks.
+        facts: as in `Ledger`.
+        dropped: as in `Ledger`; the sum over the tasks.
+        noted: the same.
+    """
+
+    stage: str
+    code: str
+    files: list[OutputFile]
+    inputs: dict[str, str]
+    facts: dict[str, Any]
+    dropped: dict[str, int]
+    noted: dict[str, int]
+
+    @property
+    def rows(self) -> int:
+        """Rows in all files."""
+        return sum(file.rows for file in self.files)
+
+    @property
+    def sha256(self) -> str:
+        """Of the manifest itself: equal hashes mean equal inputs, code and output."""
+        return hashlib.sha256(self._text().encode()).hexdigest()
+
+    @classmethod
+    def of_task(cls, stage: str, files: list[OutputFile], ledger: Ledger, package: str | None = None) -> StageManifest:
+        """The manifest of one task; ``package`` as in `code_version`."""
+        kept = {name: dict(sorted(part.items())) for name, part in vars(ledger).items()}
+        return cls(stage, code_version(package), files, **kept)
+
+    @classmethod
+    def merged(cls, parts: Iterable[StageManifest]) -> StageManifest:
+        """The manifest of all tasks together; there is at least one."""
+        listed = list(parts)
+        sums = {name: Counter[str]() for name in ("dropped", "noted")}
+        inputs: dict[str, str] = {}
+        facts: dict[str, Any] = {}
+        for part in listed:
+            inputs |= part.inputs
+            facts |= part.facts
+            for name, total in sums.items():
+                total.update(getattr(part, name))
+        ordered = {name: dict(sorted(total.items())) for name, total in sums.items()}
+        files = [file for part in listed for file in part.files]
+        return cls(listed[0].stage, listed[0].code, files, dict(sorted(inputs.items())), facts, **ordered)
+
+    @classmethod
+    def load(cls, path: Path) -> StageManifest:
+        """Read a manifest.
+
+        Raises:
+            FileNotFoundError: if there is none, which means that the stage or task is not finished.
+            ValueError: if the file is not one.
+        """
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"Expected a finished stage {path.parent.name!r}, found no {path}; run the same command again, it "
+                "goes on where it stopped."
+            )
+        try:
+            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            if content.pop("format") != _FORMAT:
+                raise KeyError("format")
+            return cls(files=[OutputFile(**entry) for entry in content.pop("files")], **content)
+        except (UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"Expected a manifest of this version in {path}, found {error!r}; build into an empty folder."
+            ) from error
+
+    def save(self, path: Path) -> None:
+        """Write the manifest; a reader sees the old one or the new one, never half."""
+        write_text(path, self._text())
+
+    def _text(self) -> str:
+        return json.dumps({"format": _FORMAT, **asdict(self)}, indent=1, ensure_ascii=False)
+
+
+_SHARED = ("construction.stage", "construction.http", "data.checks", "data.splits")
+SOURCES = {
+    "mlm": ("construction.mlm", "data.mlm", "geo", *_SHARED),
+    "mmnerd": ("construction.mmnerd", "data.mmnerd", "data.text_file", "data.words", *_SHARED),
+}
+
+
+@cache
+def code_version(package: str | None = None) -> str:
+    """Version of hf_mlm and a short hash of the sources that decide about the output of a construction.
+
+    Args:
+        package: ``"mlm"`` or ``"mmnerd"``, of whose `SOURCES` a change counts; of both when omitted.
+
+    Raises:
+        FileNotFoundError: if a source is not there, so that a moved file cannot leave a stale build.
+    """
+    root = Path(__file__).parent.parent
+    names = SOURCES[package] if package else {name for listed in SOURCES.values() for name in listed}
+    digest = hashlib.sha256()
+    for name in sorted(names):
+        path = root.joinpath(*name.split("."))
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path.with_suffix(".py")]:
+            digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
+    return f"{hf_mlm.__version__}+{digest.hexdigest()[:12]}"
 
 
 ROWS_PER_GROUP = 1024
 _PACKAGE = re.compile(r"hf_mlm\.construction\.(\w+)\.")
-
+_T = TypeVar("_T")
 Row: TypeAlias = dict[str, Any]
 
 
 class Block(PipelineStep):
-    """A datatrove step that counts in the ledger of its stage what it drops and what it notices."""
+    """A datatrove step that counts dropped and noteworthy rows in the ledger of its task."""
 
     name = "block"
     type = "hf_mlm"
@@ -54,22 +211,32 @@ class Block(PipelineStep):
         """Turn the documents of a task into others.
 
         Args:
-            data: what the block before gives; None for the first.
+            data: documents of the block before; None for the first.
             rank: number of the task.
             world_size: number of tasks.
         """
         raise NotImplementedError
 
     def drop(self, reason: str, count: int = 1) -> None:
-        """Count rows that go no further."""
+        """Count rows that are left out."""
         if count:
             self.ledger.dropped[reason] += count
             self.stat_update(f"dropped: {reason}", value=count)
 
     def note(self, what: str, count: int = 1) -> None:
-        """Count something that happened to rows that do go on."""
+        """Count a remark on rows that are kept."""
         if count:
             self.ledger.noted[what] += count
+
+    def reader(self, folder: Path, whole: bool = True, columns: Sequence[str] | None = None) -> ReadStage:
+        """A reader of an earlier stage, whose files count as inputs of this block; arguments as of `ReadStage`."""
+        reader = ReadStage(folder, whole, columns)
+        reader.ledger = self.ledger
+        return reader
+
+    def read(self, folder: Path, columns: Sequence[str] | None = None) -> Iterator[Row]:
+        """All rows of an earlier stage, whose files count as inputs of this block."""
+        return self.reader(folder, columns=columns).rows()
 
 
 def to_document(row: Row) -> Document:
@@ -78,12 +245,12 @@ def to_document(row: Row) -> Document:
 
 
 class ReadStage(Block):
-    """Reads rows that an earlier stage has written.
+    """Reads rows of an earlier stage.
 
     Args:
         folder: of the stage.
         whole: read every file, rather than the one that the same task of the earlier stage has written.
-        columns: which to read; all when omitted.
+        columns: to read; all when omitted.
     """
 
     name = "read stage"
@@ -98,22 +265,22 @@ class ReadStage(Block):
             yield to_document(row)
 
     def rows(self, rank: int = 0, world_size: int = 1) -> Iterator[Row]:
-        """The same as dicts, for a block that reads several stages.
+        """Give dicts, for a block that reads several stages.
 
         Raises:
             FileNotFoundError: if the stage is not finished.
-            ValueError: if it was run with another number of tasks, or a file is not what its manifest says.
+            ValueError: if it was run with another number of tasks, or a file is not as its manifest says.
         """
         for row, _ in self.rows_of_tasks(rank, world_size):
             yield row
 
     def rows_of_tasks(self, rank: int = 0, world_size: int = 1) -> Iterator[tuple[Row, int]]:
-        """The same, each with the number of the task that wrote it; raises as `rows`."""
+        """Give dicts, each with the number of the task that wrote it; raises as `rows`."""
         files = StageManifest.load(self.folder / MANIFEST).files
         if not self.whole and len(files) != world_size:
             raise ValueError(
-                f"{self.folder} was written by {len(files)} tasks and is read by {world_size}; build with the number "
-                "of tasks that it was begun with, or into an empty folder."
+                f"Expected {world_size} tasks in {self.folder}, found {len(files)}; build with the number of tasks it "
+                "was begun with, or into an empty folder."
             )
         for task in range(len(files)) if self.whole else [rank]:
             self.ledger.inputs[f"{self.folder.name}/{files[task].name}"] = files[task].sha256
@@ -122,12 +289,12 @@ class ReadStage(Block):
 
 
 class WriteStage(Block):
-    """Writes the rows of a task, ends the chain, and then the manifest: the task is finished when that is there.
+    """Writes the rows of a task and then its manifest, whose presence tells that the task is finished.
 
     Args:
         folder: of the stage.
         schema: of the rows.
-        package: whose code makes them, see `code_version`.
+        package: of the code that makes them, see `code_version`.
     """
 
     name = "write stage"
@@ -158,7 +325,7 @@ class SealStage(Block):
 
     Args:
         folder: of the stage.
-        tasks: how many there were.
+        tasks: of the stage.
     """
 
     name = "seal stage"
@@ -174,7 +341,7 @@ class SealStage(Block):
             FileNotFoundError: if a task is not finished.
         """
         parts = [StageManifest.load(self.folder / f"{task:05d}.json") for task in range(self.tasks)]
-        forget_unfinished(self.folder)
+        remove_unfinished(self.folder)
         StageManifest.merged(parts).save(self.folder / MANIFEST)
         return iter(())
 
@@ -184,11 +351,11 @@ class Stage:
     """One step of a construction.
 
     Attributes:
-        folder: where its files go; the folder's name is the stage's.
+        folder: of its files; the folder's name is the stage's.
         blocks: from the source of rows to the last that changes them.
         schema: of the rows that are written, which have an ``id``.
-        tasks: into how many parts the work is divided.
-        polite: whether the blocks ask a public service, so that only a few tasks may run at once.
+        tasks: parts of the work.
+        polite: true if the blocks ask a public service, so that only a few tasks may run at once.
     """
 
     folder: Path
@@ -206,7 +373,7 @@ class Stage:
     def package(self) -> str | None:
         """The package of `hf_mlm.construction` that the blocks are from; None where they are from elsewhere."""
         found = (_PACKAGE.match(type(block).__module__) for block in self.blocks)
-        return next((match[1] for match in found if match), None)
+        return next((match[1] for match in found if match and match[1] in SOURCES), None)
 
     def writer(self) -> Block:
         """The block that ends the chain."""
@@ -225,12 +392,12 @@ class Stage:
         return list(chain)
 
     def is_sealed(self) -> bool:
-        """Whether the stage is finished and its files are still there."""
+        """Tell whether the stage is finished and its files are still there."""
         path = self.folder / MANIFEST
         return path.is_file() and all(file.is_in(self.folder) for file in StageManifest.load(path).files)
 
     def is_finished(self, task: int) -> bool:
-        """Whether a task is finished and its file is still there."""
+        """Tell whether a task is finished and its file is still there."""
         path = self.folder / f"{task:05d}.json"
         return path.is_file() and all(file.is_in(self.folder) for file in StageManifest.load(path).files)
 
@@ -256,8 +423,8 @@ def write_rows(path: Path, rows: Iterable[Row], schema: pa.Schema) -> OutputFile
     return OutputFile.of(path, written, path.parent)
 
 
-def forget_unfinished(folder: Path) -> None:
-    """Remove what killed writers have left in a folder, or below it, in which nobody writes at the time."""
+def remove_unfinished(folder: Path) -> None:
+    """Remove the unfinished files of killed writers in a folder, or below it, in which nobody writes at the time."""
     for path in list(folder.rglob("*.part")):
         path.unlink(missing_ok=True)
 
@@ -270,10 +437,26 @@ def read_rows(folder: Path, file: OutputFile, columns: Sequence[str] | None = No
     """
     path = folder / file.name
     if not file.is_in(folder):
-        raise ValueError(f"{path} is missing or incomplete; run the same command again, it is made anew.")
+        raise ValueError(
+            f"Expected {file.bytes:,} bytes in {path}, found another size or none; run the same command again."
+        )
     try:
         with pq.ParquetFile(path) as opened:
             for batch in opened.iter_batches(batch_size=ROWS_PER_GROUP, columns=columns):
                 yield from batch.to_pylist()
     except (OSError, pa.ArrowException) as error:
-        raise ValueError(f"{path} cannot be read ({str(error).strip()}); delete it and run again.") from error
+        raise ValueError(
+            f"Expected Parquet in {path}, found {str(error).strip()!r}; delete it and run again."
+        ) from error
+
+
+def batched(values: Iterable[_T], size: int) -> Iterator[list[_T]]:
+    """Divide values into lists of at most ``size`` (`itertools.batched` is there from Python 3.12 only).
+
+    Example:
+        >>> list(batched("abcde", 2))
+        [['a', 'b'], ['c', 'd'], ['e']]
+    """
+    remaining = iter(values)
+    while part := list(islice(remaining, size)):
+        yield part

@@ -1,25 +1,17 @@
-"""TODO."""
+"""The map of a geo-cell partition: every S2 cell in the colour of the number of its entities."""
 
 from __future__ import annotations
+
 import io
-import os
-import re
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from hf_mlm.construction.cards.builds import iso_date
-from hf_mlm.construction.report import BuildFindings, Losses, continents, country_names, find_in_build
-from hf_mlm.drawing.html import Markup, data_uri, drawing, element, page
-from hf_mlm.drawing.maps import Window, background
-from hf_mlm.files import write_text
+
+from hf_mlm.drawing.html import Markup, data_uri, drawing, element
+from hf_mlm.drawing.maps import Window
 from hf_mlm.geo.partition import GeoCellPartition
-from hf_mlm.reporting.tables import bar_table, figure_table
-from hf_mlm.world.imagery import blue_marble
 
 
 COLOURS = ("#46327e", "#2c718e", "#1fa187", "#7fd34e", "#fde725")  # dark is few, bright is many

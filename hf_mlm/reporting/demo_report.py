@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hf_mlm.construction.findings import continents
 from hf_mlm.drawing.charts import Points, line_chart
 from hf_mlm.drawing.html import Markup, data_uri, element, page
 from hf_mlm.drawing.maps import ERROR_CLASSES, background, error_map
@@ -18,6 +17,7 @@ from hf_mlm.geo.distance import great_circle_distance
 from hf_mlm.reporting.demo_findings import Figures, Findings, first_images, positions, shown_texts
 from hf_mlm.reporting.tables import bar_table, figure_table
 from hf_mlm.training.irle.train import Run
+from hf_mlm.world.countries import continents
 from hf_mlm.world.imagery import blue_marble
 
 

@@ -91,13 +91,13 @@ def test_from_captions_to_a_split(edition: Path, tmp_path: Path, capsys: pytest.
 
 def test_mistakes(edition: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     build = tmp_path / "build"
-    assert "has no decided sentences" in run(capsys, "dataset", build, "--edition", edition)
-    assert "is not finished" in run(
+    assert "Expected decided sentences" in run(capsys, "dataset", build, "--edition", edition)
+    assert "Expected a finished stage" in run(
         capsys, "tasks", build, "--edition", edition, "--annotator", "a", "--annotator", "b"
     )
-    assert "there is no edition" in run(capsys, "draft", build, "--edition", tmp_path / "none.yaml")
-    assert "must be NAME=FILE" in run(capsys, "agree", build, "anna.jsonl")
-    assert "needs --annotator to give tasks out" in run(capsys, "round", build, 1)
+    assert "found no file" in run(capsys, "draft", build, "--edition", tmp_path / "none.yaml")
+    assert "Expected NAME=FILE" in run(capsys, "agree", build, "anna.jsonl")
+    assert "Expected --annotator to write tasks" in run(capsys, "round", build, 1)
 
 
 def test_wherever_it_is_killed_it_goes_on(edition: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -149,8 +149,11 @@ pytest.importorskip("datatrove")
     [
         (["--contact", "nobody"], "whom they can write to"),
         (["--contact", "me@example.org", "--dump", "missing.json"], "there is no dump missing.json"),
-        (["--contact", "me@example.org", "--dump", "a.json", "--endpoint", "http://x"], "not both"),
-        (["--contact", "me@example.org", "--executor", "spark"], "choose one of local, slurm, ray"),
+        (
+            ["--contact", "me@example.org", "--dump", "a.json", "--endpoint", "http://x"],
+            "Expected --dump or --endpoint, found both",
+        ),
+        (["--contact", "me@example.org", "--executor", "spark"], "local, slurm, ray, found"),
         (["--contact", "me@example.org", "--language", "en", "--language", "en"], "none twice"),
     ],
 )

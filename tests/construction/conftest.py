@@ -22,15 +22,16 @@ import graph  # noqa: E402
 import wikimedia  # noqa: E402
 
 from hf_mlm.construction.http import HttpSettings  # noqa: E402
-from hf_mlm.construction.manifest import MANIFEST, StageManifest  # noqa: E402
-from hf_mlm.construction.mlm.build import Wikimedia, build_mlm, mlm_stages  # noqa: E402
-from hf_mlm.construction.mlm.build_config import Edition  # noqa: E402
-from hf_mlm.construction.mlm.sources import DumpSource, EndpointSource  # noqa: E402
+from hf_mlm.construction.mlm.build import BuildConfig, DumpSource, EndpointSource, Wikimedia, build_mlm, mlm_stages  # noqa: E402
 from hf_mlm.construction.mlm.sparql import EndpointSettings  # noqa: E402
-from hf_mlm.construction.stage import Stage  # noqa: E402
+from hf_mlm.construction.stage import (
+    MANIFEST,
+    Stage,  # noqa: E402
+    StageManifest,
+)
 
 
-SMALL = Edition(max_entities=30, min_entities=5, sample_size=40, country_shares={"DE": 50, "FR": 20})
+SMALL = BuildConfig(max_entities=30, min_entities=5, sample_size=40, country_shares={"DE": 50, "FR": 20})
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def build(tmp_path: Path, wiki: Any, http: HttpSettings, dump: Path) -> Callable
 
     def run(name: str = "build", source: Any = None, http: HttpSettings = http, **arguments: Any) -> Any:
         services = Wikimedia(http, wiki.wikipedia, wiki.commons)
-        arguments = {"edition": SMALL, "tasks": 2} | arguments
+        arguments = {"config": SMALL, "tasks": 2} | arguments
         return build_mlm(tmp_path / name, source or DumpSource.of([dump]), services, **arguments)
 
     return run
@@ -74,7 +75,7 @@ def build_here(tmp_path: Path, wiki: Any, http: HttpSettings, dump: Path) -> Cal
 
     def run(name: str = "build", source: Any = None, until: str = "dataset", http: Any = http, **changes: Any) -> Any:
         services = Wikimedia(http, wiki.wikipedia, wiki.commons)
-        changes = {"edition": SMALL, "tasks": 2} | changes
+        changes = {"config": SMALL, "tasks": 2} | changes
         stages = mlm_stages(tmp_path / name, source or DumpSource.of([dump]), services, **changes)
         last = [stage.name for stage in stages].index(until)
         return {stage.name: run_stage(stage) for stage in stages[: last + 1]}

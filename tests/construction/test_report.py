@@ -1,80 +1,82 @@
-"""The map of cells: pixels against the partition, and what the page says of them."""
+"""The report of a build: counts of its Parquet files, and the authors' counts beside them."""
 
 from __future__ import annotations
 
 import html
-import io
+import json
 import re
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from PIL import Image
 
 from hf_mlm.construction import report  # noqa: E402
-from hf_mlm.construction.findings import BuildFindings, Losses, Texts  # noqa: E402
-from hf_mlm.construction.report import (  # noqa: E402
-    COLOURS,
+from hf_mlm.construction.report import (
+    BuildFindings,
     Ground,
-    PublishedCounts,  # noqa: E402
-    cell_map,
-    class_bounds,
-    painted,
+    Losses,
+    PublishedCounts,
+    Texts,
+    find_in_build,
     published_counts,
     render_build,
 )
-from hf_mlm.drawing.maps import Window
+from hf_mlm.construction.stage import Ledger, OutputFile, StageManifest
 from hf_mlm.geo.partition import GeoCellPartition
 
 
-WINDOW = Window(south=-60, north=60, width=180)
-PARTITION = GeoCellPartition.from_tokens(["1", "3", "9"], [20, 400, 50])
+TABLES = {
+    "mlm/train": {
+        "country": ["DE", None, "DE"],
+        "summaries": [{"en": "ab", "de": None}, {"en": "ö", "de": "c"}] + [None],
+    },
+    "irle/train": {"geo_cell": [0, 1, 1]},
+    "image_licences/image_licences": {"licence": ["CC0", None]},
+}
 
 
-def test_a_pixel_has_the_colour_of_its_cells_class() -> None:
-    bounds = class_bounds(PARTITION.counts)
-    with Image.open(io.BytesIO(painted(PARTITION, bounds, WINDOW))) as opened:
-        picture = np.asarray(opened.convert("RGBA"))
-    assert picture.shape == (60, 180, 4)
-    for latitude, longitude in [(10.0, 5.0), (5.0, 88.0), (-20.0, 200.0), (50.0, -120.0), (2.0, 175.0)]:
-        column, row = int((longitude + 180) / 2) % 180, int((60 - latitude) / 2)
-        cell = int(PARTITION.assign([latitude], [longitude - 360 * (longitude > 180)])[0])
-        if cell < 0:
-            assert picture[row, column, 3] == 0
-        else:
-            rank = sum(bound <= PARTITION.counts[cell] for bound in bounds) - 1
-            assert tuple(picture[row, column, :3]) == tuple(bytes.fromhex(COLOURS[rank][1:]))
+@pytest.fixture
+def small_dataset(tmp_path: Path) -> Path:
+    files = []
+    for name, columns in TABLES.items():
+        path = tmp_path / f"{name}-00000-of-00001.parquet"
+        path.parent.mkdir()
+        pq.write_table(pa.table(columns), path)
+        files.append(OutputFile.of(path, len(next(iter(columns.values()))), tmp_path))
+    StageManifest.of_task("dataset", files, Ledger()).save(tmp_path / "manifest.json")
+    dropped = {"no summary": 2, "image: of 0 bytes": 3, "image beyond the limit": 4}
+    stages = {
+        "places": {"dropped": dropped, "files": [{"rows": 3}, {"rows": 4}]},
+        "selection": {"dropped": {}, "files": [], "facts": {"irle: cells": ["47a1", "89c1"]}},
+    }
+    (tmp_path / "provenance.json").write_text(json.dumps({"build": {"code": "x"}, "stages": stages}))
+    return tmp_path
 
 
-def test_a_cell_smaller_than_a_pixel_is_seen() -> None:
-    partition = GeoCellPartition.from_tokens(["1", "47a1cbd5"], [20, 400])
-    (latitude,), (longitude,) = (axis[1:] for axis in partition.centers)
-    bounds = class_bounds(partition.counts)
-    with Image.open(io.BytesIO(painted(partition, bounds, WINDOW))) as opened:
-        picture = np.asarray(opened.convert("RGBA"))
-    row, column = int((60 - latitude) / 2), int((longitude + 180) / 2)
-    around = picture[row - 2 : row + 3, column - 2 : column + 3, :3].reshape(-1, 3)
-    rank = sum(bound <= 400 for bound in bounds) - 1
-    assert (around == tuple(bytes.fromhex(COLOURS[rank][1:]))).all()
+def test_findings(small_dataset: Path) -> None:
+    found = find_in_build(small_dataset)
+    assert found.sizes == {"mlm": 3, "irle": 3, "irle-gr": 0} and found.countries == {"DE": 2, "": 1}
+    assert found.languages == {"en": Texts(2, 3), "de": Texts(1, 1)} and (found.summaries, found.images) == (3, 2)
+    assert found.licences == {"CC0": 1, "not stated": 1}
+    assert found.partitions["irle"].counts.tolist() == [1, 2] and list(found.partitions) == ["irle"]
+    assert list(found.losses) == [
+        Losses("places", "rows", 7, {"no summary": 2}),
+        Losses("places", "images", 2, {"of 0 bytes": 3, "beyond the limit": 4}),
+    ]
 
 
-@given(st.lists(st.integers(1, 10**6), min_size=1, max_size=30))
-def test_every_count_has_a_class(counts: list[int]) -> None:
-    bounds = class_bounds(np.array(counts))
-    assert bounds == sorted(set(bounds)) and bounds[0] == min(counts) and len(bounds) <= len(COLOURS)
-    assert bounds[-1] <= max(counts)
+def test_a_folder_without_a_build(tmp_path: Path) -> None:
+    with pytest.raises(
+        FileNotFoundError, match=r"Expected provenance.json in .*; finish the build by running it again"
+    ):
+        find_in_build(tmp_path)
 
 
-def test_the_figure_is_well_formed_and_says_its_cells() -> None:
-    root = ElementTree.fromstring(cell_map(PARTITION, b"jpeg", "three cells", WINDOW))
-    titles = [element.text for element in root.iter("{http://www.w3.org/2000/svg}title")]
-    assert titles == ["cell 1: 20 entities", "cell 3: 400 entities", "cell 9: 50 entities"]
-    assert len(list(root.iter("{http://www.w3.org/2000/svg}image"))) == 2 and len(root.findall("ul/li")) == 5
+_VERSIONS = {"v2 dataset": (8, 9, 10), "v1 dataset": (7, 14, 12), "v1 sample dataset": (1, 2, 3)}
 
 
 def test_their_layout(tmp_path: Path) -> None:
@@ -90,18 +92,12 @@ def test_their_layout(tmp_path: Path) -> None:
     assert counts.totals == {"data points": 7, "summaries": 14, "images": 12}
 
 
-_VERSIONS = {"v2 dataset": (8, 9, 10), "v1 dataset": (7, 14, 12), "v1 sample dataset": (1, 2, 3)}
-
-
 @pytest.mark.real
 def test_their_files(shared_data: Path) -> None:
     counts = published_counts(shared_data)
     assert counts is not None and counts.totals == {"data points": 236_496, "summaries": 497_899, "images": 412_422}
     assert counts.countries["FR"] == 38_793 and "EU" not in counts.countries and "NA" in counts.countries  # Namibia
     assert 0 <= 236_496 - sum(counts.countries.values()) < 100
-
-
-pytest.importorskip("datatrove")
 
 
 FINDINGS = BuildFindings(

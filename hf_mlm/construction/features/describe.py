@@ -18,13 +18,11 @@ from datasets import Dataset, load_dataset
 from numpy.typing import NDArray
 
 import hf_mlm
-from hf_mlm.construction.features.images import ImageDescriber, open_describer
-from hf_mlm.construction.features.texts import TextDescriber, TextRecipe
+from hf_mlm.construction.features.describers import ImageDescriber, TextDescriber, TextRecipe, open_describer
 from hf_mlm.construction.stage import batched
 from hf_mlm.data.convert import write_shards
-from hf_mlm.data.mlm.feature_rows import FeatureRow, FeatureSpec, arrow_type, feature_table
-from hf_mlm.data.mlm.feature_source import FeatureShard, FeatureSource
-from hf_mlm.data.mlm.layout import find_layout
+from hf_mlm.data.mlm.layout import FeatureShard, FeatureSource, find_layout
+from hf_mlm.data.mlm.rows import FeatureRow, FeatureSpec, check_dtype, pack_features
 from hf_mlm.files import write_text
 from hf_mlm.geo.s2 import centers, from_tokens
 from hf_mlm.models.base.images import to_rgb
@@ -36,7 +34,7 @@ COLUMNS = ("entity_id", "images", "summaries", "classes", "latitude", "longitude
 
 @dataclass(frozen=True)
 class Describers:
-    """What makes the vectors.
+    """Encoders of images and texts.
 
     Attributes:
         images: encoders, whose vectors are joined in this order.
@@ -76,7 +74,7 @@ class DescribedShard:
         rows: of a split, with the columns ``COLUMNS``.
         start: first row.
         stop: row after the last.
-        describers: what makes the vectors.
+        describers: encoders.
         spec: of the feature rows.
         dtype: of the vectors.
     """
@@ -102,7 +100,7 @@ class DescribedShard:
         undecoded = self.rows.with_format("arrow")
         for first in range(self.start, self.stop, ROWS_AT_ONCE):
             rows = undecoded[first : min(first + ROWS_AT_ONCE, self.stop)].to_pylist()
-            yield feature_table(feature_rows(rows, self.describers, positions), self.spec, self.dtype)
+            yield pack_features(feature_rows(rows, self.describers, positions), self.spec, self.dtype)
 
 
 def feature_rows(
@@ -112,7 +110,7 @@ def feature_rows(
 
     Args:
         rows: with images as ``{"bytes", "path"}``.
-        describers: what makes the vectors.
+        describers: encoders.
         positions: (latitude, longitude) of each cell, degrees.
     """
     names = [f"image {number + 1} of {row['entity_id']}" for row in rows for number in range(len(row["images"]))]
@@ -144,7 +142,7 @@ def feature_rows(
 
 
 def told_summaries(row: dict[str, Any]) -> dict[str, str]:
-    """Language -> summary, of those that say something."""
+    """Language -> summary, without empty ones."""
     return {language: text for language, text in row["summaries"].items() if text and text.strip()}
 
 
@@ -161,7 +159,7 @@ def _divided(vectors: NDArray[np.float32], counts: Sequence[int]) -> list[NDArra
 logger = logging.getLogger(__name__)
 
 RECORD = "descriptors.json"
-ROWS_PER_SHARD = 512  # what a kill -9 can cost
+ROWS_PER_SHARD = 512  # the most that a kill -9 loses
 
 
 def describe(
@@ -177,22 +175,22 @@ def describe(
     rows_per_shard: int = ROWS_PER_SHARD,
     **options: Any,
 ) -> Path:
-    """Make vectors of the images, summaries and classes of raw rows.
+    """Describe the images, summaries and classes of raw rows by vectors.
 
     Vectors do not depend on ``batch_size``, but for the order in which a processor adds the same numbers up: less than
     1e-5 of a vector's length in float32. A run that was interrupted, be it by ``kill -9``, goes on with the shard that
     it was at. Entities without an image or without a summary are left out, as the authors left them out, and counted.
 
     Args:
-        data_dir: folder of raw rows, JSON or what `hf-mlm build mlm` writes.
+        data_dir: folder of raw rows, JSON or the output of `hf-mlm build mlm`.
         output: folder to write.
         image_encoders: folders, repositories of the Hub, or files of ResNet checkpoints; their vectors are joined.
         text_encoder: folder or repository of the Hub.
         config: ``"irle"`` or ``"irle-gr"``.
-        recipe: how texts become vectors; the paper's when omitted.
+        recipe: of text vectors; the paper's when omitted.
         dtype: ``"float32"`` or ``"float16"``, type of the vectors.
         batch_size: images, or segments of text, at a time.
-        device: where the encoders run; an accelerator, if there is one, when omitted.
+        device: of the encoders; an accelerator, if there is one, when omitted.
         rows_per_shard: the most rows in a file.
         **options: of `load_dataset`, such as ``min_entities``.
 
@@ -204,9 +202,9 @@ def describe(
         ValueError: if a setting is wrong, an image is broken, or ``output`` holds descriptors of something else.
         OSError: if an encoder cannot be opened, or the disk is full.
     """
-    arrow_type(dtype)
+    check_dtype(dtype)
     if not image_encoders or batch_size < 1 or rows_per_shard < 1:
-        raise ValueError("give at least one image encoder, and batches and shards of at least 1.")
+        raise ValueError("Expected at least one image encoder, and batches and shards of at least 1, found less.")
     source = _stamp(data_dir, config, output) | {"options": options}
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     describers = Describers(
@@ -240,12 +238,12 @@ def describe(
 
 def _stamp(data_dir: Path, config: str, output: Path) -> dict[str, Any]:
     if config not in ("irle", "irle-gr"):
-        raise ValueError(f"config={config!r}: descriptors are made for irle and irle-gr, whose rows have cells.")
+        raise ValueError(f"Expected 'irle' or 'irle-gr', whose rows have cells, found config={config!r}.")
     layout = find_layout(data_dir, config)
     if not (layout.raw or layout.built):
-        raise FileNotFoundError(f"{layout.folder} holds features already; give a folder of raw rows.")
+        raise FileNotFoundError(f"Expected raw rows in {layout.folder}, found features; give another folder.")
     if layout.folder == Path(output).expanduser().absolute():
-        raise ValueError(f"{output} cannot be both source and target; give another folder to write.")
+        raise ValueError(f"Expected another folder than the source's, found {output} for both; give another output.")
     return {"config": config, "files": layout.stamp()}
 
 

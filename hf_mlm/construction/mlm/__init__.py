@@ -1,1 +1,1 @@
-"""How MLM is made: from Wikidata, Wikipedia and Wikimedia Commons to Parquet that `load_dataset` opens (MLM §3)."""
+"""Construction of MLM: from Wikidata, Wikipedia and Wikimedia Commons to Parquet for `load_dataset` (MLM §3)."""

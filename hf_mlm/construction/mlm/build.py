@@ -1,35 +1,240 @@
-"""The whole construction of MLM: from a source of entities to a folder that `load_dataset` opens."""
+"""The construction of MLM: build config, sources of entities, stages, and the build in a folder (MLM §3)."""
 
 from __future__ import annotations
 
 import json
-from contextlib import nullcontext
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any, Protocol
 
-from hf_mlm.construction.executors import ExecutorSettings, Watch, run_stages
+from hf_mlm.construction.executors import RECORD, ExecutorSettings, Watch, read_mapping, run_build
 from hf_mlm.construction.http import HttpSettings
-from hf_mlm.construction.manifest import MANIFEST, StageManifest, claim, code_version
-from hf_mlm.construction.mlm.build_config import Edition
-from hf_mlm.construction.mlm.dataset import DatasetStage, JoinStages
-from hf_mlm.construction.mlm.images import COMMONS, IMAGE_SCHEMA, FetchImages, ImageRules
-from hf_mlm.construction.mlm.selection import SELECTION_SCHEMA, Folders, Select
-from hf_mlm.construction.mlm.sources import Source
-from hf_mlm.construction.mlm.summaries import WIKIPEDIA, FetchSummaries, summary_schema
-from hf_mlm.construction.stage import ReadStage, Stage
+from hf_mlm.construction.mlm.dataset import SELECTION_SCHEMA, DatasetStage, Folders, JoinStages, Select
+from hf_mlm.construction.mlm.dump import ReadDump, plan_parts
+from hf_mlm.construction.mlm.items import (
+    CLASS_SCHEMA,
+    NAME_SCHEMA,
+    ClassesOfDump,
+    NamesOfDump,
+    SelectEntities,
+    entity_schema,
+    is_item_id,
+    item_schema,
+)
+from hf_mlm.construction.mlm.sparql import (
+    INSTANCE_SCHEMA,
+    ClassesOfEndpoint,
+    EndpointSettings,
+    InstancesOfEndpoint,
+    ItemsOfEndpoint,
+    NamesOfEndpoint,
+)
+from hf_mlm.construction.mlm.wikimedia import (
+    COMMONS,
+    IMAGE_SCHEMA,
+    WIKIPEDIA,
+    FetchImages,
+    FetchSummaries,
+    ImageRules,
+    summary_schema,
+)
+from hf_mlm.construction.stage import ReadStage, Stage, StageManifest, code_version
 from hf_mlm.files import full_disk_in_words
+from hf_mlm.geo.partition import RULES
+from hf_mlm.geo.quotas import EU_POPULATION_SHARES
 
 
-RECORD = "build.json"
-_FORMAT = "hf_mlm build of MLM, version 1"
+# Widths that Wikimedia keeps thumbnails of; others are made on request, and refused when there are many.
+THUMBNAIL_WIDTHS = (20, 40, 60, 120, 250, 330, 500, 960, 1280, 1920, 3840)
+IMAGE_TYPES = ("image/jpeg", "image/png", "image/webp", "image/tiff")
+DRAWING_WORDS = (
+    *("map", "maps", "locator", "karte", "karten", "lagekarte", "carte", "cartes", "diagram", "logo", "emblem"),
+    *("flag", "flagge", "drapeau", "coat of arms", "wappen", "blason"),
+)
+DRAWING_CATEGORIES = ("Maps of", "Locator maps", "Old maps", "SVG", "Coats of arms", "Flags of", "Logos of")
+
+
+@dataclass(frozen=True)
+class BuildConfig:
+    """Parameters of the construction, everything that decides about the data; the defaults are those of MLM (§3).
+
+    Attributes:
+        base_types: Wikidata classes whose subclasses' instances are wanted; Q486972 is "human settlement".
+        hops: the most subclass-of steps below a base type, 0 for the base types alone.
+        languages: of summaries and labels; the first that has a label names an entity.
+        min_summary_characters: a shorter summary counts as none.
+        thumbnail_width: pixels, one of `THUMBNAIL_WIDTHS`; MLM's images are 256 wide.
+        images_per_entity: the most that are fetched.
+        image_types: media types that are kept, of the original file; SVG is not among them (MLM §3.3.5).
+        drawing_words: words of a file's name that give away a map, a flag or a coat of arms.
+        drawing_categories: beginnings of Commons categories that do so.
+        max_entities: T_max of `GeoCellPartition.fit`.
+        min_entities: T_min of the same.
+        rule: of the same, ``"paper"`` or ``"authors"``.
+        sample_size: of the geo-representative sample, before rounding.
+        country_shares: ISO 3166 alpha-2 code -> per cent of the sample; empty for no such sample.
+        ratios: of train, validation and test.
+        seed: of splits and sample.
+
+    Raises:
+        ValueError: if a value makes no sense; the message names it.
+    """
+
+    base_types: tuple[str, ...] = ("Q486972",)
+    hops: int = 3
+    languages: tuple[str, ...] = ("en", "de", "fr")
+    min_summary_characters: int = 1
+    thumbnail_width: int = 330
+    images_per_entity: int = 10
+    image_types: tuple[str, ...] = IMAGE_TYPES
+    drawing_words: tuple[str, ...] = DRAWING_WORDS
+    drawing_categories: tuple[str, ...] = DRAWING_CATEGORIES
+    max_entities: int = 500
+    min_entities: int = 20
+    rule: str = "paper"
+    sample_size: int = 24_000
+    country_shares: Mapping[str, float] = field(default_factory=lambda: dict(EU_POPULATION_SHARES))
+    ratios: tuple[float, float, float] = (0.8, 0.1, 0.1)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            if isinstance(getattr(self, each.name), list):
+                object.__setattr__(self, each.name, tuple(getattr(self, each.name)))
+        wrong = [base for base in self.base_types if not is_item_id(base)]
+        if wrong or not self.base_types:
+            raise ValueError(f"Expected Wikidata items such as 'Q486972', found base_types={list(self.base_types)}.")
+        if not self.languages or len(set(self.languages)) < len(self.languages):
+            raise ValueError(f"Expected one language or more, none twice, found languages={list(self.languages)}.")
+        least = {"hops": 0, "images_per_entity": 0, "min_summary_characters": 1}
+        for name, bound in least.items():
+            if getattr(self, name) < bound:
+                raise ValueError(f"Expected at least {bound}, found {name}={getattr(self, name)}.")
+        if self.thumbnail_width not in THUMBNAIL_WIDTHS:
+            raise ValueError(
+                f"Expected one of the widths that Wikimedia serves, {', '.join(map(str, THUMBNAIL_WIDTHS))}, found "
+                f"thumbnail_width={self.thumbnail_width}, which is rendered on request and refused in bulk."
+            )
+        if self.rule not in RULES:
+            raise ValueError(f"Expected one of {', '.join(map(repr, RULES))}, found rule={self.rule!r}.")
+
+    def to_json(self) -> dict[str, Any]:
+        """All values as JSON knows them."""
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return plain
+
+
+def load_build_config(path: Path | None = None, **changes: Any) -> BuildConfig:
+    """Read a build config from YAML, a mapping from the names of `BuildConfig` to values.
+
+    Args:
+        path: the file; MLM's own values when omitted.
+        **changes: values that override the file's; None changes nothing.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is no mapping, or a name or value is wrong.
+
+    Example:
+        >>> load_build_config(languages=("en", "es"), hops=None).languages
+        ('en', 'es')
+    """
+    content = {} if path is None else read_mapping(path, "languages: [en, es]")
+    values = content | {name: value for name, value in changes.items() if value is not None}
+    names = [each.name for each in fields(BuildConfig)]
+    unknown = sorted(set(values) - set(names))
+    if unknown:
+        raise ValueError(f"Expected settings of {', '.join(names)}, found {', '.join(map(repr, unknown))}.")
+    return BuildConfig(**values)
+
+
+class Source(Protocol):
+    """Stages ``classes``, ``entities`` and ``names``, and whatever has to run before them."""
+
+    def stages(self, folders: Folders, config: BuildConfig, tasks: int) -> list[Stage]:
+        """The stages in order; ``entities`` has as many tasks as are asked for."""
+
+    def describe(self) -> dict[str, Any]:
+        """Facts that identify the source, as JSON."""
+
+
+@dataclass(frozen=True)
+class DumpSource:
+    """Wikidata's JSON dumps, read once.
+
+    Attributes:
+        paths: ``….json``, ``….json.bz2`` or ``….json.gz``; bzip2 files of many streams are read in parallel.
+        date: of the dump.
+    """
+
+    paths: tuple[Path, ...]
+    date: str = ""
+
+    @classmethod
+    def of(cls, paths: Sequence[Path], date: str | None = None) -> DumpSource:
+        """Make a source with the date in the first file's name, such as wikidata-20260105-all.json.bz2.
+
+        Raises:
+            FileNotFoundError: if a file is missing, or there is none.
+        """
+        plan_parts(paths, 1)
+        found = re.search(r"\d{8}", paths[0].name)
+        return cls(tuple(path.absolute() for path in paths), date or (found[0] if found else "unknown"))
+
+    def stages(self, folders: Folders, config: BuildConfig, tasks: int) -> list[Stage]:
+        """Items, classes, entities, names."""
+        languages = config.languages
+        items, entities = folders["items"], folders["entities"]
+        classes = ClassesOfDump(items, config.base_types, config.hops)
+        return [
+            Stage(items, [ReadDump(self.paths, languages, self.date)], item_schema(languages), tasks),
+            Stage(folders["classes"], [classes], CLASS_SCHEMA),
+            Stage(entities, [ReadStage(items), SelectEntities(folders["classes"])], entity_schema(languages), tasks),
+            Stage(folders["names"], [NamesOfDump(entities, items, languages)], NAME_SCHEMA),
+        ]
+
+    def describe(self) -> dict[str, Any]:
+        """Names and sizes of the files; their hashes are in the manifest of ``items``."""
+        return {"dump": {path.name: path.stat().st_size for path in self.paths}, "date": self.date}
+
+
+@dataclass(frozen=True)
+class EndpointSource:
+    """A SPARQL endpoint with Wikidata's data model.
+
+    Attributes:
+        endpoint: its address and manners.
+    """
+
+    endpoint: EndpointSettings
+
+    def stages(self, folders: Folders, config: BuildConfig, tasks: int) -> list[Stage]:
+        """Classes, instances, entities, names."""
+        ask, languages = self.endpoint, config.languages
+        classes, instances, entities = folders["classes"], folders["instances"], folders["entities"]
+        walk = ClassesOfEndpoint(ask, config.base_types, config.hops)
+        items = ItemsOfEndpoint(ask, instances, languages)
+        names = NamesOfEndpoint(ask, entities, languages)
+        return [
+            Stage(classes, [walk], CLASS_SCHEMA, polite=True),
+            Stage(instances, [InstancesOfEndpoint(ask, classes)], INSTANCE_SCHEMA, tasks, polite=True),
+            Stage(entities, [items, SelectEntities(classes)], entity_schema(languages), tasks, polite=True),
+            Stage(folders["names"], [names], NAME_SCHEMA, polite=True),
+        ]
+
+    def describe(self) -> dict[str, Any]:
+        """Its address."""
+        return {"endpoint": self.endpoint.url}
 
 
 @dataclass(frozen=True)
 class Wikimedia:
-    """Where summaries and images come from.
+    """Services that give summaries and images.
 
     Attributes:
-        http: how to ask.
+        http: manners of requests, and the cache of responses.
         wikipedia: address of ``api.php`` with ``{language}`` in it.
         commons: address of ``api.php``.
     """
@@ -39,8 +244,11 @@ class Wikimedia:
     commons: str = COMMONS
 
 
+_FORMAT = "hf_mlm build of MLM, version 1"
+
+
 def mlm_stages(
-    target: Path, source: Source, wikimedia: Wikimedia, edition: Edition | None = None, tasks: int = 8
+    target: Path, source: Source, wikimedia: Wikimedia, config: BuildConfig | None = None, tasks: int = 8
 ) -> list[Stage]:
     """The stages of a build, in order; each can be run alone once those before it are finished.
 
@@ -48,19 +256,25 @@ def mlm_stages(
         target: folder of the build.
         source: of entities.
         wikimedia: of summaries and images.
-        edition: what decides about the data; MLM's own values when omitted.
+        config: decides about the data; MLM's own values when omitted.
         tasks: into how many parts the work is divided.
     """
-    edition, folders = edition or Edition(), Folders(target)
-    languages = edition.languages
-    summaries = FetchSummaries(wikimedia.http, languages, edition.min_summary_characters, wikimedia.wikipedia)
-    images = FetchImages(wikimedia.http, ImageRules.of(edition), wikimedia.commons)
-    places = folders["places"]
+    config, folders = config or BuildConfig(), Folders(target)
+    languages, entities = config.languages, folders["entities"]
+    rules = ImageRules(
+        config.thumbnail_width,
+        config.images_per_entity,
+        config.image_types,
+        config.drawing_words,
+        config.drawing_categories,
+    )
+    summaries = FetchSummaries(wikimedia.http, languages, config.min_summary_characters, wikimedia.wikipedia)
+    images = FetchImages(wikimedia.http, rules, wikimedia.commons)
     return [
-        *source.stages(folders, edition, tasks),
-        Stage(folders["summaries"], [ReadStage(places), summaries], summary_schema(languages), tasks, polite=True),
-        Stage(folders["images"], [ReadStage(places), images], IMAGE_SCHEMA, tasks, polite=True),
-        Stage(folders["selection"], [Select(folders, edition)], SELECTION_SCHEMA),
+        *source.stages(folders, config, tasks),
+        Stage(folders["summaries"], [ReadStage(entities), summaries], summary_schema(languages), tasks, polite=True),
+        Stage(folders["images"], [ReadStage(entities), images], IMAGE_SCHEMA, tasks, polite=True),
+        Stage(folders["selection"], [Select(folders, config)], SELECTION_SCHEMA),
         DatasetStage(
             folders["dataset"], [JoinStages(folders, languages)], SELECTION_SCHEMA, tasks, languages=languages
         ),
@@ -71,47 +285,36 @@ def build_mlm(
     target: Path,
     source: Source,
     wikimedia: Wikimedia,
-    edition: Edition | None = None,
+    config: BuildConfig | None = None,
     tasks: int = 8,
     executor: ExecutorSettings | None = None,
-    watch: Watch = lambda stages, logs: nullcontext(),
+    watch: Watch | None = None,
 ) -> dict[str, StageManifest]:
-    """Build MLM, or go on with a build that was interrupted, be it by ``kill -9``.
+    """Build MLM, or go on with a build that was interrupted.
 
-    What a finished task has written is not done again; an unfinished one starts over, but asks nobody for answers
-    that were recorded. So nothing is lost and nothing is there twice.
+    A finished task is not done again; an unfinished one starts over, but asks nobody for responses that were
+    recorded. So nothing is lost and nothing is there twice.
 
     Args:
         target: folder of the build; its folder ``dataset`` is what can be published, card and Croissant included.
         source: of entities.
         wikimedia: of summaries and images.
-        edition: what decides about the data; MLM's own values when omitted.
+        config: decides about the data; MLM's own values when omitted.
         tasks: into how many parts the work is divided; the result has that many files a split.
-        executor: where to run; here, one task at a time, when omitted.
-        watch: entered with the stages and the folder of logs while the stages run, to show how far they are.
-
-    Returns:
-        the manifests of the finished stages by name; fewer than all when Slurm has yet to run.
-
-    Raises:
-        ValueError: if ``target`` holds a build of something else, or of another version of the code.
-        OSError: if a service does not answer or the disk is full; running again goes on.
+        executor: as of `run_build`, which also tells the returned manifests and what is raised.
+        watch: the same.
     """
     if tasks < 1:
-        raise ValueError(f"tasks={tasks}: the work has to have at least one part.")
-    edition, target = edition or Edition(), Path(target).expanduser().absolute()
-    record = {"format": _FORMAT, "code": code_version("mlm"), "tasks": tasks, "edition": edition.to_json()}
-    services = {"wikipedia": wikimedia.wikipedia, "commons": wikimedia.commons}
-    with full_disk_in_words(target, "and run the same command again: finished tasks are kept"):
-        target.mkdir(parents=True, exist_ok=True)
-        claim(target / RECORD, record | {"source": source.describe(), "services": services})
-        stages = mlm_stages(target, source, wikimedia, edition, tasks)
-        logs = target / "logs"
-        with watch(stages, logs):
-            run_stages(stages, logs, executor or ExecutorSettings())
-        done = {stage.name: StageManifest.load(stage.folder / MANIFEST) for stage in stages if stage.is_sealed()}
-        if len(done) == len(stages):
-            from hf_mlm.construction.cards.mlm import describe_folder  # late: it takes seconds to import
+        raise ValueError(f"Expected at least 1 part of the work, found tasks={tasks}.")
+    config, target = config or BuildConfig(), Path(target).expanduser().absolute()
+    record = {"format": _FORMAT, "code": code_version("mlm"), "tasks": tasks, "edition": config.to_json()}
+    record |= {"source": source.describe()}
+    record |= {"services": {"wikipedia": wikimedia.wikipedia, "commons": wikimedia.commons}}
+    stages = mlm_stages(target, source, wikimedia, config, tasks)
+    done = run_build(target, record, stages, executor, watch)
+    if len(done) == len(stages):
+        from hf_mlm.construction.cards.builds import describe_folder  # late: it takes seconds to import
 
+        with full_disk_in_words(target, "and run the same command again"):
             describe_folder(target / "dataset", json.loads((target / RECORD).read_text(encoding="utf-8")), done)
     return done

@@ -1,4 +1,4 @@
-"""The last stage: rows as `load_dataset("mlm", …)` gives them, in Parquet, one folder a config."""
+"""The last stages of MLM: splits, cells and sample, then rows in Parquet that `load_dataset("mlm", …)` opens."""
 
 from __future__ import annotations
 
@@ -6,23 +6,145 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from datatrove.data import Document
+from numpy.typing import NDArray
 
-from hf_mlm.construction.manifest import MANIFEST, OutputFile, StageManifest
 from hf_mlm.construction.mlm.items import first_label
-from hf_mlm.construction.mlm.selection import CONFIGS, Folders
-from hf_mlm.construction.stage import Block, ReadStage, Row, SealStage, Stage, to_document
-from hf_mlm.data.mlm.builder import raw_features
-from hf_mlm.data.mlm.built_rows import INDEX, BuiltRows
+from hf_mlm.construction.stage import (
+    MANIFEST,
+    Block,
+    OutputFile,
+    Row,
+    SealStage,
+    Stage,
+    StageManifest,
+    to_document,
+)
+from hf_mlm.data.mlm.parquet import INDEX, BuiltRows
+from hf_mlm.data.mlm.rows import raw_features
+from hf_mlm.data.splits import SPLITS, hash_split
 from hf_mlm.files import full_disk_in_words
 from hf_mlm.geo.partition import GeoCellPartition
+from hf_mlm.geo.quotas import sample_by_quota
+
+
+if TYPE_CHECKING:
+    from hf_mlm.construction.mlm.build import BuildConfig
+
+
+CONFIGS = {"irle": "irle_cell", "irle-gr": "irle_gr_cell"}  # configs with cells, and their columns
+SELECTION_SCHEMA = pa.schema(
+    {
+        "id": pa.string(),
+        "task": pa.int64(),
+        "split": pa.string(),
+        "country": pa.string(),
+        **dict.fromkeys(CONFIGS.values(), pa.int64()),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Folders:
+    """The folder of a build, with a folder for each stage."""
+
+    root: Path
+
+    def __getitem__(self, stage: str) -> Path:
+        return self.root / stage
+
+    def cells(self, config: str) -> Path:
+        """File of the partition of a dataset config; absent if the config is empty."""
+        return self["selection"] / f"{config}-cells.json"
+
+
+class Select(Block):
+    """Decides about all entities together; one task.
+
+    The order is that of MLM §3.3.5: entities without image or summary go before cells are made, and sparse cells go
+    last, so that T_min holds in what is published. Config ``mlm`` keeps what has a summary.
+
+    Args:
+        folders: of the build.
+        build_config: its sample, cells, ratios and seed.
+    """
+
+    name = "select"
+
+    def __init__(self, folders: Folders, build_config: BuildConfig) -> None:
+        super().__init__()
+        self.folders, self.build_config = folders, build_config
+
+    def run(self, data: Iterable[Document] | None, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
+        """Give a row for each entity of config ``mlm``: its task, split, country and cells."""
+        rows = list(self._entities())
+        illustrated = np.flatnonzero([row.pop("illustrated") for row in rows])
+        self.note("entities with image and summary", len(illustrated))
+        sample = self._sample(rows, illustrated)
+        cells = {"irle": self._cells("irle", rows, illustrated), "irle-gr": self._cells("irle-gr", rows, sample)}
+        splits = hash_split([row["id"] for row in rows], self.build_config.ratios, self.build_config.seed)
+        for position, (row, split) in enumerate(zip(rows, splits.tolist(), strict=True)):
+            columns = {column: _or_none(cells[config][position]) for config, column in CONFIGS.items()}
+            kept = {name: row[name] for name in ("id", "task", "country")}
+            yield to_document(kept | {"split": SPLITS[split]} | columns)
+
+    def _entities(self) -> Iterator[Row]:
+        codes = {row["id"]: row["country_code"] for row in self.read(self.folders["names"]) if row["country_code"]}
+        summarised = {row["id"] for row in self.read(self.folders["summaries"], ["id"])}
+        images = self.read(self.folders["images"], ["id", "images.list.element.name"])
+        illustrated = {row["id"] for row in images if row["images"]}
+        seen: set[str] = set()
+        columns = ["id", "latitude", "longitude", "countries"]
+        for row, task in self.reader(self.folders["entities"], columns=columns).rows_of_tasks():
+            if row["id"] in seen:
+                self.drop("entity occurs twice")
+            elif row["id"] in summarised:
+                country = next((codes[item] for item in row["countries"] if item in codes), None)
+                yield row | {"task": task, "country": country, "illustrated": row["id"] in illustrated}
+            seen.add(row["id"])
+
+    def _sample(self, rows: Sequence[Row], among: NDArray[np.intp]) -> NDArray[np.intp]:
+        shares = self.build_config.country_shares
+        countries = [rows[position]["country"] for position in among]
+        if not shares or not set(countries) & set(shares):
+            return among[:0]
+        sample = sample_by_quota(countries, self.build_config.sample_size, shares, self.build_config.seed)
+        self.ledger.facts["sample"] = {"drawn": sample.drawn, "missing": sample.shortfalls}
+        return among[sample.rows]
+
+    def _cells(self, config: str, rows: Sequence[Row], among: NDArray[np.intp]) -> NDArray[np.int64]:
+        """Cell of each row, -1 for none; the partition is saved."""
+        cells = np.full(len(rows), -1)
+        latitudes = [rows[position]["latitude"] for position in among]
+        longitudes = [rows[position]["longitude"] for position in among]
+        path, limits = self.folders.cells(config), self.build_config
+        try:
+            partition = GeoCellPartition.fit(
+                latitudes, longitudes, limits.max_entities, limits.min_entities, limits.rule
+            )
+        except ValueError as error:
+            self.ledger.facts[f"{config}: no cells"] = str(error)
+            path.unlink(missing_ok=True)
+            return cells
+        cells[among] = partition.assign(latitudes, longitudes)
+        self.note(f"entities in too sparse cells ({config})", int((cells[among] < 0).sum()))
+        self.ledger.facts[f"{config}: cells"] = partition.tokens
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partition.save(path)
+        return cells
+
+
+def _or_none(cell: np.int64) -> int | None:
+    return None if cell < 0 else int(cell)
 
 
 ROWS_PER_GROUP = 128  # images make rows large
-LICENCES, ARTICLES = "image_licences", "summary_sources"  # tables that say whom to credit
+LICENCES, ARTICLES = "image_licences", "summary_sources"  # tables of credits
 _CREDITS = ("name", "mime", "author", "licence", "licence_url", "credit", "page", "sha1")
 _LICENCE_SCHEMA = pa.schema({"entity_id": pa.string(), "image": pa.string(), **dict.fromkeys(_CREDITS, pa.string())})
 _ARTICLE_SCHEMA = pa.schema(
@@ -31,7 +153,7 @@ _ARTICLE_SCHEMA = pa.schema(
 
 
 class JoinStages(Block):
-    """Puts together what the stages say about the entities of a task.
+    """Joins the rows of all stages about the entities of a task.
 
     Args:
         folders: of the build.
@@ -46,52 +168,48 @@ class JoinStages(Block):
 
     def run(self, data: Iterable[Document] | None, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
         """Give finished rows, each with its ``split`` and its ``cells`` by config."""
-        chosen = {row["id"]: row for row in self._rows("selection", whole=True) if row["task"] == rank}
-        labels = {row["id"]: row["label"] for row in self._rows("names", whole=True) if row["label"]}
-        summaries = self._rows("summaries", rank, world_size)
-        places = zip(
-            self._rows("places", rank, world_size), self._rows("images", rank, world_size), strict=True
-        )  # both have every place of the task, in the same order; summaries only those with one
+        chosen = {row["id"]: row for row in self.read(self.folders["selection"]) if row["task"] == rank}
+        labels = {row["id"]: row["label"] for row in self.read(self.folders["names"]) if row["label"]}
+        entities, images, summaries = (
+            self.reader(self.folders[stage], whole=False).rows(rank, world_size)
+            for stage in ("entities", "images", "summaries")
+        )
         summary = next(summaries, None)
-        for place, images in places:
-            if summary is None or summary["id"] != place["id"]:
+        # The first two have every entity of the task, in the same order; summaries only those with one.
+        for entity, found in zip(entities, images, strict=True):
+            if summary is None or summary["id"] != entity["id"]:
                 continue
-            decision = chosen.pop(place["id"], None)
+            decision = chosen.pop(entity["id"], None)
             if decision is not None:
-                yield to_document(self._row(place, images["images"], summary, labels) | _fate(decision))
+                yield to_document(self._row(entity, found["images"], summary, labels) | _split_and_cells(decision))
             summary = next(summaries, None)
 
-    def _rows(self, stage: str, rank: int = 0, world_size: int = 1, whole: bool = False) -> Iterator[Row]:
-        reader = ReadStage(self.folders[stage], whole)
-        reader.ledger = self.ledger
-        return reader.rows(rank, world_size)
-
-    def _row(self, place: Row, images: list[Row], summary: Row, labels: Mapping[str, str]) -> Row:
-        label = first_label(place["labels"], self.languages) or first_label(place["sitelinks"], self.languages)
-        unlabelled = [item for item in place["classes"] if item not in labels]
+    def _row(self, entity: Row, images: list[Row], summary: Row, labels: Mapping[str, str]) -> Row:
+        label = first_label(entity["labels"], self.languages) or first_label(entity["sitelinks"], self.languages)
+        unlabelled = [item for item in entity["classes"] if item not in labels]
         self.note("class without a label", len(unlabelled))
-        named = {name: place[name] for name in ("id", "latitude", "longitude")}
-        classes = [labels[item] for item in place["classes"] if item in labels]
-        texts = {"summaries": summary["summaries"], "articles": _articles(place, summary)}
+        named = {name: entity[name] for name in ("id", "latitude", "longitude")}
+        classes = [labels[item] for item in entity["classes"] if item in labels]
+        texts = {"summaries": summary["summaries"], "articles": _articles(entity, summary)}
         return named | texts | {"label": label, "images": images, "classes": classes}
 
 
-def _articles(place: Row, summary: Row) -> list[Row]:
-    """Where each summary was taken from, which its licence wants to be said."""
+def _articles(entity: Row, summary: Row) -> list[Row]:
+    """Article and revision of each summary, which its licence asks to name."""
     return [
-        {"language": language, "article": place["sitelinks"][language], "revision": summary["revisions"][language]}
+        {"language": language, "article": entity["sitelinks"][language], "revision": summary["revisions"][language]}
         for language, text in summary["summaries"].items()
         if text
     ]
 
 
-def _fate(decision: Row) -> Row:
+def _split_and_cells(decision: Row) -> Row:
     cells = {config: decision[column] for config, column in CONFIGS.items() if decision[column] is not None}
     return {"split": decision["split"], "country": decision["country"], "cells": cells}
 
 
 class WriteDataset(Block):
-    """Writes the rows of a task into a file for each config and split, and whom to credit for images and summaries.
+    """Writes the rows of a task into a file for each config and split, and the credits of images and summaries.
 
     Args:
         folders: of the build.
@@ -203,7 +321,7 @@ def config_schemas(folders: Folders, languages: Sequence[str]) -> dict[str, pa.S
 
 @dataclass(frozen=True)
 class DatasetStage(Stage):
-    """The stage that writes what is published.
+    """The stage that writes the published folder.
 
     Attributes:
         languages: of the summaries.
@@ -221,7 +339,7 @@ class DatasetStage(Stage):
 
 
 class SealDataset(SealStage):
-    """Also writes the index by which `load_dataset` knows the folder."""
+    """Merges the manifests of the tasks, and writes the index by which `load_dataset` knows the folder."""
 
     def run(self, data: Iterable[Document] | None, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
         """Merge; gives nothing."""

@@ -1,4 +1,4 @@
-"""What is kept of a Wikidata item, read from the JSON of the dumps; statements of the best rank only.
+"""Items of Wikidata: statements of the best rank, entities among them, the class tree, names of what they refer to.
 
 The query service's ``wdt:`` gives *truthy* statements: the preferred ones if there are any, else those of normal rank,
 never deprecated ones. A dump has them all, so the same choice is made here.
@@ -15,9 +15,17 @@ import pyarrow as pa
 from datatrove.data import Document
 from numpy.typing import NDArray
 
-from hf_mlm.construction.manifest import Ledger
-from hf_mlm.construction.mlm.build_config import is_item_id
-from hf_mlm.construction.stage import Block, ReadStage, Row, to_document
+from hf_mlm.construction.stage import Block, Row, to_document
+
+
+def is_item_id(value: str) -> bool:
+    """Tell whether a string is the id of a Wikidata item, whose number fits into 64 bits.
+
+    Example:
+        >>> is_item_id("Q64"), is_item_id("P31"), is_item_id("Q")
+        (True, False, False)
+    """
+    return value[:1] == "Q" and value[1:].isascii() and value[1:].isdigit() and len(value) < 20
 
 
 INSTANCE_OF, SUBCLASS_OF, IMAGE, COUNTRY, COORDINATES, COUNTRY_CODE = "P31", "P279", "P18", "P17", "P625", "P297"
@@ -53,7 +61,7 @@ def item_schema(languages: Sequence[str]) -> pa.Schema:
 
 
 def parse_item(content: Mapping[str, Any], languages: Sequence[str]) -> Row:
-    """Take what is needed from an item's JSON.
+    """Parse an item's JSON.
 
     Args:
         content: the item, as a dump or ``wbgetentities`` gives it.
@@ -85,7 +93,7 @@ def parse_item(content: Mapping[str, Any], languages: Sequence[str]) -> Row:
 
 
 def best_values(statements: Sequence[Mapping[str, Any]]) -> Iterator[Any]:
-    """The values of the statements of the best rank, without those that say "unknown" or "none".
+    """Give the values of the statements of the best rank, without "unknown value" and "no value".
 
     Args:
         statements: of one property.
@@ -98,7 +106,7 @@ def best_values(statements: Sequence[Mapping[str, Any]]) -> Iterator[Any]:
 
 
 def site_of(language: str) -> str:
-    """Name that Wikidata has for a language's Wikipedia.
+    """The site key of a language's Wikipedia.
 
     Example:
         >>> site_of("en"), site_of("be-tarask")
@@ -108,7 +116,7 @@ def site_of(language: str) -> str:
 
 
 def file_name(name: str) -> str:
-    """The spelling that Commons gives a file's name.
+    """Normalise a file's name as Commons does.
 
     Example:
         >>> file_name("berlin_mitte.jpg")
@@ -129,7 +137,7 @@ def item_id(address: str) -> str:
 
 
 def _text(value: str | None) -> str | None:
-    """The value itself; half a surrogate pair, or what is no string, makes an error."""
+    """The value itself; raises for half a surrogate pair and for anything but a string."""
     if value is not None:
         value.encode()
     return value
@@ -150,54 +158,6 @@ def _position(value: Mapping[str, Any]) -> Row:
     return {"latitude": latitude, "longitude": longitude, "globe": item_id(value["globe"])}
 
 
-NAME_SCHEMA = pa.schema({"id": pa.string(), "label": pa.string(), "country_code": pa.string()})
-
-
-class NamesOfDump(Block):
-    """Looks up in the items of a dump what places refer to.
-
-    Args:
-        places: folder of the stage with the places.
-        items: folder of the stage that read the dump.
-        languages: the first with a label counts.
-    """
-
-    name = "names"
-
-    def __init__(self, places: Path, items: Path, languages: Sequence[str]) -> None:
-        super().__init__()
-        self.places, self.items, self.languages = places, items, tuple(languages)
-
-    def run(self, data: Iterable[Document] | None, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
-        """Give a row for each class and country that has a label or a code."""
-        wanted = referred(self.places, self.ledger)
-        reader = ReadStage(self.items, whole=True, columns=["id", "labels", "superclasses", "country_code"])
-        reader.ledger = self.ledger
-        named: dict[str, Row] = {}
-        for row in reader.rows():
-            if row["id"] in wanted and (row["superclasses"] or row["country_code"]):
-                named[row["id"]] = name_row(row["id"], row["labels"], row["country_code"], self.languages)
-        for item in sorted(named, key=item_number):
-            yield to_document(named[item])
-
-
-def referred(places: Path, ledger: Ledger) -> set[str]:
-    """The classes and countries that places refer to.
-
-    Args:
-        places: folder of the stage with the places.
-        ledger: that records what was read.
-    """
-    reader = ReadStage(places, whole=True, columns=["classes", "countries"])
-    reader.ledger = ledger
-    return {item for row in reader.rows() for item in (*row["classes"], *row["countries"])}
-
-
-def name_row(item: str, labels: dict[str, str | None], country_code: str | None, languages: Sequence[str]) -> Row:
-    """A row of `NAME_SCHEMA` with the label of the first language that has one."""
-    return {"id": item, "label": first_label(labels, languages), "country_code": country_code}
-
-
 def first_label(labels: dict[str, str | None], languages: Sequence[str]) -> str | None:
     """The label in the first language that has one.
 
@@ -206,6 +166,116 @@ def first_label(labels: dict[str, str | None], languages: Sequence[str]) -> str 
         'Köln'
     """
     return next((label for language in languages if (label := labels.get(language))), None)
+
+
+def entity_schema(languages: Sequence[str]) -> pa.Schema:
+    """Arrow schema of entities: items with one position."""
+    by_language = pa.struct(dict.fromkeys(languages, pa.string()))
+    names = pa.list_(pa.string())
+    return pa.schema(
+        {
+            "id": pa.string(),
+            "labels": by_language,
+            "classes": names,
+            "countries": names,
+            "latitude": pa.float64(),
+            "longitude": pa.float64(),
+            "images": names,
+            "sitelinks": by_language,
+        }
+    )
+
+
+class SelectEntities(Block):
+    """Keeps instances of the classes that are on Earth and have an image and an article (MLM §3.2), from any source.
+
+    Args:
+        classes: folder of the stage with the classes.
+    """
+
+    name = "select entities"
+
+    def __init__(self, classes: Path) -> None:
+        super().__init__()
+        self.classes = classes
+
+    def run(self, data: Iterable[Document] | None, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
+        """Give entities, each with one position."""
+        wanted = {row["id"] for row in self.read(self.classes)}
+        for document in data or ():
+            row = document.metadata
+            reason = _defect(row, wanted)
+            if reason:
+                self.drop(reason)
+                continue
+            yield to_document(self._entity(row))
+
+    def _entity(self, row: Row) -> Row:
+        positions = sorted(map(_degrees, filter(_is_on_earth, row["positions"])))
+        if len(positions) > 1:
+            self.note("several coordinates, the first in order of latitude is taken")
+        latitude, longitude = positions[0]
+        kept = {name: row[name] for name in ("id", "labels", "classes", "countries", "images", "sitelinks")}
+        return kept | {"latitude": latitude, "longitude": longitude}
+
+
+def _defect(row: Row, wanted: set[str]) -> str | None:
+    if not wanted.intersection(row["classes"]):
+        return "no instance of the classes"
+    if not row["positions"]:
+        return "no coordinates"
+    if not any(map(_is_on_earth, row["positions"])):
+        return "off the earth"
+    if not row["images"]:
+        return "no image"
+    return None if any(row["sitelinks"].values()) else "no article"
+
+
+def _is_on_earth(position: Row) -> bool:
+    return position["globe"] == EARTH and abs(position["latitude"]) <= 90 and abs(position["longitude"]) <= 180
+
+
+def _degrees(position: Row) -> tuple[float, float]:
+    return position["latitude"], position["longitude"]
+
+
+NAME_SCHEMA = pa.schema({"id": pa.string(), "label": pa.string(), "country_code": pa.string()})
+
+
+class NamesOfDump(Block):
+    """Looks up labels and codes of the classes and countries of entities in the items of a dump.
+
+    Args:
+        entities: folder of the stage with the entities.
+        items: folder of the stage that read the dump.
+        languages: the first with a label counts.
+    """
+
+    name = "names"
+
+    def __init__(self, entities: Path, items: Path, languages: Sequence[str]) -> None:
+        super().__init__()
+        self.entities, self.items, self.languages = entities, items, tuple(languages)
+
+    def run(self, data: Iterable[Document] | None, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
+        """Give a row for each class and country that has a label or a code."""
+        wanted = referred_items(self.read(self.entities, ["classes", "countries"]))
+        named: dict[str, Row] = {}
+        for row in self.read(self.items, ["id", "labels", "superclasses", "country_code"]):
+            if row["id"] in wanted and (row["superclasses"] or row["country_code"]):
+                named[row["id"]] = name_row(row["id"], row["labels"], row["country_code"], self.languages)
+        for item in sorted(named, key=item_number):
+            yield to_document(named[item])
+
+
+def referred_items(entities: Iterable[Row]) -> set[str]:
+    """Collect the classes and countries of entities."""
+    return {item for row in entities for item in (*row["classes"], *row["countries"])}
+
+
+def name_row(item: str, labels: dict[str, str | None], country_code: str | None, languages: Sequence[str]) -> Row:
+    """A row of `NAME_SCHEMA` with the label of the first language that has one."""
+    return {"id": item, "label": first_label(labels, languages), "country_code": country_code}
 
 
 CLASS_SCHEMA = pa.schema({"id": pa.string(), "hops": pa.int64()})
@@ -231,11 +301,9 @@ class ClassesOfDump(Block):
 
     def run(self, data: Iterable[Document] | None, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
         """Give the classes and how many steps each is below the nearest base type."""
-        reader = ReadStage(self.items, whole=True, columns=["id", "superclasses"])
-        reader.ledger = self.ledger
         numbers = (
             item_number(item)
-            for row in reader.rows()
+            for row in self.read(self.items, ["id", "superclasses"])
             for superclass in row["superclasses"]
             for item in (row["id"], superclass)
         )

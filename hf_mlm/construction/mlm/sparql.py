@@ -1,4 +1,4 @@
-"""Queries to a SPARQL endpoint about many items at once; what is too much for it is asked in halves."""
+"""Entities of a SPARQL endpoint: queries about many items at once, halved where they are too much for the server."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from urllib.parse import unquote
 import pyarrow as pa
 from datatrove.data import Document
 
-from hf_mlm.construction.http import RETRIED, Answer, HttpSettings, PoliteClient, UnavailableError
-from hf_mlm.construction.mlm.items import file_name, is_item_id, item_id, item_number, name_row, referred
-from hf_mlm.construction.stage import Block, ReadStage, Row, batched, to_document
+from hf_mlm.construction.http import RETRIED, HttpSettings, PoliteClient, Request, Response, UnavailableError
+from hf_mlm.construction.mlm.items import file_name, is_item_id, item_id, item_number, name_row, referred_items
+from hf_mlm.construction.stage import Block, Row, batched, to_document
 
 
 WIKIDATA = "https://query.wikidata.org/sparql"
@@ -48,10 +48,10 @@ class Endpoint:
     batch: int = BATCH
 
     def select(self, query: str, items: Sequence[str]) -> Iterator[dict[str, str]]:
-        """Ask the same about many items.
+        """Ask one query about many items.
 
         Args:
-            query: with ``{values}`` where the items go, as in ``VALUES ?item {{ {values} }}``.
+            query: with ``{values}`` in place of the items, as in ``VALUES ?item {{ {values} }}``.
             items: ids.
 
         Yields:
@@ -83,44 +83,48 @@ class Endpoint:
             UnavailableError: if the endpoint does not answer.
             ValueError: if it does not understand the query.
         """
-        answer = self._post(query, self._is_understood, RETRIED - _TOO_MUCH)
-        return None if answer.status in _TOO_MUCH else _bindings(answer)
+        response = self._post(query, self._is_understood, RETRIED - _TOO_MUCH)
+        return None if response.status in _TOO_MUCH else _bindings(response)
 
     def insist(self, query: str, about: str) -> list[dict[str, str]]:
-        """Ask what cannot be made any smaller until there is an answer; that there was none is not recorded.
+        """Repeat a query that cannot be made any smaller until there is a response; failures are not recorded.
 
         Args:
             query: SPARQL.
-            about: what it is about, for the sentence.
+            about: its subject, for the message.
 
         Raises:
             UnavailableError: if the endpoint does not answer, or it is too much for it every time.
             ValueError: if it does not understand the query.
         """
         try:
-            answer = self._post(query, lambda one: self._is_understood(one) and _bindings(one) is not None, RETRIED)
+            response = self._post(query, lambda one: self._is_understood(one) and _bindings(one) is not None, RETRIED)
         except UnavailableError as error:
             if self.client.settings.offline:
                 raise
             raise UnavailableError(
-                f"{self.url} does not answer a query about {about}, however often it is asked; run the same command "
-                "again later, it goes on where it stopped, or build from a dump instead."
+                f"Expected a response of {self.url} about {about}, found none however often it was asked; run the "
+                "same command again later, it goes on where it stopped, or build from a dump instead."
             ) from error
-        return _bindings(answer) or []
+        return _bindings(response) or []
 
-    def _post(self, query: str, is_final: Callable[[Answer], bool], retried: frozenset[int]) -> Answer:
-        return self.client.post(self.url, {"query": PREFIXES + query, "format": "json"}, is_final, retried)
+    def _post(self, query: str, is_final: Callable[[Response], bool], retried: frozenset[int]) -> Response:
+        return self.client.ask(
+            Request("POST", self.url, {"query": PREFIXES + query, "format": "json"}, is_final, retried)
+        )
 
-    def _is_understood(self, answer: Answer) -> bool:
-        if answer.status != 200 and answer.status not in _TOO_MUCH:
-            raise ValueError(f"{self.url} refuses a query (status {answer.status}): {answer.content[:200]!r}")
+    def _is_understood(self, response: Response) -> bool:
+        if response.status != 200 and response.status not in _TOO_MUCH:
+            raise ValueError(
+                f"Expected bindings of {self.url}, found status {response.status}: {response.content[:200]!r}."
+            )
         return True
 
 
-def _bindings(answer: Answer) -> list[dict[str, str]] | None:
-    """The bindings of an answer; None of one that breaks off."""
+def _bindings(response: Response) -> list[dict[str, str]] | None:
+    """The bindings of a response; None of one that breaks off."""
     try:
-        bindings = json.loads(answer.content)["results"]["bindings"]
+        bindings = json.loads(response.content)["results"]["bindings"]
     except ValueError:  # the query service reports a time-out behind the bindings that it has sent already
         return None
     return [{name: value["value"] for name, value in binding.items()} for binding in bindings]
@@ -150,10 +154,10 @@ _SLICES = 3  # digits at most, hence a thousand parts of a class
 
 @dataclass(frozen=True)
 class EndpointSettings:
-    """How to reach an endpoint.
+    """Address and manners of an endpoint.
 
     Attributes:
-        http: how to ask.
+        http: manners of requests.
         url: address.
         batch: the most items in a query.
     """
@@ -181,15 +185,9 @@ class SparqlBlock(Block):
         self.ledger.facts |= {"endpoint": self.endpoint.url, "queries": self.queries}
         return self.endpoint.open()
 
-    def read(self, folder: Path, whole: bool = True) -> ReadStage:
-        """A reader of an earlier stage that shares the ledger."""
-        reader = ReadStage(folder, whole)
-        reader.ledger = self.ledger
-        return reader
-
 
 class ClassesOfEndpoint(SparqlBlock):
-    """Walks down the class tree level by level; see `ClassesOfDump`."""
+    """Descends the class tree level by level; see `ClassesOfDump`."""
 
     name = "classes"
     queries = {"subclasses": SUBCLASSES}
@@ -228,7 +226,7 @@ class InstancesOfEndpoint(SparqlBlock):
     def run(self, data: Iterable[Document] | None, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
         """Give the ids, each once within a task."""
         endpoint = self.open()
-        classes = [row["id"] for row in self.read(self.classes).rows()][rank::world_size]
+        classes = [row["id"] for row in self.read(self.classes)][rank::world_size]
         found = {item for one in classes for item in self._instances(endpoint, one)}
         for item in sorted(filter(is_item_id, found), key=item_number):
             yield to_document({"id": item})
@@ -263,7 +261,7 @@ class ItemsOfEndpoint(SparqlBlock):
     def run(self, data: Iterable[Document] | None, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
         """Give items in the order of their numbers, each in the task that its number falls to."""
         endpoint = self.open()
-        rows = self.read(self.instances).rows()
+        rows = self.read(self.instances)
         mine = {row["id"] for row in rows if item_number(row["id"]) % world_size == rank}
         for part in batched(sorted(mine, key=item_number), self.endpoint.batch):
             for row in self._items(endpoint, part):
@@ -324,19 +322,19 @@ class ItemsOfEndpoint(SparqlBlock):
 
 
 class NamesOfEndpoint(SparqlBlock):
-    """Looks up what places refer to; see `NamesOfDump`. What is no class, having no superclass, has no label here."""
+    """Looks up labels and codes as `NamesOfDump` does; items without a superclass are no classes and get no label."""
 
     name = "names"
     queries = {"labels": LABELS, "codes": CODES, "classes": CLASSES}
 
-    def __init__(self, endpoint: EndpointSettings, places: Path, languages: Sequence[str]) -> None:
+    def __init__(self, endpoint: EndpointSettings, entities: Path, languages: Sequence[str]) -> None:
         super().__init__(endpoint)
-        self.places, self.languages = places, tuple(languages)
+        self.entities, self.languages = entities, tuple(languages)
 
     def run(self, data: Iterable[Document] | None, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
         """Give a row for each class and country that has a label or a code."""
         endpoint = self.open()
-        wanted = sorted(referred(self.places, self.ledger), key=item_number)
+        wanted = sorted(referred_items(self.read(self.entities, ["classes", "countries"])), key=item_number)
         codes: dict[str, str] = {}
         for binding in endpoint.select(CODES, wanted):
             item = item_id(binding["item"])
@@ -366,7 +364,7 @@ def _ids(bindings: Iterable[dict[str, str]]) -> list[str]:
 
 
 def _is_file(address: str) -> bool:
-    """Whether a value is a file: the query service has an address of its own for an unknown one, too."""
+    """Tell whether a value is a file: the query service has an address for unknown values, too."""
     return "/Special:FilePath/" in address
 
 

@@ -1,1 +1,1 @@
-"""How MMNERD is made: captions, proposals of a machine, translations, two annotators and an inspector (2M-NER)."""
+"""Construction of MMNERD: captions, a machine's proposals, translations, two annotators and an inspector (2M-NER)."""

@@ -1,4 +1,7 @@
-"""Training of annotators: rounds on sentences whose entities are known (2M-NER: from 81 % to 90 %)."""
+"""Annotation by people: tasks for two annotators and an inspector, their answers, and training rounds.
+
+In the training rounds of 2M-NER, on sentences whose entities are known, accuracy rose from 81 % to 90 %.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ from hf_mlm.files import write_text
 
 @dataclass(frozen=True)
 class RoundScore:
-    """What an annotator has got right in a round.
+    """Score of an annotator in a training round.
 
     Attributes:
         annotator: name.
@@ -47,7 +50,7 @@ class RoundScore:
 
     @property
     def accuracy(self) -> float:
-        """Share of ``entities`` that are right: what is missed counts as what is wrong; 1 without any."""
+        """Share of ``entities`` that are right, missed ones counting as wrong; 1 without any."""
         return self.right / self.entities if self.entities else 1.0
 
 
@@ -65,7 +68,7 @@ def round_sample(records: Sequence[Record], number: int, size: int, seed: int = 
     """
     drawn = draw(records, number * size, seed, "training")[(number - 1) * size :]
     if number < 1 or not drawn:
-        raise ValueError(f"round {number} of {size} sentences each: there are {len(records)} sentences in all.")
+        raise ValueError(f"Expected sentences for round {number} of {size} each, found {len(records)} in all.")
     return drawn
 
 
@@ -90,7 +93,7 @@ def score_round(
     for name, given in answers.items():
         shared = [identity for identity in given.spans if identity in reference]
         if not shared:
-            raise ValueError(f"{name} has answered no sentence of the reference of round {number}.")
+            raise ValueError(f"Expected answers of {name} to the reference of round {number}, found none.")
         pairs = [Pair(records[identity], reference[identity], given.spans[identity]) for identity in shared]
         found = agreement(pairs)
         entities = sum(len(set(pair.first) | set(pair.second)) for pair in pairs)
@@ -106,12 +109,12 @@ ASSIGNMENT, LOG, GOLD, AGREEMENT, ROUNDS = (
     "agreement.json",
     "rounds.json",
 )
-INSPECTOR = "inspector"  # name of the tasks of whoever decides
+INSPECTOR = "inspector"  # name of the inspector's tasks
 
 
 @dataclass(frozen=True)
 class Adjudication:
-    """Where a build's annotation stands.
+    """State of a build's annotation.
 
     Attributes:
         overall: agreement of all annotators, None while no sentence has two answers.
@@ -125,12 +128,12 @@ class Adjudication:
 
     @property
     def open(self) -> int:
-        """How many sentences are not decided."""
+        """Number of undecided sentences."""
         return len(self.decisions) - len(self.finished)
 
 
-def give_out(target: Path, annotators: Sequence[str], tool: str, seed: int = 0) -> dict[str, int]:
-    """Write a file of tasks for each annotator, and who got what.
+def write_annotation_tasks(target: Path, annotators: Sequence[str], tool: str, seed: int = 0) -> dict[str, int]:
+    """Write a file of tasks for each annotator, and the assignment.
 
     Args:
         target: folder of a build whose draft is finished.
@@ -142,16 +145,18 @@ def give_out(target: Path, annotators: Sequence[str], tool: str, seed: int = 0) 
         annotator -> number of sentences.
 
     Raises:
-        ValueError: if tasks were given out already to others, so that nobody's work is lost, or somebody is called
-            ``inspector``, whose tasks have that name.
+        ValueError: if the sentences are assigned to others already, so that nobody's work is lost, or somebody is
+            called ``inspector``, the name of the inspector's tasks.
     """
     if INSPECTOR in annotators:
-        raise ValueError(f"annotators={list(annotators)}: the inspector's tasks are called that; give another name.")
+        raise ValueError(f"Expected other names than {INSPECTOR!r}, found annotators={list(annotators)}.")
     records = read_draft(target)
     assignment = assign([record.id for record in records], annotators, seed)
     path = target / ASSIGNMENT
     if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != {k: list(v) for k, v in assignment.items()}:
-        raise ValueError(f"{path} gives the sentences to others; repeat their names, or remove it to start anew.")
+        raise ValueError(
+            f"Expected the annotators of {path}, found others; repeat its names, or remove it to start anew."
+        )
     write_text(path, json.dumps(assignment, indent=1, ensure_ascii=False))
     counts = {}
     for name in annotators:
@@ -161,22 +166,22 @@ def give_out(target: Path, annotators: Sequence[str], tool: str, seed: int = 0) 
     return counts
 
 
-def take_in(target: Path, files: Mapping[str, Path], tool: str, inspector: Path | None = None) -> Adjudication:
-    """Read answers, measure agreement, decide, and write the log, the finished sentences and the inspector's tasks.
+def collect_answers(target: Path, files: Mapping[str, Path], tool: str, inspector: Path | None = None) -> Adjudication:
+    """Read answers, measure agreement, decide; write log, finished sentences and the inspector's tasks.
 
     Args:
-        target: folder of a build whose tasks were given out.
-        files: annotator -> what the tool has exported.
+        target: folder of a build with tasks.
+        files: annotator -> export of the tool.
         tool: of `TOOLS`.
-        inspector: the same of the inspector.
+        inspector: export of the inspector.
 
     Raises:
-        FileNotFoundError: if no tasks were given out, or a file is missing.
+        FileNotFoundError: if there are no tasks, or a file is missing.
         ValueError: as `read_answers` and `adjudicate`.
     """
     records = {record.id: record for record in read_draft(target)}
     if not (target / ASSIGNMENT).is_file():
-        raise FileNotFoundError(f"{target} has given out no tasks; run `hf-mlm build mmnerd tasks` first.")
+        raise FileNotFoundError(f"Expected tasks in {target}, found none; run `hf-mlm build mmnerd tasks` first.")
     assignment = json.loads((target / ASSIGNMENT).read_text(encoding="utf-8"))
     answers = {name: read_answers(path, records, tool) for name, path in files.items()}
     ruled = read_answers(inspector, records, tool) if inspector else None
@@ -192,8 +197,10 @@ def take_in(target: Path, files: Mapping[str, Path], tool: str, inspector: Path 
     return Adjudication(overall, decisions, finished)
 
 
-def give_out_round(target: Path, number: int, size: int, annotators: Sequence[str], tool: str, seed: int = 0) -> int:
-    """Write the tasks of a training round, the same for everybody; gives the number of sentences.
+def write_round_tasks(
+    target: Path, number: int, size: int, annotators: Sequence[str], tool: str, seed: int = 0
+) -> int:
+    """Write the tasks of a training round, the same for everybody, and return the number of sentences.
 
     Raises:
         ValueError: as `round_sample`.
@@ -204,7 +211,7 @@ def give_out_round(target: Path, number: int, size: int, annotators: Sequence[st
     return len(sample)
 
 
-def take_in_round(
+def score_round_answers(
     target: Path, number: int, reference: Path, files: Mapping[str, Path], tool: str
 ) -> list[RoundScore]:
     """Score a training round and keep the scores beside those of other rounds.
@@ -212,9 +219,8 @@ def take_in_round(
     Args:
         target: folder of the build.
         number: of the round.
-        reference: sentences with the entities that are right: an export of the tool by whoever knows, or JSONL of
-            finished sentences.
-        files: annotator -> what the tool has exported.
+        reference: sentences with the right entities: an export of the tool, or JSONL of finished sentences.
+        files: annotator -> export of the tool.
         tool: of `TOOLS`.
     """
     records = {record.id: record for record in read_draft(target)}
@@ -240,7 +246,7 @@ def _tasks(target: Path, name: str, tool: str) -> Path:
 
 
 def _figures(overall: Agreement | None) -> dict[str, float | None] | None:
-    """Figures as JSON knows them; NaN becomes null."""
+    """Agreement as JSON knows it; NaN becomes null."""
     if overall is None:
         return None
     return {name: None if value != value else value for name, value in asdict(overall).items()}

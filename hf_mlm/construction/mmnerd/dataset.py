@@ -1,4 +1,4 @@
-"""What a split must not tear apart: sentences of one image, and sentences that say the same."""
+"""The finished dataset: split, CoNLL files, Parquet tables, statistics, and the command that writes them all."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from typing import Any
 import pyarrow as pa
 from datasets import ClassLabel, Features, List, Value
 
-from hf_mlm.construction.manifest import OutputFile, code_version
-from hf_mlm.construction.mmnerd.records import RECORD_SCHEMA, Record, write_records
-from hf_mlm.construction.stage import Row, write_rows
-from hf_mlm.data.images import ImageFolder
+from hf_mlm.construction.executors import RECORD
+from hf_mlm.construction.mmnerd.annotation import AGREEMENT, GOLD
+from hf_mlm.construction.mmnerd.build import PROPOSALS, SENTENCES, TRANSLATIONS, NERBuildConfig, read_draft
+from hf_mlm.construction.mmnerd.records import RECORD_SCHEMA, Record, read_records, write_records
+from hf_mlm.construction.stage import MANIFEST, OutputFile, Row, StageManifest, code_version, write_rows
+from hf_mlm.data.checks import ImageFolder
 from hf_mlm.data.mmnerd.audit import audit
-from hf_mlm.data.mmnerd.checks.statistics import Row as SentenceRow
-from hf_mlm.data.mmnerd.checks.statistics import Statistics, read_rows
 from hf_mlm.data.mmnerd.conll import Sentence, write_conll
 from hf_mlm.data.mmnerd.layout import LANGUAGES, SPLIT_NAMES
 from hf_mlm.data.mmnerd.schemes import TAGS, TYPES
+from hf_mlm.data.mmnerd.statistics import Row as SentenceRow
+from hf_mlm.data.mmnerd.statistics import Statistics, read_rows
 from hf_mlm.data.splits import SPLITS, group_split
 from hf_mlm.data.text_file import read_text
 from hf_mlm.files import full_disk_in_words, sha256_of, write_text
 
 
 def split_groups(records: Sequence[Record]) -> list[str]:
-    """Give each sentence a group.
+    """Group the sentences that a split must not tear apart.
 
-    Sentences are in one group if they share an image or, within a language, a text up to case, digits and signs,
-    directly or by way of others.
-
-    Captions are made from templates: the English test part of MMNERD has 17 such texts of its training part.
+    These share an image or, within a language, a text up to case, digits and signs, directly or by way of others.
+    (Captions are made from templates: the English test part of MMNERD has 17 such texts of its training part.)
 
     Returns:
         the name of a group for each record: the group id of its first sentence.
@@ -89,7 +89,7 @@ def _by_type(counts: Counter[str]) -> dict[str, int]:
     return {kind: counts[kind] for kind in TYPES} | {"entities": counts.total()}
 
 
-SOURCES = "image_sources"  # table that says where images are from
+SOURCES = "image_sources"  # table of the origin of images
 SENTENCE_FEATURES = Features(
     {
         "id": Value("string"),
@@ -114,16 +114,16 @@ SOURCE_SCHEMA = pa.schema(
 def write_tables(
     folder: Path, records: Sequence[Record], splits: Sequence[str], images: ImageFolder | None = None
 ) -> list[OutputFile]:
-    """Write a file for each language and split, and one for the images; those of an earlier run go.
+    """Write a file for each language and split, and one for the images; those of an earlier run are removed.
 
     Args:
         folder: of the dataset.
         records: finished sentences.
         splits: of each sentence.
-        images: the images' own folder, if it is at hand: names and hashes of its files go into the table.
+        images: folder of the images, if it is at hand, for names and hashes of its files.
 
     Returns:
-        what was written, named ``LANGUAGE/SPLIT-00000-of-00001.parquet`` and ``image_sources/…``.
+        the files, named ``LANGUAGE/SPLIT-00000-of-00001.parquet`` and ``image_sources/…``.
     """
     rows: dict[str, list[Row]] = {}
     for record, split in zip(records, splits, strict=True):
@@ -138,11 +138,11 @@ def write_tables(
 
 
 def image_rows(records: Iterable[Record], images: ImageFolder | None = None) -> Iterator[Row]:
-    """Give a row for each image and what a source says about it, ordered by source and id.
+    """Give a row for each image and source, ordered by source and id.
 
     Args:
         records: sentences; those without an image add nothing.
-        images: the images' own folder, or None.
+        images: folder of the images, or None.
     """
     counts = Counter(
         (record.source, record.image_id, record.image_url or "", record.licence)
@@ -183,13 +183,13 @@ _PARQUET_SCHEMA = RECORD_SCHEMA.append(pa.field("split", pa.string()))
 
 @dataclass(frozen=True)
 class Written:
-    """What was written.
+    """A written dataset.
 
     Attributes:
         folder: that `load_dataset("mmnerd", …, data_dir=…)` opens.
         sizes: split -> number of sentences.
         languages: that have sentences.
-        below_minimum: captions that have fewer entities than an edition asks for, now that people have looked.
+        below_minimum: sentences with fewer entities than the build config's minimum, now that people have looked.
         files: the tables, see `write_tables`.
     """
 
@@ -224,14 +224,14 @@ def write_dataset(
         min_entities: sentences with fewer are counted, not left out.
         published: image id -> split, to repeat a published division instead; it has to name every image.
         image_dir: folder of the images, named after their ids.
-        facts: what else the report shall tell, such as the agreement.
+        facts: more for the report, such as the agreement.
 
     Raises:
         ValueError: if there are no sentences, or ``published`` does not name an image or a split.
         OSError: if the disk is full.
     """
     if not records:
-        raise ValueError("there are no finished sentences to write a dataset of.")
+        raise ValueError("Expected one finished sentence or more, found none; collect answers first.")
     splits = _published(records, published) if published is not None else _split(records, ratios, seed)
     with full_disk_in_words(folder, "and run the same command again"):
         folder.mkdir(parents=True, exist_ok=True)
@@ -263,7 +263,8 @@ def read_published(path: Path) -> dict[str, str]:
     for number, row in enumerate(csv.reader(read_text(path).splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE), 1):
         if len(row) != 2 or row[1] not in SPLITS or published.get(row[0], row[1]) != row[1]:
             raise ValueError(
-                f"{path}:{number}: write an image id, a tab and one of {', '.join(SPLITS)}, once an image."
+                f"Expected an image id, a tab and one of {', '.join(SPLITS)}, once an image, found {row} at "
+                f"{path}:{number}."
             )
         published[row[0]] = row[1]
     return published
@@ -278,7 +279,10 @@ def _split(records: Sequence[Record], ratios: Sequence[float], seed: int) -> lis
 def _published(records: Sequence[Record], published: Mapping[str, str]) -> list[str]:
     unnamed = sorted({record.group_id for record in records} - set(published))
     if unnamed:
-        raise ValueError(f"the published division does not name {len(unnamed)} images, such as {unnamed[0]!r}.")
+        raise ValueError(
+            f"Expected a split of every image in the published division, found none of {len(unnamed)} images such as "
+            f"{unnamed[0]!r}."
+        )
     return [published[record.group_id] for record in records]
 
 
@@ -301,7 +305,7 @@ def _write_conll(folder: Path, records: Sequence[Record], splits: Sequence[str])
 
 
 def _without(text: str, *folders: Path | None) -> str:
-    """Take the folders out of the paths that a text names; whoever reads it has others."""
+    """Remove folders, which differ from disk to disk, from the paths in a text."""
     for folder in filter(None, folders):
         text = text.replace(f"{folder}/", "")
     return text
@@ -314,3 +318,60 @@ def _list_images(path: Path, records: Sequence[Record], image_dir: Path) -> Imag
     found = [(image_id, image) for image_id in ids if (image := images.find(image_id)) is not None]
     write_text(path, "".join(f"{image_id}\t{image.name}\t{sha256_of(image)}\n" for image_id, image in found))
     return images
+
+
+def finish_dataset(
+    target: Path,
+    config: NERBuildConfig,
+    proposals: bool = False,
+    image_dir: Path | None = None,
+    published: Path | None = None,
+) -> Written:
+    """Write the folder ``dataset`` of a build: see `write_dataset`, with card, Croissant and provenance.
+
+    Run again, it writes the same.
+
+    Args:
+        target: folder of the build.
+        config: of the build, for ratios, seed and minimum of entities.
+        proposals: take the machine's entities instead of the decided ones.
+        image_dir: folder of the images, named after their ids.
+        published: file of a division to repeat, see `read_published`.
+
+    Raises:
+        FileNotFoundError: if the draft is not finished, or nothing is decided and ``proposals`` is not set.
+        ValueError: as `write_dataset` and `read_published`.
+        OSError: if the disk is full.
+    """
+    from hf_mlm.construction.cards.builds import MACHINE, PEOPLE, NERBuild, describe_ner_folder
+
+    records, agreed = _finished(target, proposals)
+    by = MACHINE if proposals else PEOPLE
+    written = write_dataset(
+        target / "dataset",
+        records,
+        config.ratios,
+        config.seed,
+        config.min_entities,
+        read_published(published) if published else None,
+        image_dir,
+        {"annotated_by": by, "agreement": agreed},
+    )
+    record = json.loads((target / RECORD).read_text(encoding="utf-8"))
+    division = {"published": published.name} if published else {"ratios": config.ratios, "seed": config.seed}
+    describe_ner_folder(written, NERBuild(record, _manifests(target), by, agreed, division))
+    return written
+
+
+def _finished(target: Path, proposals: bool) -> tuple[list[Record], Mapping[str, Any] | None]:
+    """Sentences, and the agreement of people."""
+    if proposals:
+        return read_draft(target), None
+    if not (target / GOLD).is_file():
+        raise FileNotFoundError(f"Expected decided sentences in {target}, found none; run agree, or pass --proposals.")
+    return list(read_records(target / GOLD)), json.loads((target / AGREEMENT).read_text(encoding="utf-8"))
+
+
+def _manifests(target: Path) -> dict[str, StageManifest]:
+    paths = {name: target / name / MANIFEST for name in (SENTENCES, PROPOSALS, TRANSLATIONS)}
+    return {name: StageManifest.load(path) for name, path in paths.items() if path.is_file()}

@@ -1,4 +1,4 @@
-"""A sentence whose entities are places in its text: the master format, of which CoNLL is an export."""
+"""Sentences with entities as offsets in their text: the master format, of which CoNLL is an export."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class Span(NamedTuple):
     label: str
 
 
-_PLACES = pa.list_(pa.struct({"start": pa.int64(), "end": pa.int64()}))
+_OFFSETS = pa.list_(pa.struct({"start": pa.int64(), "end": pa.int64()}))
 _SPANS = pa.list_(pa.struct({"start": pa.int64(), "end": pa.int64(), "label": pa.string()}))
 RECORD_SCHEMA = pa.schema(
     {
         "id": pa.string(),
         "text": pa.string(),
-        "words": _PLACES,
+        "words": _OFFSETS,
         "spans": _SPANS,
         "language": pa.string(),
         "image_id": pa.string(),
@@ -53,13 +53,13 @@ class Record:
         spans: entities in order, of types PER, LOC, ORG and MISC, each of whole words, none within another.
         language: of the text.
         image_id: of the image; None without.
-        group_id: what the split must not tear apart: the image, which translations share.
+        group_id: unit of the split: the image, which translations share.
         source: name of the source.
         licence: a note on what may be done with the text and the image.
-        image_url: where the image is from; None where the source does not tell.
+        image_url: address of the image; None where the source does not tell.
 
     Raises:
-        ValueError: if words or spans are not as said.
+        ValueError: if words or spans break these rules.
     """
 
     id: str
@@ -98,9 +98,9 @@ class Record:
 
     @classmethod
     def from_row(cls, row: dict[str, Any]) -> Record:
-        """The record of a row, which may have other columns beside."""
+        """The record of a row, whose other columns are ignored."""
         values = {name: row[name] for name in RECORD_SCHEMA.names if name in row}
-        words = tuple((place["start"], place["end"]) for place in row["words"])
+        words = tuple((offset["start"], offset["end"]) for offset in row["words"])
         return cls(**values | {"words": words, "spans": tuple(Span(**span) for span in row["spans"])})
 
 
@@ -120,7 +120,7 @@ def tags_of(words: Sequence[tuple[int, int]], spans: Iterable[Span]) -> list[str
 
 
 def spans_of(words: Sequence[tuple[int, int]], tags: Sequence[str]) -> tuple[Span, ...]:
-    """The spans that IOB2 labels of words spell out.
+    """Spans of the IOB2 labels of words.
 
     Example:
         >>> spans_of([(0, 3), (4, 8), (9, 11)], ["B-LOC", "I-LOC", "O"])
@@ -130,7 +130,7 @@ def spans_of(words: Sequence[tuple[int, int]], tags: Sequence[str]) -> tuple[Spa
 
 
 class Snapped(NamedTuple):
-    """Spans of whole words, how many had to be moved for that, and how many could not be kept."""
+    """Spans of whole words, and the numbers of those that were widened and of those that were lost."""
 
     spans: tuple[Span, ...]
     moved: int
@@ -147,7 +147,7 @@ def snap(words: Sequence[tuple[int, int]], spans: Iterable[Span]) -> Snapped:
     kept: list[Span] = []
     moved = lost = 0
     for span in sorted(spans, key=lambda span: (span.start - span.end, span.start)):  # the longest first
-        touched = [place for place in words if place[0] < span.end and span.start < place[1]]
+        touched = [word for word in words if word[0] < span.end and span.start < word[1]]
         widened = Span(touched[0][0], touched[-1][1], span.label) if touched else None
         if widened is None or any(widened.start < other.end and other.start < widened.end for other in kept):
             lost += 1
@@ -164,7 +164,7 @@ def write_records(path: Path, records: Iterable[Record]) -> None:
 
 
 def read_records(path: Path) -> Iterator[Record]:
-    """Read what `write_records` has written.
+    """Read the file of `write_records`.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -175,34 +175,34 @@ def read_records(path: Path) -> Iterator[Record]:
             try:
                 yield Record.from_row(json.loads(line))
             except (ValueError, KeyError, TypeError) as error:
-                raise ValueError(f"{path}:{number} is no sentence of this build ({error!r}); correct it.") from error
+                raise ValueError(f"Expected a sentence at {path}:{number}, found {error!r}; correct it.") from error
 
 
 def _check_words(record: Record) -> None:
-    place = 0
+    position = 0
     for start, end in record.words:
-        if not place <= start < end <= len(record.text):
+        if not position <= start < end <= len(record.text):
             raise ValueError(
-                f"{record.id}: the word at {start}–{end} is empty, overlaps the one before or leaves the text of "
-                f"{len(record.text)} characters."
+                f"Expected words in order within the {len(record.text)} characters of {record.id}, found one at "
+                f"{start}–{end}."
             )
-        place = end
+        position = end
     if not record.words:
-        raise ValueError(f"{record.id} has no words.")
+        raise ValueError(f"Expected words in {record.id}, found none.")
 
 
 def _check_spans(record: Record) -> None:
     starts, ends = {start for start, _ in record.words}, {end for _, end in record.words}
-    place = 0
+    position = 0
     for span in record.spans:
         if span.label not in TYPES:
-            raise ValueError(f"{record.id}: the entity type {span.label!r} is none of {', '.join(TYPES)}.")
-        if span.start not in starts or span.end not in ends or not place <= span.start < span.end:
+            raise ValueError(f"Expected entity types {', '.join(TYPES)} in {record.id}, found {span.label!r}.")
+        if span.start not in starts or span.end not in ends or not position <= span.start < span.end:
             raise ValueError(
-                f"{record.id}: the entity at {span.start}–{span.end} ({record.text[span.start : span.end]!r}) is not "
-                "one of whole words, or overlaps the one before."
+                f"Expected entities of whole words that do not overlap in {record.id}, found one at "
+                f"{span.start}–{span.end} ({record.text[span.start : span.end]!r})."
             )
-        place = span.end
+        position = span.end
 
 
 def draw(records: Sequence[Record], size: int, seed: int, purpose: str) -> list[Record]:
@@ -210,7 +210,7 @@ def draw(records: Sequence[Record], size: int, seed: int, purpose: str) -> list[
 
     Args:
         records: to draw from.
-        size: how many; all, where there are fewer.
+        size: number; all, where there are fewer.
         seed: another seed, another draw.
         purpose: another purpose, another draw.
     """

@@ -1,4 +1,4 @@
-"""Words of a caption, and what is left out of it before."""
+"""Sources of sentences: captions and CoNLL files, cleaned, drawn at random and divided into words."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ from urllib.parse import unquote, urlsplit
 
 from hf_mlm.construction.mmnerd.records import Record, spans_of
 from hf_mlm.data.mmnerd.conll import Sentence, read_conll
-from hf_mlm.data.mmnerd.labels import LabelRules
 from hf_mlm.data.mmnerd.layout import LANGUAGES
-from hf_mlm.data.mmnerd.schemes import TYPES, entities
-from hf_mlm.models.base.word_splitting import split_words
+from hf_mlm.data.mmnerd.schemes import TYPES, LabelRules, entities
+from hf_mlm.data.words import split_words
 
 
 PLACEHOLDER = "<PERSON>"  # stands in Conceptual 12M's captions for people's names
@@ -52,12 +51,12 @@ def clean(text: str) -> Cleaned:
 
 
 def apply_policy(text: str, policy: str) -> str | None:
-    """Do with the placeholders of people's names what is asked for; None where the sentence is to go.
+    """Drop, keep or mask the placeholders of people's names; None where the sentence is dropped.
 
     Args:
         text: a caption.
         policy: ``"drop"`` the sentence, ``"keep"`` the placeholder as a word outside of all entities, or ``"mask"`` it
-            by ``[MASK]``, the word that is not told of BERT's tokenizers.
+            by BERT's ``[MASK]``.
 
     Example:
         >>> [apply_policy("<PERSON> in Rome", policy) for policy in POLICIES]
@@ -76,16 +75,16 @@ def words_of(text: str) -> tuple[tuple[int, int], ...]:
         ((0, 8), (8, 10), (11, 14))
     """
     words: list[tuple[int, int]] = []
-    place = 0
+    start = 0
     for number, piece in enumerate(_WHOLE.split(text)):  # every other piece is a placeholder
-        places = [(0, len(piece))] if number % 2 else split_words(piece)[1]
-        words += [(place + start, place + end) for start, end in places]
-        place += len(piece)
+        offsets = [(0, len(piece))] if number % 2 else split_words(piece)[1]
+        words += [(start + first, start + last) for first, last in offsets]
+        start += len(piece)
     return tuple(words)
 
 
 def is_placeholder(text: str, start: int, end: int) -> bool:
-    """Whether a stretch of text holds a placeholder, which is no entity."""
+    """Tell whether a part of a text holds a placeholder, which is no entity."""
     return _WHOLE.search(text, start, end) is not None
 
 
@@ -105,7 +104,7 @@ class Source:
         language: of its sentences.
         name: of the source; files of the same name are parts of it.
         licence: a note on what may be done with texts and images.
-        sample: how many sentences to draw; all when None.
+        sample: number of sentences to draw; all when None.
         image_column: of a table, from 0: a file name or an address.
         text_column: of a table.
         licence_column: of a table that tells the licence of each image; ``licence`` stands for those without.
@@ -113,7 +112,7 @@ class Source:
         translate_to: languages to translate the sentences to.
 
     Raises:
-        ValueError: if a value makes no sense; the sentence names it.
+        ValueError: if a value makes no sense; the message names it.
     """
 
     kind: str
@@ -132,17 +131,19 @@ class Source:
         for name in ("require_types", "translate_to"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.kind not in KINDS:
-            raise ValueError(f"source {self.name!r}: kind={self.kind!r}; choose one of {', '.join(KINDS)}.")
+            raise ValueError(f"Expected one of {', '.join(KINDS)}, found kind={self.kind!r} in source {self.name!r}.")
         for language in (self.language, *self.translate_to):
             if language not in LANGUAGES:
-                raise ValueError(f"source {self.name!r}: {language!r} is none of {', '.join(LANGUAGES)}.")
+                raise ValueError(
+                    f"Expected languages {', '.join(LANGUAGES)}, found {language!r} in source {self.name!r}."
+                )
         if self.language in self.translate_to or not set(self.require_types) <= set(TYPES):
             raise ValueError(
-                f"source {self.name!r}: translate_to must not hold its own language {self.language!r}, and "
-                f"require_types are of {', '.join(TYPES)}."
+                f"Expected translate_to without {self.language!r} and require_types of {', '.join(TYPES)}, found "
+                f"{self.translate_to} and {self.require_types} in source {self.name!r}."
             )
         if not self.name or "/" in self.name or min(self.image_column, self.text_column, self.licence_column or 0) < 0:
-            raise ValueError(f"source {self.name!r} needs a name without '/' and columns from 0.")
+            raise ValueError(f"Expected a name without '/' and columns from 0, found others in source {self.name!r}.")
 
     def records(self, seed: int, policy: str, drop: Count, note: Count) -> list[Record]:
         """Read the file and draw the sample.
@@ -151,7 +152,7 @@ class Source:
             seed: of the sample; the lowest hashes of seed and id are drawn, whatever the order of the file.
             policy: of `apply_policy`, for captions.
             drop: called with the reason for each sentence that is left out.
-            note: called with what was noticed of others.
+            note: called with a remark on others.
 
         Returns:
             in the order of the file; ids are ``<source>/<language>/<image>``, with ``#2`` … for more of an image.
@@ -168,7 +169,9 @@ class Source:
             drawn = heapq.nsmallest(self.sample, ranked)
             records = [record for _, _, record in sorted(drawn, key=lambda item: item[1])]
         if not records:
-            raise ValueError(f"{self.path} gave no sentence of source {self.name!r}; check its kind and columns.")
+            raise ValueError(
+                f"Expected sentences of {self.name!r} in {self.path}, found none; check its kind and columns."
+            )
         return records
 
     def _captions(self, policy: str, drop: Count, note: Count) -> Iterator[Record]:
@@ -198,9 +201,9 @@ class Source:
                 yield replace(record, image_url=url, licence=self._licence(columns))
 
     def _licence(self, columns: Sequence[str]) -> str:
-        """What a line of a table says, or the source."""
-        place = self.licence_column
-        told = columns[place].strip() if place is not None and place < len(columns) else ""
+        """The licence of a line of a table, or of the source."""
+        column = self.licence_column
+        told = columns[column].strip() if column is not None and column < len(columns) else ""
         return told or self.licence
 
     def _sentences(self, drop: Count) -> Iterator[Record]:
@@ -249,7 +252,7 @@ def image_id_of(reference: str, line: int) -> str:
 
 
 def is_address(reference: str) -> bool:
-    """Whether a reference to an image is a URL, and not the name of a file.
+    """Tell whether a reference to an image is a URL, and not the name of a file.
 
     Example:
         >>> is_address("https://example.org/a.png"), is_address("photos/a.png")
@@ -268,12 +271,12 @@ def _columns(line: bytes) -> list[str] | None:
 
 def _lines(path: Path) -> Iterator[bytes]:
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is not a file; check the path of the source.")
+        raise FileNotFoundError(f"Expected a file of sentences, found none at {path}; check the path of the source.")
     try:
         with _open(path) as opened:
             yield from opened
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ValueError(f"{path} is a damaged gzip archive ({error}); fetch it again.") from error
+        raise ValueError(f"Expected a whole gzip file in {path}, found {error}; fetch it again.") from error
 
 
 def _open(path: Path) -> gzip.GzipFile | BufferedReader:

@@ -1,4 +1,4 @@
-"""How Argilla, Label Studio and Prodigy spell tasks and answers."""
+"""Formats of tasks and answers of Argilla, Label Studio and Prodigy."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Tool(Protocol):
         ...
 
     def from_answer(self, task: dict[str, Any], text: str) -> list[Span] | None:
-        """The entities that were answered; None where the task was skipped."""
+        """The entities of the answer; None where the task was skipped."""
         ...
 
 
@@ -61,7 +61,7 @@ class Argilla:
 class LabelStudio:
     """Tasks of Label Studio for ``<Labels name="entities" toName="text">`` over ``<Text name="text" value="$text">``.
 
-    Its places count UTF-16 units, as JavaScript does, so that a character beyond the basic plane, such as an emoji,
+    Its offsets count UTF-16 units, as JavaScript does, so that a character beyond the basic plane, such as an emoji,
     counts twice.
     """
 
@@ -93,7 +93,7 @@ class LabelStudio:
         """The one annotation that was not cancelled.
 
         Raises:
-            ValueError: if an entity's places are outside of the text, or do not hold the text that it has.
+            ValueError: if an entity's offsets are outside of the text, or hold another text than it has.
         """
         given = [each for each in task.get("annotations", []) if not each.get("was_cancelled")]
         if not _only_one(given):
@@ -104,12 +104,14 @@ class LabelStudio:
     def _span(self, value: dict[str, Any], text: str) -> Span:
         units = text.encode("utf-16-le")
         if not 0 <= value["start"] < value["end"] <= len(units) // 2:
-            raise ValueError(f"an entity is at {value['start']}–{value['end']}, outside of its text.")
+            raise ValueError(f"Expected entities within the text, found one at {value['start']}–{value['end']}")
         pieces = [units[2 * start : 2 * end] for start, end in ((0, value["start"]), (0, value["end"]))]
         start, end = (len(piece.decode("utf-16-le", errors="ignore")) for piece in pieces)
         told = value.get("text")
         if told is not None and told != text[start:end]:
-            raise ValueError(f"at {value['start']}–{value['end']} stands {text[start:end]!r}, not {told!r}.")
+            raise ValueError(
+                f"Expected the entity {told!r}, found {text[start:end]!r} at {value['start']}–{value['end']}"
+            )
         return Span(start, end, _only_label(value["labels"]))
 
 
@@ -144,13 +146,13 @@ def _spans(values: list[dict[str, Any]]) -> list[Span]:
 
 def _only_one(given: list[Any]) -> bool:
     if len(given) > 1:
-        raise ValueError("several people have answered; export the answers of one.")
+        raise ValueError("Expected the answers of one person, found those of several")
     return bool(given)
 
 
 def _only_label(labels: list[str]) -> str:
     if len(labels) != 1:
-        raise ValueError(f"an entity has the types {', '.join(labels) or 'none'}; give it one.")
+        raise ValueError(f"Expected one type an entity, found {', '.join(labels) or 'none'}")
     return labels[0]
 
 
@@ -160,7 +162,7 @@ def _units(text: str) -> int:
 
 @dataclass
 class Answers:
-    """What one person has annotated.
+    """Answers of one person.
 
     Attributes:
         spans: record id -> entities, of whole words.
@@ -180,7 +182,7 @@ def write_tasks(path: Path, records: Iterable[Record], tool: str, agent: str = "
         path: a file; ``.json`` holds one list, as Label Studio imports it, any other ending one object a line.
         records: sentences.
         tool: of `TOOLS`.
-        agent: who proposes the entities.
+        agent: proposer of the entities.
 
     Raises:
         ValueError: if the tool is unknown.
@@ -192,16 +194,16 @@ def write_tasks(path: Path, records: Iterable[Record], tool: str, agent: str = "
 
 
 def read_answers(path: Path, records: Mapping[str, Record], tool: str) -> Answers:
-    """Read what a tool has exported for one person, a JSON list or one object a line.
+    """Read the export of a tool for one person, a JSON list or one object a line.
 
     Args:
         path: the file.
-        records: sentences by id, as they were given out.
+        records: sentences of the tasks by id.
         tool: of `TOOLS`.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: naming file and place, if it is not of this tool, a sentence is unknown, changed or answered
+        ValueError: naming file and task, if it is not of this tool, a sentence is unknown, changed or answered
             twice, or an entity has another type, lies outside of its text or overlaps another.
     """
     form, answers = tool_named(tool), Answers()
@@ -211,12 +213,12 @@ def read_answers(path: Path, records: Mapping[str, Record], tool: str) -> Answer
             spans = form.from_answer(task, text)
             known = identity in records
         except (KeyError, TypeError, AttributeError, IndexError) as error:
-            raise ValueError(f"{where} is no answer that {tool} exports ({error!r}).") from error
+            raise ValueError(f"Expected an answer as {tool} exports it at {where}, found {error!r}.") from error
         except ValueError as error:
-            raise ValueError(f"{where}: {error}") from error
+            raise ValueError(f"{str(error).rstrip('.')} at {where}; correct the export.") from error
         if not known:
             raise ValueError(
-                f"{where}: no sentence of this build is called {identity!r}; give the answers of this build."
+                f"Expected sentences of this build, found {identity!r} at {where}; give the answers of this build."
             )
         record = _check(where, identity, text, records, answers)
         if spans is None:
@@ -234,31 +236,29 @@ def tool_named(name: str) -> Tool:
         ValueError: if there is none of this name.
     """
     if name not in TOOLS:
-        raise ValueError(f"tool={name!r}: choose one of {', '.join(TOOLS)}.")
+        raise ValueError(f"Expected one of {', '.join(TOOLS)}, found tool={name!r}.")
     return TOOLS[name]
 
 
 def _check(where: str, identity: str, text: str, records: Mapping[str, Record], answers: Answers) -> Record:
     if text != records[identity].text:
-        raise ValueError(
-            f"{where}: the text of {identity} was changed, so that places in it mean nothing; restore it."
-        )
+        raise ValueError(f"Expected the text of {identity} as it was given out, found another at {where}; restore it.")
     if identity in answers.spans:
-        raise ValueError(f"{where}: {identity} is answered twice; leave one answer.")
+        raise ValueError(f"Expected one answer of {identity}, found a second at {where}; remove one.")
     return records[identity]
 
 
 def _whole_words(where: str, record: Record, spans: list[Span]) -> tuple[tuple[Span, ...], int]:
     for span in spans:
         if not 0 <= span.start < span.end <= len(record.text):
-            raise ValueError(f"{where}: an entity of {record.id} is at {span.start}–{span.end}, outside of its text.")
+            raise ValueError(f"Expected entities within {record.id}, found one at {span.start}–{span.end} at {where}.")
     snapped = snap(record.words, spans)
     if snapped.lost:
-        raise ValueError(f"{where}: entities of {record.id} overlap, or lie between words; correct them.")
+        raise ValueError(f"Expected entities of words that do not overlap in {record.id}, found others at {where}.")
     try:
         return record.with_spans(snapped.spans).spans, snapped.moved
     except ValueError as error:
-        raise ValueError(f"{where}: {error}") from error
+        raise ValueError(f"{str(error).rstrip('.')} at {where}; correct the export.") from error
 
 
 def _objects(path: Path) -> Iterator[tuple[str, Any]]:
@@ -267,7 +267,7 @@ def _objects(path: Path) -> Iterator[tuple[str, Any]]:
         try:
             listed = json.loads(content)
         except ValueError as error:
-            raise ValueError(f"{path} is not JSON ({error}); export it again.") from error
+            raise ValueError(f"Expected JSON in {path}, found {error}; export it again.") from error
         yield from ((f"{path}, task {number}", task) for number, task in enumerate(listed, 1))
         return
     for number, line in enumerate(content.split("\n"), 1):
@@ -275,4 +275,4 @@ def _objects(path: Path) -> Iterator[tuple[str, Any]]:
             try:
                 yield f"{path}:{number}", json.loads(line)
             except ValueError as error:
-                raise ValueError(f"{path}:{number} is not JSON ({error}); export it again.") from error
+                raise ValueError(f"Expected JSON at {path}:{number}, found {error}; export it again.") from error

@@ -1,4 +1,4 @@
-"""Which words of a translation say what which words of the original say."""
+"""Translation of sentences, with their entities carried over by word alignment."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import transformers
 from datatrove.data import Document
 from numpy.typing import NDArray
 
-from hf_mlm.construction.http import Answer, Traffic
-from hf_mlm.construction.manifest import model_revision
+from hf_mlm.construction.features.describers import model_revision
+from hf_mlm.construction.http import Response, ResponseCache
 from hf_mlm.construction.mmnerd.records import Record, Span
 from hf_mlm.construction.mmnerd.sources import clean, words_of
 from hf_mlm.construction.stage import Block, batched, to_document
@@ -52,7 +52,7 @@ class EncoderAligner:
 
     Args:
         name_or_path: of the encoder, with a fast tokenizer.
-        layer: whose hidden states to compare; the eighth of mBERT's aligns best.
+        layer: of the hidden states that are compared; the eighth of mBERT's aligns best.
 
     Raises:
         OSError: if it cannot be opened.
@@ -65,9 +65,13 @@ class EncoderAligner:
             self.tokenizer: Any = transformers.AutoTokenizer.from_pretrained(name_or_path)
         layers = self.model.config.num_hidden_layers
         if not 0 <= layer <= layers:
-            raise ValueError(f"aligner_layer={layer}: {name_or_path} has layers 0 to {layers}.")
+            raise ValueError(
+                f"Expected one of the layers 0 to {layers} of {name_or_path}, found aligner_layer={layer}."
+            )
         if not self.tokenizer.is_fast:
-            raise ValueError(f"the tokenizer of {name_or_path} is not a fast one, which knows where words begin.")
+            raise ValueError(
+                f"Expected a fast tokenizer, which tells where words begin, found none in {name_or_path}."
+            )
         self.layer = layer
         self.name = f"{name_or_path}, {model_revision(name_or_path, self.model.config)}, layer {layer}"
 
@@ -153,9 +157,9 @@ def project(
         targets = sorted({target for number in inside for target in aligned.get(number, [])})
         reason = _refusal(targets, widest_gap)
         if reason is None:
-            place = Span(target_words[targets[0]][0], target_words[targets[-1]][1], span.label)
-            if not any(place.start < other.end and other.start < place.end for other in found):
-                found.append(place)
+            stretch = Span(target_words[targets[0]][0], target_words[targets[-1]][1], span.label)
+            if not any(stretch.start < other.end and other.start < stretch.end for other in found):
+                found.append(stretch)
                 continue
             reason = TAKEN
         failures.append(Failure(text[span.start : span.end], span.label, reason))
@@ -171,14 +175,14 @@ def _refusal(targets: list[int], widest_gap: int) -> str | None:
 
 @dataclass(frozen=True)
 class TranslationSettings:
-    """What translates.
+    """Models of translation and alignment.
 
     Attributes:
         models: target language -> folder or repository of a sequence-to-sequence model; ``"*"`` for all languages.
         aligner: folder or repository of a multilingual encoder, which carries entities over.
-        codes: language -> what the model's tokenizer calls it, such as ``{"en": "en_XX"}`` of mBART; empty for models
+        codes: language -> its name for the model's tokenizer, such as ``{"en": "en_XX"}`` of mBART; empty for models
             of one pair, such as Marian's.
-        aligner_layer: whose hidden states are compared.
+        aligner_layer: of the hidden states that are compared.
         beams: of the search.
         max_new_tokens: of a translation; one that reaches them counts as cut off.
         batch_size: sentences at a time.
@@ -200,7 +204,9 @@ class TranslationSettings:
         """
         name = self.models.get(language, self.models.get("*"))
         if name is None:
-            raise ValueError(f"translation.models has no model into {language!r} and none for all ('*').")
+            raise ValueError(
+                f"Expected a model into {language!r} or for all ('*') in translation.models, found neither."
+            )
         return name
 
 
@@ -208,7 +214,7 @@ class Translator:
     """A sequence-to-sequence model with a cache of its translations.
 
     Args:
-        settings: what translates.
+        settings: models and search.
         target: language.
         cache: folder; made when something is kept.
 
@@ -218,7 +224,7 @@ class Translator:
     """
 
     def __init__(self, settings: TranslationSettings, target: str, cache: Path) -> None:
-        self.settings, self.target, self.cache = settings, target, Traffic(cache)
+        self.settings, self.target, self.cache = settings, target, ResponseCache(cache)
         name = settings.model_for(target)
         with opening(name):
             self.tokenizer: Any = transformers.AutoTokenizer.from_pretrained(name)
@@ -235,7 +241,7 @@ class Translator:
             part = pending[first : first + self.settings.batch_size]
             translated = self._generate([text for _, text in part], source)
             for (key, _), text in zip(part, translated, strict=True):
-                known[key] = Answer(200 if text else 204, (text or "").encode())
+                known[key] = Response(200 if text else 204, (text or "").encode())
                 self.cache.record(key, known[key])
         return [known[key].content.decode() or None for key in keys]
 
@@ -261,7 +267,7 @@ class Translator:
 
     def _code(self, language: str) -> str:
         if language not in self.settings.codes:
-            raise ValueError(f"translation.codes does not say what the model calls {language!r}.")
+            raise ValueError(f"Expected the model's name of {language!r} in translation.codes, found none.")
         return self.settings.codes[language]
 
     def _key(self, text: str, source: str) -> str:
@@ -274,10 +280,10 @@ _AT_ONCE = 64  # sentences
 
 
 class Translate(Block):
-    """Translates sentences and carries their entities over; what could not be carried over is told in ``failures``.
+    """Translates sentences and carries their entities over; those that cannot be are listed in ``failures``.
 
     Args:
-        settings: what translates.
+        settings: models and search.
         cache: folder of translations, kept when a task starts over.
     """
 

@@ -15,8 +15,7 @@ from PIL import Image
 import hf_mlm  # noqa: F401, registers mlm
 from hf_mlm.cli import main
 from hf_mlm.construction.features.describe import DescribedShard, Describers, describe, feature_rows, told_summaries
-from hf_mlm.construction.features.images import open_describer
-from hf_mlm.construction.features.texts import TextDescriber, TextRecipe
+from hf_mlm.construction.features.describers import TextDescriber, TextRecipe, open_describer
 from hf_mlm.models.base.images import to_rgb
 from tests.construction.features.tiny import save_image_encoder, save_places, save_text_encoder
 
@@ -139,9 +138,9 @@ def test_interrupted(
 def test_mistakes(raw_folder: Path, irle_folder: Path, encoders: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="config='mlm'"):
         describe(raw_folder, tmp_path / "out", config="mlm", **encoders)
-    with pytest.raises(FileNotFoundError, match="holds features already"):
+    with pytest.raises(FileNotFoundError, match="found features"):
         describe(irle_folder, tmp_path / "out", **encoders)
-    with pytest.raises(ValueError, match="both source and target"):
+    with pytest.raises(ValueError, match="for both"):
         describe(raw_folder, raw_folder, **encoders)
     with pytest.raises(ValueError, match="at least one image encoder"):
         describe(raw_folder, tmp_path / "out", [], encoders["text_encoder"])

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from transformers import BertConfig, BertModel, CLIPVisionConfig, CLIPVisionModel, ConvNextImageProcessorPil
 
-from tests.models.base.test_published_weights import ResNet, resnet
+from tests.models.base.test_encoders_torchvision import ResNet, resnet
 from tests.models.two_mner.tiny import wordpiece
 
 

@@ -1,21 +1,107 @@
-"""The whole chain: to load_dataset, through kill -9, offline, with other settings, on a full disk."""
+"""Builds of MLM from a dump and an endpoint, killed, replayed, refused; and the command."""
+
+from __future__ import annotations
 
 import dataclasses
+import html
 import os
+import re
 import resource
 import signal
+import subprocess
+import sys
 import time
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import graph
 import pyarrow.parquet as pq
 import pytest
 from datasets import load_dataset
 
 from hf_mlm.construction.http import HttpSettings, UnavailableError
+from hf_mlm.construction.mlm.build import BuildConfig, DumpSource, load_build_config
 from hf_mlm.files import sha256_of
 from hf_mlm.geo.partition import GeoCellPartition
+
+
+def test_mlm_itself_and_ten_languages(tmp_path: Path) -> None:
+    assert load_build_config() == BuildConfig() and BuildConfig().languages == ("en", "de", "fr")
+    path = tmp_path / "ten.yaml"
+    path.write_text("languages: [en, de, fr, it, es, pl, ro, nl, hu, pt]\nhops: 2\n")
+    config = load_build_config(path, hops=1)
+    assert len(config.languages) == 10 and config.hops == 1
+    assert BuildConfig(**config.to_json()) == config
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"base_types": ["P31"]}, "Wikidata items such as"),
+        ({"languages": ["en", "en"]}, "none twice"),
+        ({"hops": -1}, "at least 0"),
+        ({"thumbnail_width": 256}, "Wikimedia serves, 20, 40.*thumbnail_width=256"),
+        ({"rule": "mine"}, "'paper', 'authors', found rule='mine'"),
+        ({"colour": "red"}, "found 'colour'"),
+    ],
+)
+def test_what_makes_no_sense(wrong: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        load_build_config(None, **wrong)
+
+
+def test_files_that_are_no_editions(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="found no file .*missing.yaml"):
+        load_build_config(tmp_path / "missing.yaml")
+    (tmp_path / "list.yaml").write_text("- en\n")
+    with pytest.raises(ValueError, match="Expected a mapping .*list.yaml"):
+        load_build_config(tmp_path / "list.yaml")
+
+
+def rows_of(folder: Path) -> list[dict[str, Any]]:
+    rows = [row for path in sorted(folder.glob("*.parquet")) for row in pq.read_table(path).to_pylist()]
+    return sorted(rows, key=lambda row: int(row["id"][1:]))
+
+
+def test_both_sources_give_the_same_entities(build_here: Any, endpoint: Any, tmp_path: Path) -> None:
+    from_dump, from_endpoint = build_here("dump", until="names"), build_here("endpoint", endpoint, "names")
+    for stage in ("classes", "entities", "names"):
+        assert rows_of(tmp_path / "dump" / stage) == rows_of(tmp_path / "endpoint" / stage), stage
+    ids = {row["id"] for row in rows_of(tmp_path / "dump" / "entities")}
+    unusual = {name for name, item in graph.awkward().items() if item.id in ids}
+    assert unusual == {
+        "preferred coordinates",
+        "several coordinates",
+        "a leaf three steps down",
+        "underscores and accents",
+        "no label",
+    }
+    assert len(ids) == 36 + len(unusual)
+    reasons = {"off the earth": 1, "no article": 1, "no image": 3}
+    assert {reason: from_dump["entities"].dropped[reason] for reason in reasons} == reasons
+    assert from_endpoint["entities"].dropped == reasons | {"no coordinates": 1}
+    assert "wdt:P279" in from_endpoint["classes"].facts["queries"]["subclasses"]
+
+
+def test_truth_in_detail(build_here: Any, tmp_path: Path) -> None:
+    build_here("dump", until="names")
+    places = {row["id"]: row for row in rows_of(tmp_path / "dump" / "entities")}
+    assert (places["Q905"]["latitude"], places["Q905"]["classes"]) == (50.5, [graph.TOWN])
+    assert (places["Q906"]["latitude"], places["Q906"]["longitude"]) == (50.0, 7.0)
+    assert places["Q912"]["images"] == ["Été à Köln & Bonn?.jpg"]
+    names = {row["id"]: row for row in rows_of(tmp_path / "dump" / "names")}
+    assert names[graph.GERMANY] == {"id": graph.GERMANY, "label": "Germany", "country_code": "DE"}
+    classes = {row["id"]: row["hops"] for row in rows_of(tmp_path / "dump" / "classes")}
+    assert classes == {graph.SETTLEMENT: 0, graph.CITY: 1, graph.TOWN: 1, graph.SPA_TOWN: 2, graph.HOT_SPA: 3}
+
+
+def test_the_date_is_in_the_name_of_a_dump(dump: Path) -> None:
+    assert DumpSource.of([dump]).date == "20260105"
+    assert DumpSource.of([dump], "2026-02-02").date == "2026-02-02"
+    with pytest.raises(FileNotFoundError, match="there is no dump"):
+        DumpSource.of([dump.with_name("other.json")])
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -94,7 +180,7 @@ def test_a_service_that_is_down_stops_the_build_and_loses_nothing(build: Any, wi
     wiki.faults = ["", "", "503", "503", "503", "503"]
     with pytest.raises(UnavailableError, match="it goes on where it stopped"):
         build()
-    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "build" / "places").iterdir()}
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "build" / "entities").iterdir()}
     assert build()["dataset"].rows
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
@@ -103,7 +189,7 @@ def test_a_full_disk_is_said_and_survived(build: Any, tmp_path: Path) -> None:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (3000, before[1]))
-        with pytest.raises(OSError, match="no room is left to write in .*/items"):
+        with pytest.raises(OSError, match="no room is left to write in .*/build"):
             build()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -111,33 +197,59 @@ def test_a_full_disk_is_said_and_survived(build: Any, tmp_path: Path) -> None:
 
 
 def test_another_build_is_not_mixed_in(build: Any, dump: Path) -> None:
-    build_settings = {"edition": dataclasses.replace(_small(), hops=2)}
-    _stop_after_claim(build)
-    with pytest.raises(ValueError, match="holds a build with another edition"):
+    build_settings = {"config": dataclasses.replace(_small(), hops=2)}
+    _begin(build)
+    with pytest.raises(ValueError, match="the same build config, found another"):
         build(**build_settings)
-    with pytest.raises(ValueError, match="holds a build with another tasks"):
+    with pytest.raises(ValueError, match="the same tasks, found another"):
         build(tasks=3)
     dump.write_bytes(dump.read_bytes() + b"\n")
-    with pytest.raises(ValueError, match="holds a build with another source"):
+    with pytest.raises(ValueError, match="the same source, found another"):
         build()
 
 
 def _small() -> Any:
-    from hf_mlm.construction.mlm.build_config import Edition
+    from hf_mlm.construction.mlm.build import BuildConfig
 
-    return Edition(max_entities=30, min_entities=5, sample_size=40, country_shares={"DE": 50, "FR": 20})
+    return BuildConfig(max_entities=30, min_entities=5, sample_size=40, country_shares={"DE": 50, "FR": 20})
 
 
-def _stop_after_claim(build: Any) -> None:
+def _begin(build: Any) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hf_mlm.construction.mlm.build.run_stages", lambda *arguments: None)
+        patch.setattr("hf_mlm.construction.executors.run_stages", lambda *arguments: None)
         build()
 
 
 def test_files_that_vanish_are_made_again(build: Any, tmp_path: Path) -> None:
     build()
     expected = contents(tmp_path / "build")
-    (tmp_path / "build" / "places" / "00001.parquet").unlink()
+    (tmp_path / "build" / "entities" / "00001.parquet").unlink()
     (tmp_path / "build" / "summaries" / "00000.parquet").write_bytes(b"cut")
     build()
     assert contents(tmp_path / "build") == expected
+
+
+@pytest.mark.heavy
+def test_the_command_ends_with_card_and_report(wiki: Any, dump: Path, tmp_path: Path) -> None:
+    config = tmp_path / "small.yaml"
+    config.write_text("{max_entities: 30, min_entities: 5, sample_size: 40, country_shares: {DE: 50}}")
+    target = tmp_path / "build"
+    words = ["--contact", "me@example.org", "--dump", str(dump), "--tasks", "2", "--edition", str(config)]
+    words += ["--wikipedia", wiki.wikipedia, "--commons", wiki.commons]
+    done = _run(["build", "mlm", str(target), *words])
+    assert done.returncode == 0, done.stderr
+    assert "no article" in done.stdout and "load_dataset(" in done.stdout and "report.html" in done.stdout
+    assert "Processing done" not in done.stderr and "2/2" in done.stderr
+    assert "Processing done" in (target / "logs" / "build.log").read_text()
+    assert {"README.md", "croissant.json", "provenance.json"} <= {path.name for path in (target / "dataset").iterdir()}
+    page = (target / "report.html").read_text()
+    ElementTree.fromstring(page.partition("\n")[2])
+    text = html.unescape(re.sub(r"<[^>]*>", " ", page))
+    assert "41 settlements with" in text and "Stage entities" in text and "CC BY-SA 4.0" in text
+
+
+def _run(words: list[str]) -> subprocess.CompletedProcess[str]:
+    """In a process of its own, whose standard error is nobody else's."""
+    environment = {name: value for name, value in os.environ.items() if name != "HF_MLM_SHARED_DATA"}
+    command = [sys.executable, "-c", "import sys; from hf_mlm.cli import main; main(sys.argv[1:])", *words]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)

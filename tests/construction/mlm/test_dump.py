@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hf_mlm.construction.mlm.build import DumpSource
 from hf_mlm.construction.mlm.dump import TruncatedError, plan_parts
-from hf_mlm.construction.mlm.sources import DumpSource
 
 
 LINES = st.lists(st.binary(max_size=40).map(lambda line: line.replace(b"\n", b" ")), min_size=1, max_size=40)
@@ -107,13 +107,13 @@ def test_bad_lines_are_counted(build_here: Any, tmp_path: Path) -> None:
     ]
     path = tmp_path / "bad.json"
     path.write_text("\n".join([*lines[:5], *bad, *lines[5:]]), encoding="utf-8")
-    good = build_here("good", until="places")
-    manifests = build_here("bad", DumpSource.of([path]), "places")
+    good = build_here("good", until="entities")
+    manifests = build_here("bad", DumpSource.of([path]), "entities")
     assert manifests["items"].rows == good["items"].rows
     added = {"invalid JSON": 10, "redirect": 1, "neither place nor class": 2}
     before = good["items"].dropped
     assert manifests["items"].dropped == {reason: before.get(reason, 0) + more for reason, more in added.items()}
-    assert manifests["places"].rows == good["places"].rows
+    assert manifests["entities"].rows == good["entities"].rows
 
 
 def test_half_a_shard_is_reported_and_its_whole_lines_are_used(build_here: Any, tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_inputs_facts_and_hashes(build_here: Any, tmp_path: Path) -> None:
     assert {name: one.sha256 for name, one in once.items()} == {name: one.sha256 for name, one in again.items()}
     assert once["items"].facts == {"dump_date": "20260105"}
     assert len(once["items"].inputs) == 2 and once["items"].code.startswith("0.")
-    assert set(once["places"].inputs) == {"items/00000.parquet", "items/00001.parquet", "classes/00000.parquet"}
+    assert set(once["entities"].inputs) == {"items/00000.parquet", "items/00001.parquet", "classes/00000.parquet"}
 
 
 def ids(path: Path) -> list[str]:

@@ -1,4 +1,6 @@
-"""Items of the dump's JSON: ranks, spellings, and what is no item."""
+"""Items of Wikidata: truthy statements, entities among them, the class tree."""
+
+from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
@@ -10,16 +12,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hf_mlm.construction.manifest import Ledger
 from hf_mlm.construction.mlm.items import (
+    EARTH,
+    SelectEntities,
     best_values,
     distances,
     file_name,
     item_number,
     name_row,
     parse_item,
-    referred,
+    referred_items,
 )
+from hf_mlm.construction.stage import ReadStage, to_document
 
 
 def statement(value: Any, rank: str = "normal", kind: str = "value") -> dict[str, Any]:
@@ -64,9 +68,8 @@ def test_what_is_no_item(content: dict[str, Any]) -> None:
 
 def test_what_places_refer_to_has_a_name(build_here: Any, tmp_path: Path) -> None:
     build_here(until="names")
-    ledger = Ledger()
-    wanted = referred(tmp_path / "build" / "places", ledger)
-    assert {graph.CITY, graph.TOWN, graph.GERMANY, graph.FRANCE} <= wanted and len(ledger.inputs) == 2
+    wanted = referred_items(ReadStage(tmp_path / "build" / "entities", whole=True).rows())
+    assert {graph.CITY, graph.TOWN, graph.GERMANY, graph.FRANCE} <= wanted
     rows = pq.read_table(tmp_path / "build" / "names" / "00000.parquet").to_pylist()
     known = wanted - {graph.PARENTLESS, graph.CODELESS}  # what they are below, and the code, are unknown values
     assert len(known) == len(wanted) - 2
@@ -96,3 +99,55 @@ def test_distances(edges: list[tuple[int, int]], base: set[int], hops: int) -> N
                 expected[child] = min(expected.get(child, 99), expected[parent] + 1)
     children, parents = np.array(edges, np.int64).reshape(-1, 2).T
     assert distances(children, parents, np.array(sorted(base)), hops) == expected
+
+
+MOON = "Q405"
+
+
+def at(latitude: float, longitude: float, globe: str = EARTH) -> dict[str, Any]:
+    return {"latitude": latitude, "longitude": longitude, "globe": globe}
+
+
+GOOD: dict[str, Any] = {
+    "id": "Q64",
+    "labels": {"en": "Berlin"},
+    "classes": ["Q515"],
+    "superclasses": [],
+    "countries": ["Q183"],
+    "country_code": None,
+    "positions": [at(52.5, 13.4)],
+    "images": ["Berlin.jpg"],
+    "sitelinks": {"en": "Berlin", "de": None},
+}
+
+
+@pytest.fixture
+def select(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SelectEntities:
+    block = SelectEntities(tmp_path)
+    monkeypatch.setattr("hf_mlm.construction.stage.ReadStage.rows", lambda *_: iter([{"id": "Q515"}]))
+    return block
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"classes": ["Q5"]}, "no instance of the classes"),
+        ({"positions": []}, "no coordinates"),
+        ({"positions": [at(1, 1, MOON)]}, "off the earth"),
+        ({"positions": [at(91, 0)]}, "off the earth"),
+        ({"positions": [at(0, -180.5)]}, "off the earth"),
+        ({"positions": [at(float("nan"), 0)]}, "off the earth"),
+        ({"images": []}, "no image"),
+        ({"sitelinks": {"en": None, "de": None}}, "no article"),
+    ],
+)
+def test_what_goes(select: SelectEntities, change: dict[str, Any], reason: str) -> None:
+    documents = [to_document(GOOD | change), to_document(GOOD)]
+    assert [document.id for document in select.run(documents)] == ["Q64"] and select.ledger.dropped == {reason: 1}
+
+
+def test_of_several_coordinates_one_stays(select: SelectEntities) -> None:
+    positions = [at(50, 9), at(-3, 2, MOON), at(50, 7), at(51, 0)]
+    (place,) = select.run([to_document(GOOD | {"positions": positions})])
+    assert (place.metadata["latitude"], place.metadata["longitude"]) == (50, 7) and not select.ledger.dropped
+    assert sum(select.ledger.noted.values()) == 1

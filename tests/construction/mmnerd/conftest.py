@@ -25,7 +25,7 @@ WORDS = ("amber", "birch", "cedar", "dusky", "early", "fresh", "green", "happy",
 
 
 @pytest.fixture
-def edition_file(tmp_path: Path) -> Path:
+def config_file(tmp_path: Path) -> Path:
     """40 captions with two entities or more, 10 with one, and lines that are none."""
     lines = [
         f"https://example.org/{number}.jpg\t{WORDS[number % 10]} {WORDS[number // 10]} UNESCO day in New York 😀"
@@ -36,8 +36,8 @@ def edition_file(tmp_path: Path) -> Path:
     content = "\n".join(lines).encode() + b"\nbad.png\t\xff\xfe in Rome\n"
     (tmp_path / "captions.tsv").write_bytes(content)
     (tmp_path / "rules.yaml").write_text(RULES)
-    (tmp_path / "edition.yaml").write_text(EDITION)
-    return tmp_path / "edition.yaml"
+    (tmp_path / "config.yaml").write_text(EDITION)
+    return tmp_path / "config.yaml"
 
 
 @pytest.fixture

@@ -1,15 +1,31 @@
-"""Rules for German, each with what it finds and what it must not."""
+"""Pre-annotators and their label maps."""
+
+from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from hf_mlm.construction.mmnerd.build_config import NEREdition
-from hf_mlm.construction.mmnerd.proposing import Propose, RuleAnnotator, open_annotator
+from hf_mlm.construction.mmnerd.build import NERBuildConfig
+from hf_mlm.construction.mmnerd.proposing import Propose, RulePreAnnotator, load_label_map, mapped, open_pre_annotator
 from hf_mlm.construction.mmnerd.records import Record, Span
 from hf_mlm.construction.mmnerd.sources import Source
 from hf_mlm.construction.stage import to_document
+
+
+def test_maps(tmp_path: Path) -> None:
+    labels = ("PERSON", "GPE", "LOC", "ORG", "CARDINAL")
+    assert [mapped(label, load_label_map("paper")) for label in labels] == ["PER", "MISC", "LOC", "ORG", "MISC"]
+    assert [mapped(label, load_label_map("gpe_as_loc")) for label in labels] == ["PER", "LOC", "LOC", "ORG", "MISC"]
+    (tmp_path / "own.yaml").write_text("{GPE: LOC, CARDINAL: O}")
+    own = load_label_map(str(tmp_path / "own.yaml"))
+    assert [mapped(label, own) for label in ("GPE", "CARDINAL", "ORG")] == ["LOC", None, None]
+    (tmp_path / "bad.yaml").write_text("{GPE: PLACE}")
+    with pytest.raises(ValueError, match="Expected labels mapped to .*bad.yaml, found 'PLACE'"):
+        load_label_map(str(tmp_path / "bad.yaml"))
+    with pytest.raises(FileNotFoundError, match="paper, gpe_as_loc, found label_map="):
+        load_label_map("spacy")
 
 
 @pytest.mark.parametrize(
@@ -24,7 +40,7 @@ from hf_mlm.construction.stage import to_document
     ],
 )
 def test_rules(text: str, expected: list[tuple[str, str]]) -> None:
-    (spans,) = open_annotator({"rules": "german"})([text])
+    (spans,) = open_pre_annotator({"rules": "german"})([text])
     assert [(text[span.start : span.end], span.label) for span in spans] == expected
 
 
@@ -34,7 +50,7 @@ def found(annotator, text: str) -> list[tuple[str, str]]:
 
 
 def test_the_longest_name_wins() -> None:
-    annotate = RuleAnnotator({"York": "LOC", "New York": "GPE", "New York Times": "ORG"})
+    annotate = RulePreAnnotator({"York": "LOC", "New York": "GPE", "New York Times": "ORG"})
     assert found(annotate, "New York Times in New York, York") == [
         ("New York Times", "ORG"),
         ("New York", "GPE"),
@@ -44,7 +60,7 @@ def test_the_longest_name_wins() -> None:
 
 
 def test_german() -> None:
-    annotate = open_annotator({"rules": "german"})
+    annotate = open_pre_annotator({"rules": "german"})
     text = "Am 3. Oktober 1990 sprach Kanzler Helmut Kohl mit der Siemens AG in Magdeburg"
     assert found(annotate, text) == [
         ("3. Oktober 1990", "DATE"),
@@ -62,25 +78,25 @@ def test_spacy(tmp_path: Path) -> None:
     ruler.add_patterns([{"label": "GPE", "pattern": "New York"}, {"label": "PERSON", "pattern": "Ada"}])
     pipeline.to_disk(tmp_path / "ruled")
     spacy.blank("en").to_disk(tmp_path / "blank")
-    annotate = open_annotator({"spacy": str(tmp_path / "ruled")})
+    annotate = open_pre_annotator({"spacy": str(tmp_path / "ruled")})
     assert list(annotate(["Ada 😀 left New York", "none"])) == [[Span(0, 3, "PERSON"), Span(11, 19, "GPE")], []]
     assert annotate.name.startswith(f"spaCy {spacy.__version__}, en_")
-    with pytest.raises(OSError, match="spaCy has no model 'en_none'"):
-        open_annotator({"spacy": "en_none"})
-    with pytest.raises(ValueError, match="does not find entities"):
-        open_annotator({"spacy": str(tmp_path / "blank")})
+    with pytest.raises(OSError, match="found none named 'en_none'"):
+        open_pre_annotator({"spacy": "en_none"})
+    with pytest.raises(ValueError, match="Expected a component that finds entities"):
+        open_pre_annotator({"spacy": str(tmp_path / "blank")})
 
 
 def test_mistakes(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="'spacy: MODEL' or 'rules: FILE'"):
-        open_annotator({"regex": "x"})
-    with pytest.raises(FileNotFoundError, match="no file of rules"):
-        open_annotator({"rules": str(tmp_path / "none.yaml")})
-    with pytest.raises(ValueError, match="no regular expression"):
-        RuleAnnotator({}, {"ORG": ["("]})
+        open_pre_annotator({"regex": "x"})
+    with pytest.raises(FileNotFoundError, match="found no file .*none.yaml"):
+        open_pre_annotator({"rules": str(tmp_path / "none.yaml")})
+    with pytest.raises(ValueError, match="Expected regular expressions"):
+        RulePreAnnotator({}, {"ORG": ["("]})
     (tmp_path / "list.yaml").write_text("[1]")
-    with pytest.raises(ValueError, match="has to hold 'names'"):
-        open_annotator({"rules": str(tmp_path / "list.yaml")})
+    with pytest.raises(ValueError, match="Expected a mapping such as 'names"):
+        open_pre_annotator({"rules": str(tmp_path / "list.yaml")})
 
 
 RULES = "names: {Rome: GPE, UNESCO: ORG, Ada: PERSON}\npatterns: {GPE: ['Ital'], PERSON: ['<PERSON>']}"
@@ -89,8 +105,8 @@ RULES = "names: {Rome: GPE, UNESCO: ORG, Ada: PERSON}\npatterns: {GPE: ['Ital'],
 def proposed(tmp_path: Path, *records: Record, **changes: object) -> tuple[dict[str, Record], Propose]:
     (tmp_path / "rules.yaml").write_text(RULES)
     source = Source("captions", "none", "en", "web")
-    edition = NEREdition((source,), {"en": {"rules": str(tmp_path / "rules.yaml")}}, **changes)
-    block = Propose(edition)
+    config = NERBuildConfig((source,), {"en": {"rules": str(tmp_path / "rules.yaml")}}, **changes)
+    block = Propose(config.pre_annotators, config.label_map, config.min_entities)
     rows = [one.to_row() | {"proposed": one.source == "web", "translate_to": []} for one in records]
     found = [Record.from_row(document.metadata) for document in block.run([to_document(row) for row in rows])]
     return {one.id: one for one in found}, block

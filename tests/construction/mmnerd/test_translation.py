@@ -12,8 +12,7 @@ from hypothesis.extra.numpy import arrays
 from transformers import BartConfig, BartForConditionalGeneration
 
 from hf_mlm.construction.mmnerd import translation
-from hf_mlm.construction.mmnerd.build import build_draft, read_draft
-from hf_mlm.construction.mmnerd.build_config import NEREdition
+from hf_mlm.construction.mmnerd.build import NERBuildConfig, build_draft, read_draft
 from hf_mlm.construction.mmnerd.records import Record
 from hf_mlm.construction.mmnerd.sources import Source, words_of
 from hf_mlm.construction.mmnerd.translation import (
@@ -62,7 +61,7 @@ def test_a_sentence_is_aligned_with_itself(tmp_path: Path) -> None:
     words = ["the", "river", "in", "paris"]
     assert aligner(words, words) == {(number, number) for number in range(4)}
     assert aligner([], words) == set() and "layer 2" in aligner.name
-    with pytest.raises(ValueError, match="aligner_layer=9: .* has layers 0 to 4"):
+    with pytest.raises(ValueError, match="layers 0 to 4 of .*, found aligner_layer=9"):
         EncoderAligner(str(tmp_path / "bert"), 9)
 
 
@@ -121,11 +120,11 @@ def settings(saved: dict[str, str], **changes: object) -> TranslationSettings:
 def test_texts_are_translated_once(models: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     translate = Translator(settings(models, batch_size=2, beams=1), "fr", tmp_path / "cache")
     found = translate(TEXTS, "en")
-    for text, translation in zip(TEXTS, found, strict=True):
+    for text, translated in zip(TEXTS, found, strict=True):
         ids = translate.model.generate(
             translate.tokenizer([text], return_tensors="pt")["input_ids"], num_beams=1, max_new_tokens=20
         )
-        assert translation == translate.tokenizer.decode(ids[0], skip_special_tokens=True) and translation
+        assert translated == translate.tokenizer.decode(ids[0], skip_special_tokens=True) and translated
     monkeypatch.setattr(Translator, "_generate", lambda *_: pytest.fail("asked again"))
     assert Translator(settings(models, beams=1), "fr", tmp_path / "cache")(TEXTS[::-1], "en") == found[::-1]
 
@@ -133,11 +132,11 @@ def test_texts_are_translated_once(models: dict[str, str], tmp_path: Path, monke
 def test_what_cannot_be_had(models: dict[str, str], tmp_path: Path) -> None:
     cut = Translator(settings(models, max_new_tokens=4, beams=1), "fr", tmp_path / "cache")
     assert cut(TEXTS, "en") == [None] * 3
-    with pytest.raises(ValueError, match="no model into 'fr' and none for all"):
+    with pytest.raises(ValueError, match="Expected a model into 'fr'"):
         Translator(settings(models, models={"de": models["bart"]}), "fr", tmp_path)
-    with pytest.raises(ValueError, match="what the model calls 'en'"):
+    with pytest.raises(ValueError, match="name of 'en' in translation.codes"):
         Translator(settings(models, codes={"fr": "fr_XX"}), "fr", tmp_path)(TEXTS, "en")
-    with pytest.raises(ValueError, match="aligner_layer=9: .* has layers 0 to 4"):
+    with pytest.raises(ValueError, match="layers 0 to 4 of .*, found aligner_layer=9"):
         EncoderAligner(models["bert"], 9)
 
 
@@ -164,8 +163,8 @@ def test_translations_keep_the_image(models: dict[str, str], tmp_path: Path) -> 
     ]
     write_conll(tmp_path / "tweets.txt", sentences)
     source = Source("conll", str(tmp_path / "tweets.txt"), "en", "twitter", translate_to=("fr", "de"))
-    edition = NEREdition((source,), translation=settings(models))
-    manifests = build_draft(tmp_path / "build", edition, tasks=1)
+    config = NERBuildConfig((source,), translation=settings(models))
+    manifests = build_draft(tmp_path / "build", config, tasks=1)
     records = {record.id: record for record in read_draft(tmp_path / "build")}
     assert list(records) == [
         f"twitter/{la}/{image}"

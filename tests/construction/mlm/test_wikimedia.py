@@ -1,13 +1,17 @@
-"""Titles traced through what a MediaWiki says about them."""
+"""Introductions and thumbnails of a stand-in for Wikimedia."""
+
+from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+import wikimedia
 
 from hf_mlm.construction.http import HttpSettings, PoliteClient
-from hf_mlm.construction.mlm.summaries import ApiError, Pages, query_pages
+from hf_mlm.construction.mlm.build import DRAWING_CATEGORIES, DRAWING_WORDS, IMAGE_TYPES, BuildConfig
+from hf_mlm.construction.mlm.wikimedia import ApiError, ImageRules, Pages, _fetch, query_pages
 
 
 def test_normalised_then_redirected_then_found() -> None:
@@ -59,7 +63,7 @@ def test_a_refusal_is_an_error_and_not_remembered(refused: str, http: HttpSettin
         wiki.answer = lambda address: (200, b'{"error": {"code": "blocked", "info": "status 403"}}')
     else:
         wiki.faults = [refused]
-    with pytest.raises(ApiError, match="refuses a query.*status 403"):
+    with pytest.raises(ApiError, match="found .*status 403"):
         ask()
     wiki.answer = answer
     assert ask().find("File:A.jpg")[0]
@@ -90,8 +94,7 @@ def test_gaps_are_counted_and_redirects_followed(build_here: Any, wiki: Any, tmp
 def test_troubles_change_nothing(build_here: Any, wiki: Any, tmp_path: Path) -> None:
     build_here("calm", until="summaries")
     expected = summaries(tmp_path / "calm" / "summaries")
-    for path in (tmp_path / "traffic").rglob("*.gz"):
-        path.unlink()
+    (tmp_path / "traffic" / "responses.sqlite").unlink()
     wiki.extracts_at_once = 3
     wiki.faults = ["429", "", "maxlag", "503", "", "half", "cut", "", "slow", "429", "maxlag", ""] * 2
     build_here("troubled", until="summaries")
@@ -100,9 +103,62 @@ def test_troubles_change_nothing(build_here: Any, wiki: Any, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("language", ["xx"])
 def test_other_languages_are_a_parameter(language: str, build_here: Any, tmp_path: Path) -> None:
-    from hf_mlm.construction.mlm.build_config import Edition
 
-    edition = Edition(languages=("de", language))
-    build_here("other", until="summaries", edition=edition)
+    config = BuildConfig(languages=("de", language))
+    build_here("other", until="summaries", config=config)
     rows = summaries(tmp_path / "other" / "summaries")
     assert rows["Q913"]["summaries"] == {"de": "Ohne Namen is a settlement.", language: None}
+
+
+def test_what_is_wrong_with_images(build_here: Any, wiki: Any, tmp_path: Path) -> None:
+    photo = wikimedia.photograph("x")
+    wiki.images = {
+        "Place 1000.jpg": b"",
+        "Place 1001.jpg": photo[: len(photo) // 2],
+        "Place 1002.jpg": b"<html>error</html>",
+        "Place 1003.jpg": wikimedia.gigantic_png(),
+        "Place 1004.jpg": b"404",
+    }
+    categories = {"extmetadata": {"Categories": {"value": "Bonn|Maps of Bonn"}}}
+    wiki.infos = {"Place 1005.jpg": {"mime": "image/svg+xml"}, "Place 1006.jpg": categories}
+    wiki.missing = {"Place 1007.jpg"}
+    manifest = build_here(until="images")["images"]
+    assert manifest.dropped == {
+        "image: given up, damaged": 3,
+        "image: gigantic": 1,
+        "image: status 404": 1,
+        "image: of type image/svg+xml": 1,
+        "image: a map, flag or coat of arms": 1,
+        "image: not on Commons": 1,
+    }
+    files = sorted((tmp_path / "build" / "images").glob("*.parquet"))
+    rows = {row["id"]: row["images"] for path in files for row in pq.read_table(path).to_pylist()}
+    assert [rows[f"Q{number}"] for number in range(1000, 1008)] == [[]] * 8
+    (image,) = rows["Q912"]
+    assert image["bytes"] == wikimedia.photograph("Été à Köln & Bonn?.jpg")
+    credit = {"author": "Jo & Co", "licence": "CC BY-SA 4.0", "mime": "image/jpeg"}
+    assert credit.items() <= image.items() and image["page"].endswith(
+        "File%3A%C3%89t%C3%A9%20%C3%A0%20K%C3%B6ln%20%26%20Bonn%3F.jpg"
+    )
+
+
+def test_a_server_that_turns_us_away_costs_no_image(http: HttpSettings, wiki: Any) -> None:
+    fetch = lambda: _fetch(PoliteClient(http), f"{wiki.url}/thumb/a.jpg")  # noqa: E731
+    wiki.faults = ["403"]
+    with pytest.raises(ApiError, match="found status 403 at .*a.jpg"):
+        fetch()
+    assert fetch() == (wiki.answer("/thumb/a.jpg")[1], None)
+
+
+def test_a_standard_width_is_asked_for(build_here: Any, wiki: Any) -> None:
+    build_here(until="images")
+    asked = [path for path in wiki.requests if "/commons/" in path]
+    assert asked and all("iiurlwidth=330" in path for path in asked)
+
+
+def test_drawings_are_known_by_whole_words() -> None:
+    rules = ImageRules(330, 10, IMAGE_TYPES, DRAWING_WORDS, DRAWING_CATEGORIES)
+    drawings = ["Lagekarte Bonn.png", "Coat of arms of X.jpg", "X-map.jpg", "Flag_of_X.png", "DEU Bonn COA Wappen.jpg"]
+    photographs = ["Bonn.jpg", "Mapuche market.jpg", "Kartause.jpg", "Flagstaff.jpg"]
+    assert all(rules.is_drawing(name, "") for name in drawings)
+    assert not any(rules.is_drawing(name, "Bonn|Views of Bonn") for name in photographs)
