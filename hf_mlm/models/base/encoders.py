@@ -24,7 +24,8 @@ def load_encoder(source: Source, part: str) -> PreTrainedModel:
     """Open a pretrained encoder, one half of a pair such as CLIP, or the encoder in a model of this package.
 
     Args:
-        source: a local folder or a repository of the Hub, or a ``.pth`` file of a ResNet of torchvision's.
+        source: a local folder or a repository of the Hub, or a ``.pth`` file of a ResNet of torchvision's. Weights are
+            opened in float32, whatever they were saved in: in bfloat16 small updates of training would be lost.
         part: where a pair's configuration keeps the wanted half: ``"text_config"`` or ``"vision_config"``.
 
     Raises:
@@ -37,7 +38,8 @@ def load_encoder(source: Source, part: str) -> PreTrainedModel:
     with opening(source):
         config = transformers.AutoConfig.from_pretrained(source)
         if config.model_type not in MODELS:
-            return transformers.AutoModel.from_pretrained(source, config=getattr(config, part, config))
+            wanted = getattr(config, part, config)
+            return transformers.AutoModel.from_pretrained(source, config=wanted, dtype=torch.float32)
         model = getattr(transformers, MODELS[config.model_type].auto_class).from_pretrained(source)
     return _encoder_inside(model, part)
 
@@ -53,6 +55,25 @@ def _encoder_inside(model: PreTrainedModel, part: str) -> PreTrainedModel:
             f"{model.name_or_path!r}, found {len(found)}: name the folder of an encoder."
         )
     return found[0]
+
+
+def keep_layers(model: PreTrainedModel, layers: int) -> PreTrainedModel:
+    """Cut a transformer to its first layers (the M of 2M-NER, Section 4.2.1, and the K of Section 4.2.2).
+
+    Args:
+        model: with ``num_hidden_layers`` in its configuration, which is changed too.
+        layers: that stay.
+
+    Raises:
+        ValueError: if it has not so many, or no one stack of layers.
+    """
+    count = getattr(model.config, "num_hidden_layers", 0)
+    stacks = [part for part in model.modules() if isinstance(part, torch.nn.ModuleList) and len(part) == count]
+    if len(stacks) != 1 or not 1 <= layers <= count:
+        raise ValueError(f"Expected 1 to {count} layers of a {model.config.model_type!r} encoder, found {layers}.")
+    del stacks[0][layers:]
+    model.config.num_hidden_layers = layers
+    return model
 
 
 @contextmanager

@@ -12,8 +12,13 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
+from transformers.utils import logging
+
 from hf_mlm.models.layers.crf import IGNORED
 from hf_mlm.models.layers.pooling import NO_WORD
+
+
+logger = logging.get_logger(__name__)
 
 
 DEFAULT_MAX_LENGTH = 512  # for tokenizers that know of no limit
@@ -160,11 +165,16 @@ def _spans(ends: Sequence[int], room: int, stride: int) -> list[tuple[int, int]]
 
 
 def _special_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:
-    """The special tokens that the tokenizer puts before and after a text."""
+    """Find the special tokens that the tokenizer puts around a text; warn where it puts none of those it has."""
     framed, bare = tokenizer("a")["input_ids"], tokenizer("a", add_special_tokens=False)["input_ids"]
     starts = range(len(framed) - len(bare) + 1)
     before = next((start for start in starts if framed[start : start + len(bare)] == bare), 0)
     after = framed[before + len(bare) :]
+    if tokenizer.cls_token_id is not None and len(framed) == len(bare):
+        logger.warning(
+            f"Expected {tokenizer.cls_token} before every text, found none around a text: the tokenizer's settings "
+            "(add_bos_token, post_processor) leave its special tokens out, and encoders are trained with them."
+        )
     return framed[:before], after
 
 
