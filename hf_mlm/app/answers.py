@@ -1,60 +1,170 @@
-"""Entities marked in their text."""
+"""Answers as HTML: a map, neighbours and marked entities for one query, a table and a map for several images."""
 
 from __future__ import annotations
 
+import csv
 import io
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
 from PIL import Image
 
-from hf_mlm.app.maps import estimate_map
-from hf_mlm.app.opening import OpenModels
+from hf_mlm.app.maps import estimate_map, points_map
+from hf_mlm.app.opening import OpenModels, check_length, read_picture
 from hf_mlm.drawing.html import Markup, data_uri, element
 from hf_mlm.drawing.maps import Region, Window
 from hf_mlm.geo.coordinates import position_of
 from hf_mlm.geo.distance import great_circle_distance
+from hf_mlm.models.base.images import to_rgb
+from hf_mlm.pipelines.geojson import feature, point_geometry
 
 
-def highlighted(text: str, entities: Sequence[Mapping[str, Any]]) -> Markup:
-    """Mark entities in their text.
+TOP_CELLS, TOP_NEIGHBOURS = 5, 6
+MOST_FILES = 100
+HINT = "The answer appears here."
+NOTHING = "There is nothing to look at yet: drop an image, write a text, or both."
+UNREAD = "None of the models reads an image without a text: write a text as well."
+
+
+def answer(models: OpenModels, files: Sequence[str | Path] = (), text: str = "", classes: str = "") -> Markup:
+    """Ask every model, and lay out what they say.
 
     Args:
-        text: as the tagger got it.
-        entities: of the pipeline ``multimodal-ner``, in the order of the text.
+        models: that are open.
+        files: images; several are located one by one, and any text is left aside.
+        text: nothing if it is blank.
+        classes: of the text, such as ``"city, port"``.
 
-    Example:
-        >>> found = [{"entity_group": "LOC", "score": 0.9, "start": 3, "end": 7}]
-        >>> highlighted("in Rome!", found)
-        '<p class="text" dir="auto">in <mark class="loc" title="90%">Rome<span>LOC</span></mark>!</p>'
+    Returns:
+        One element. What is wrong with an image or a text is a sentence in it, not an exception.
     """
-    parts: list[str] = []
-    end = 0
-    for entity in entities:
-        kind, marked = entity["entity_group"], text[entity["start"] : entity["end"]]
-        score = f"{entity['score']:.0%}"
-        parts += [text[end : entity["start"]]]
-        parts += [element("mark", marked, element("span", kind), class_=kind.lower(), title=score)]
-        end = entity["end"]
-    return element("p", *parts, text[end:], class_="text", dir="auto")
+    if not files and not text.strip():
+        return said(NOTHING)
+    try:
+        if len(files) > 1:
+            return element("div", *_several(models, [Path(file) for file in files]), class_="answer")
+        sections = _sections(models, next(map(Path, files), None), text, classes)
+    except (ValueError, OSError) as error:
+        return refused(error)
+    return element("div", *sections, class_="answer") if sections else said(UNREAD)
 
 
-def named_in(text: str, entities: Sequence[Mapping[str, Any]]) -> Markup:
-    """The section on a text: the text with its entities, or that there are none."""
-    none = None if entities else element("p", "No entity was found.", class_="quiet")
-    return element("section", element("h2", "Named in the text"), highlighted(text, entities), none)
+def said(sentence: str) -> Markup:
+    """A sentence in the place of an answer."""
+    return element("div", element("p", sentence, class_="hint"), class_="answer")
+
+
+def refused(error: Exception) -> Markup:
+    """The message of an error in the place of an answer."""
+    return element("div", element("p", str(error), class_="mistake", role="alert"), class_="answer")
+
+
+def _sections(models: OpenModels, file: Path | None, text: str, classes: str) -> list[Markup]:
+    """Image, position, entities and neighbours, as far as there is a model for them."""
+    check_length(text)
+    picture = None if file is None else read_picture(file, file.name)
+    texts = {"text": text.strip(), "classes": classes} if text.strip() else {}
+    query: dict[str, Any] = texts | ({} if picture is None else {"image": picture})
+    asked = {"image": {"image": picture}, "text": texts}
+    estimate: dict[str, Any] = models.locate(query, top_k=TOP_CELLS) if models.locate else {}
+    found = {
+        name: models.retrieve(asked[name], top_k=TOP_NEIGHBOURS) for name in asked if models.retrieve and name in query
+    }
+    sections = []
+    if estimate:
+        sections.append(located(estimate, [entity for entities in found.values() for entity in entities]))
+    if models.tag and texts:
+        sections.append(named_in(texts["text"], models.tag({"text": texts["text"], "image": picture})))
+    sections += [neighbours(name, entities, models.rows, estimate) for name, entities in found.items()]
+    if picture is not None and file is not None and sections:
+        figure = element("figure", thumbnail(picture, file.name), element("figcaption", file.name), class_="given")
+        sections.insert(0, figure)
+    return sections
+
+
+def _several(models: OpenModels, files: Sequence[Path]) -> list[Markup]:
+    """A map and a list of images, located one by one; one that cannot be read is told and passed over."""
+    if models.locate is None:
+        raise ValueError("several images at once are located, and none of the models locates: give one image.")
+    if len(files) > MOST_FILES:
+        raise ValueError(f"there are {len(files):,} images, and at most {MOST_FILES} are taken at once: divide them.")
+    answers, items = [], []
+    for file in files:
+        try:
+            picture = read_picture(file, file.name)
+            estimate = {"file": file.name, **models.locate({"image": picture}, top_k=1)}
+            items.append(_item(file.name, thumbnail(picture, file.name), *_position(estimate)))
+        except (ValueError, OSError) as error:
+            estimate = {"file": file.name, "error": str(error)}
+            items.append(_item(file.name, None, None, element("span", str(error), class_="mistake")))
+        answers.append(estimate)
+    known = [found for found in answers if found.get("latitude") is not None]
+    return [
+        element(
+            "section",
+            element("h2", f"{len(known):,} of {len(files):,} images located"),
+            element("figure", points_map(known, Window(), "Estimates of all images"), class_="world")
+            if known
+            else None,
+            element("p", *_downloads(answers), class_="downloads"),
+            element("ol", *items, class_="cards images several"),
+        )
+    ]
+
+
+def _position(estimate: Mapping[str, Any]) -> tuple[str, Markup]:
+    if estimate["latitude"] is None:
+        return f"cell {estimate['cells'][0]['cell']}", element("span", NO_MAP, class_="quiet")
+    radius = element("span", f"within {estimate['radius_km']:,.0f} km", class_="quiet")
+    return position_of(estimate["latitude"], estimate["longitude"]), radius
+
+
+def _item(name: str, picture: Markup | None, position: str | None, told: Markup) -> Markup:
+    return element(
+        "li", picture, element("b", position or name, dir="auto"), element("span", name, class_="quiet"), told
+    )
+
+
+COLUMNS = ("file", "latitude", "longitude", "radius_km", "error")
+
+
+def _downloads(answers: Sequence[Mapping[str, Any]]) -> list[Markup]:
+    """Links to the answers as CSV and as GeoJSON, which hold them in their own addresses."""
+    table = io.StringIO()
+    writer = csv.DictWriter(table, COLUMNS, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(answers)
+    features = [
+        feature(
+            point_geometry(found["latitude"], found["longitude"]),
+            {"file": found["file"], "radius_km": found["radius_km"]},
+        )
+        for found in answers
+        if found.get("latitude") is not None
+    ]
+    collection = json.dumps({"type": "FeatureCollection", "features": features}, ensure_ascii=False)
+    files = {
+        "estimates.csv": ("text/csv", table.getvalue()),
+        "estimates.geojson": ("application/geo+json", collection),
+    }
+    return [
+        element("a", name, download=name, href=data_uri(content.encode(), kind))
+        for name, (kind, content) in files.items()
+    ]
 
 
 NO_MAP = "The model has no map of its cells: it tells which cell, not where."
 
 
-def place(estimate: Mapping[str, Any], neighbours: Sequence[Mapping[str, Any]]) -> Markup:
-    """Lay out an estimate.
+def located(estimate: Mapping[str, Any], neighbours: Sequence[Mapping[str, Any]]) -> Markup:
+    """Lay out an estimate: position, maps and the likeliest cells.
 
     Args:
         estimate: of the pipeline ``geo-estimation``.
-        neighbours: of ``cross-modal-retrieval``, marked on the maps where their places are known.
+        neighbours: of ``cross-modal-retrieval``, marked on the maps where their positions are known.
     """
     heading = element("h2", "Where")
     if estimate["latitude"] is None:
@@ -100,6 +210,35 @@ def _legend(neighbours: bool) -> Markup:
     return element("ul", *(element("li", text, class_=name) for name, text in names.items()), class_="legend")
 
 
+def highlighted(text: str, entities: Sequence[Mapping[str, Any]]) -> Markup:
+    """Mark entities in their text.
+
+    Args:
+        text: as the tagger got it.
+        entities: of the pipeline ``multimodal-ner``, in the order of the text.
+
+    Example:
+        >>> found = [{"entity_group": "LOC", "score": 0.9, "start": 3, "end": 7}]
+        >>> highlighted("in Rome!", found)
+        '<p class="text" dir="auto">in <mark class="loc" title="90%">Rome<span>LOC</span></mark>!</p>'
+    """
+    parts: list[str] = []
+    end = 0
+    for entity in entities:
+        kind, marked = entity["entity_group"], text[entity["start"] : entity["end"]]
+        score = f"{entity['score']:.0%}"
+        parts += [text[end : entity["start"]]]
+        parts += [element("mark", marked, element("span", kind), class_=kind.lower(), title=score)]
+        end = entity["end"]
+    return element("p", *parts, text[end:], class_="text", dir="auto")
+
+
+def named_in(text: str, entities: Sequence[Mapping[str, Any]]) -> Markup:
+    """The section on a text: the text with its entities, or that there are none."""
+    none = None if entities else element("p", "No entity was found.", class_="quiet")
+    return element("section", element("h2", "Named in the text"), highlighted(text, entities), none)
+
+
 THUMBNAIL = 192  # pixels
 PLACE = ("latitude", "longitude")
 
@@ -107,7 +246,7 @@ PLACE = ("latitude", "longitude")
 def neighbours(
     asked: str, found: Sequence[Mapping[str, Any]], rows: Dataset | None, estimate: Mapping[str, Any]
 ) -> Markup:
-    """Lay out what the gallery gave.
+    """Lay out the entities that the gallery gave.
 
     Args:
         asked: ``"image"`` or ``"text"``.
@@ -129,7 +268,7 @@ def _card(entity: Mapping[str, Any], rows: Dataset | None, estimate: Mapping[str
     facts += [f"similarity {entity['score']:.2f}", *_away(entity, estimate)]
     return element(
         "li",
-        _thumbnail(row["images"][0], name) if entity["modality"] == "image" and row.get("images") else None,
+        thumbnail(to_rgb(row["images"][0]), name) if entity["modality"] == "image" and row.get("images") else None,
         element("b", name, dir="auto"),
         _summary(row.get("summaries") or {}) if entity["modality"] == "text" else None,
         element("span", " · ".join(facts), class_="quiet"),
@@ -137,7 +276,7 @@ def _card(entity: Mapping[str, Any], rows: Dataset | None, estimate: Mapping[str
 
 
 def _away(entity: Mapping[str, Any], estimate: Mapping[str, Any]) -> list[str]:
-    """How far an entity is from the estimated place, if both are known."""
+    """How far an entity is from the estimated position, if both are known."""
     places: list[Any] = [mapping.get(name) for mapping in (estimate, entity) for name in PLACE]
     return [] if None in places else [f"{float(great_circle_distance(*places)):,.0f} km from the estimate"]
 
@@ -148,57 +287,9 @@ def _summary(summaries: Mapping[str, str | None]) -> Markup | None:
     return next((element("q", text, lang=language, dir="auto") for language, text in texts), None)
 
 
-def _thumbnail(picture: Image.Image, label: str) -> Markup:
-    picture, file = picture.convert("RGB"), io.BytesIO()
-    picture.thumbnail((THUMBNAIL, THUMBNAIL))
-    picture.save(file, "JPEG", quality=85)
+def thumbnail(picture: Image.Image, label: str) -> Markup:
+    """A small JPEG of an RGB picture, in the page itself."""
+    small, file = picture.copy(), io.BytesIO()
+    small.thumbnail((THUMBNAIL, THUMBNAIL))
+    small.save(file, "JPEG", quality=85)
     return element("img", src=data_uri(file.getvalue(), "image/jpeg"), alt=label)
-
-
-TOP_CELLS, TOP_NEIGHBOURS = 5, 6
-HINT = "The answer appears here."
-NOTHING = "There is nothing to look at yet: drop an image, write a text, or both."
-UNREAD = "None of the models reads an image without a text: write a text as well."
-
-
-def answer(models: OpenModels, image: bytes | None = None, text: str = "", classes: str = "") -> Markup:
-    """Ask every model, and lay out what they say.
-
-    Args:
-        models: that are open.
-        image: an encoded image.
-        text: nothing if it is blank.
-        classes: of the text, such as ``"city, port"``.
-
-    Returns:
-        One element. What is wrong with an image or a text is a sentence in it, not an exception.
-    """
-    query: dict[str, Any] = {} if image is None else {"image": image}
-    query |= {"text": text.strip(), "classes": classes} if text.strip() else {}
-    if not query:
-        return said(NOTHING)
-    try:
-        sections = _sections(models, query)
-    except (ValueError, OSError) as error:
-        return element("div", element("p", str(error), class_="mistake", role="alert"), class_="answer")
-    return element("div", *sections, class_="answer") if sections else said(UNREAD)
-
-
-def said(sentence: str) -> Markup:
-    """A sentence in the place of an answer."""
-    return element("div", element("p", sentence, class_="hint"), class_="answer")
-
-
-def _sections(models: OpenModels, query: Mapping[str, Any]) -> list[Markup]:
-    """Place, entities and neighbours, as far as there is a model for them."""
-    parts = {"image": ("image",), "text": ("text", "classes")}
-    asked = {name: {key: query[key] for key in keys} for name, keys in parts.items() if name in query}
-    estimate: dict[str, Any] = models.locate(dict(query), top_k=TOP_CELLS) if models.locate else {}
-    found = {name: models.retrieve(part, top_k=TOP_NEIGHBOURS) for name, part in asked.items() if models.retrieve}
-    sections = []
-    if estimate:
-        sections.append(place(estimate, [entity for entities in found.values() for entity in entities]))
-    if models.tag and "text" in query:
-        entities = models.tag({"text": query["text"], "image": query.get("image")})
-        sections.append(named_in(query["text"], entities))
-    return sections + [neighbours(name, entities, models.rows, estimate) for name, entities in found.items()]

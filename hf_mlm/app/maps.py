@@ -49,6 +49,26 @@ def estimate_map(
     )
 
 
+def points_map(points: Sequence[Mapping[str, Any]], window: Window, title: str) -> Markup:
+    """Draw a dot for each of several estimates.
+
+    Args:
+        points: each with ``file``, ``latitude`` and ``longitude``.
+        window: the part of the world to show.
+        title: what a screen reader says instead of the picture.
+
+    Returns:
+        One ``<svg>`` element that needs nothing else.
+    """
+    marks = [
+        element(
+            "g", element("title", point["file"]), *_dots(window, point["latitude"], point["longitude"]), class_="cell"
+        )
+        for point in points
+    ]
+    return drawing(window.width, window.height, title, *_ground(window), *marks, class_="map")
+
+
 def _ground(window: Window) -> list[Markup]:
     """The imagery, or lines of latitude and longitude."""
     picture = _imagery(window)

@@ -1,25 +1,27 @@
-"""The models behind the page, opened once at its start."""
+"""The models behind the page: opened once, asked one question at a time, within limits."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from datasets import Dataset
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from PIL import Image
 
-from hf_mlm.models.irle.configuration_irle import IRLEConfig
+from hf_mlm.models.base.images import to_rgb
 from hf_mlm.pipelines.cross_modal_retrieval import CrossModalRetrievalPipeline
 from hf_mlm.pipelines.gallery import Gallery
 from hf_mlm.pipelines.geo_estimation import GeoEstimationPipeline
 from hf_mlm.pipelines.multimodal_ner import MultimodalNERPipeline
 from hf_mlm.registry import MODELS
 from hf_mlm.runs.gallery import FOLDER
-from hf_mlm.runs.open_model import open_model, saved_type
+from hf_mlm.runs.open_model import check_kind, open_model
 from hf_mlm.training.irle.scoring import load_rows, trained_on
 
 
@@ -84,21 +86,21 @@ def open_models(names: Sequence[str], gallery: str | os.PathLike[str] | GalleryR
         ValueError: if a model is of another type, there are two of a kind, one of them is damaged or reads precomputed
             features, or the gallery is of another model.
     """
-    folders: dict[bool, tuple[str, Path]] = {}
+    folders: dict[str, tuple[str, Path]] = {}
     for name in names:
         folder = local_folder(name)
-        is_irle = model_type(folder, name) == IRLEConfig.model_type
-        if is_irle in folders:
-            kind = "IR+LE" if is_irle else "tagger"
-            raise ValueError(f"{folders[is_irle][0]} and {name} are two models of one kind: give one {kind} at most.")
-        folders[is_irle] = name, folder
+        family = MODELS[check_kind(folder)].family
+        if family in folders:
+            kind = "IR+LE" if family == "irle" else "tagger"
+            raise ValueError(f"{folders[family][0]} and {name} are two models of one kind: give one {kind} at most.")
+        folders[family] = name, folder
     if not folders:
         raise ValueError("there is no model: name the folder of a training or an id on the Hub.")
-    if gallery is not None and True not in folders:
+    if gallery is not None and "irle" not in folders:
         raise ValueError("a gallery is searched by an IR+LE, and none is given: leave out the gallery, or name one.")
-    opened = _open_irle(*folders[True], gallery) if True in folders else {}
-    if False in folders:
-        model, processor = open_model(folders[False][1], "taggers")
+    opened = _open_irle(*folders["irle"], gallery) if "irle" in folders else {}
+    if "taggers" in folders:
+        model, processor = open_model(folders["taggers"][1], "taggers")
         opened["tag"] = MultimodalNERPipeline(model, processor=processor, task="multimodal-ner")
     return OpenModels(names=tuple(names), **opened)
 
@@ -121,23 +123,6 @@ def local_folder(name: str) -> Path:
             f"{name!r} is neither a folder nor a model that the Hub gives out: check the name and the connection, and "
             "log in with hf auth login if it is private."
         ) from error
-
-
-def model_type(folder: Path, name: str) -> str:
-    """The type of a model in a folder, if it is one of the package's.
-
-    Args:
-        folder: with ``config.json``.
-        name: of the model in an error.
-
-    Raises:
-        FileNotFoundError: if there is no configuration.
-        ValueError: if it is damaged, or of another type.
-    """
-    kind = saved_type(folder, name)
-    if kind not in MODELS:
-        raise ValueError(f"{name} is a model of type {kind!r}; the page runs {', '.join(MODELS)}.")
-    return kind
 
 
 def _open_irle(name: str, folder: Path, gallery: str | os.PathLike[str] | GalleryRows | None) -> dict[str, Any]:
@@ -170,3 +155,66 @@ def _rows(model: Any, folder: Path, gallery: GalleryRows) -> Dataset:
         dataset, before = trained_on(folder)
         options = {**before, **options}
     return load_rows(model, dataset, gallery.split, **options)
+
+
+MOST_PIXELS, MOST_BYTES, MOST_CHARACTERS = 50_000_000, 20_000_000, 20_000
+PATIENCE = 60.0  # seconds
+T = TypeVar("T")
+
+
+def read_picture(content: bytes | Path, name: str) -> Image.Image:
+    """Open an image as the pipelines do, if it is not too large for a page that everyone may use.
+
+    Args:
+        content: encoded bytes, or a file of them.
+        name: of the image in an error.
+
+    Raises:
+        ValueError: if it is more than 20 MB or 50 megapixels, which is seen before it is decoded, or no image.
+    """
+    size = content.stat().st_size if isinstance(content, Path) else len(content)
+    if size > MOST_BYTES:
+        raise ValueError(
+            f"{name} has {size / 1e6:,.1f} MB, and at most {MOST_BYTES / 1e6:,.0f} are read: scale it down first."
+        )
+    return to_rgb(content.read_bytes() if isinstance(content, Path) else content, name, MOST_PIXELS)
+
+
+def check_length(text: str) -> None:
+    """Refuse a text of more than 20,000 characters.
+
+    Raises:
+        ValueError: with its length.
+    """
+    if len(text) > MOST_CHARACTERS:
+        raise ValueError(
+            f"the text has {len(text):,} characters, and at most {MOST_CHARACTERS:,} are read: divide it."
+        )
+
+
+class Desk:
+    """Models that are asked one question at a time, by the same thread, so that a rush takes no more memory than one.
+
+    Args:
+        models: that answer.
+        patience: seconds after which a question that is not answered yet is given up.
+    """
+
+    def __init__(self, models: OpenModels, patience: float = PATIENCE):
+        self.models, self.patience = models, patience
+        self._worker = ThreadPoolExecutor(1, "desk")
+
+    def ask(self, work: Callable[..., T], *args: Any) -> T:
+        """Call ``work(models, *args)`` when its turn has come.
+
+        Raises:
+            TimeoutError: if others' questions take too long.
+        """
+        done = self._worker.submit(work, self.models, *args)
+        try:
+            return done.result(self.patience)
+        except TimeoutError as error:
+            done.cancel()
+            raise TimeoutError(
+                "others have asked before, and there was no time left: ask again in a minute."
+            ) from error

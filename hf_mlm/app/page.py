@@ -1,27 +1,30 @@
-"""The Gradio page and its server."""
+"""The page of ``hf-mlm app``, its typed endpoints and its server."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import base64
+import binascii
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hf_mlm.app.answers import HINT, answer, said
-from hf_mlm.app.opening import GalleryRows, OpenModels, open_models
+from hf_mlm.app.answers import HINT, answer, refused, said
+from hf_mlm.app.opening import Desk, GalleryRows, OpenModels, check_length, open_models, read_picture
 from hf_mlm.drawing.html import Markup, element
 
 
 try:
     import gradio as gr
+    from starlette.datastructures import MutableHeaders
     from starlette.middleware import Middleware
-
-    from hf_mlm.app.policy import OwnOriginOnly
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 except ImportError as error:
     raise ImportError("the page needs gradio: pip install 'hf-mlm[app]'.") from error
 
 KEPT_SECONDS = 600  # what visitors upload is deleted after that
-LARGEST_UPLOAD = "20mb"
+LARGEST_UPLOAD = "100mb"  # what the disk takes; what is read is told by `read_picture`
+WAITING = 64  # questions
 RESPONSIBLE_USE = (
     "Estimating where an image was taken can expose people: their home, their route, a shelter. The models here are "
     "made for settlements as a whole, from archives and encyclopaedias. Do not use them to find a person, and do not "
@@ -43,16 +46,16 @@ def build_page(models: OpenModels) -> gr.Blocks:
     Returns:
         The page, to be opened with ``launch(**launch_options())``.
     """
+    desk = Desk(models)
     with gr.Blocks(title=_title(models), analytics_enabled=False, delete_cache=(60, KEPT_SECONDS)) as page:
         gr.HTML(_header(models))
         with gr.Row(elem_classes="workplace"):
             with gr.Column(scale=2, min_width=300):
-                image = gr.Image(
-                    label="Image",
-                    type="filepath",
-                    sources=["upload", "clipboard"],
-                    height=260,
-                    buttons=[],
+                images = gr.File(
+                    label="Images: drop, choose or paste one or several",
+                    file_count="multiple",
+                    height=180,
+                    elem_id="images",
                     visible=models.reads_images,
                 )
                 text = gr.Textbox(label="Text", lines=4, max_lines=12, placeholder=_example(models))
@@ -66,14 +69,101 @@ def build_page(models: OpenModels) -> gr.Blocks:
             with gr.Column(scale=5, min_width=300):
                 shown = gr.HTML(said(HINT), elem_id="answer")
         gr.HTML(_footer(models))
-        gr.on(
-            [ask.click, image.upload, text.submit, classes.submit],
-            partial(_reply, models),
-            inputs=[image, text, classes],
+        asked = gr.on(
+            [ask.click, images.upload, text.submit, classes.submit],
+            partial(_reply, desk),
+            inputs=[images, text, classes],
             outputs=shown,
-            api_name="answer",
+            concurrency_limit=None,
+            api_visibility="private",
         )
-    return page
+        asked.then(None, js=_INTO_VIEW)
+        page.load(None, js=_PASTE)
+        for endpoint in endpoints(desk):
+            gr.api(endpoint, api_name=endpoint.__name__, queue=False)
+    return page.queue(max_size=WAITING)
+
+
+# On a phone the answer lies below what was asked.
+_INTO_VIEW = """() => { const shown = document.querySelector("#answer");
+if (shown.getBoundingClientRect().top > innerHeight / 2) shown.scrollIntoView({behavior: "smooth"}); }"""
+_PASTE = """() => { document.addEventListener("paste", event => {
+const files = event.clipboardData.files, input = document.querySelector("#images input[type=file]");
+if (input && files.length) { input.files = files; input.dispatchEvent(new Event("change", {bubbles: true})); } }); }"""
+
+
+def endpoints(desk: Desk) -> list[Callable[..., Any]]:
+    """The functions that the page offers to programs, as far as there are models for them.
+
+    Args:
+        desk: that answers.
+    """
+
+    def locate(image: str = "", text: str = "", classes: str = "", top_k: int = 5) -> dict:
+        """Estimate where on the earth an image, a text or both belong.
+
+        Args:
+            image: an encoded image (JPEG, PNG, TIFF, WebP …) in base64, or nothing.
+            text: a description, or nothing.
+            classes: of the text, such as "city, port", or nothing.
+            top_k: the most cells to return.
+
+        Returns:
+            latitude and longitude in degrees, radius_km that holds half of the probability, and the likeliest cells.
+        """
+        return _answered(desk, "locate", image, text, classes, top_k)
+
+    def retrieve(image: str = "", text: str = "", classes: str = "", top_k: int = 10) -> list:
+        """Find the entities of the gallery whose texts go with an image, or whose images go with a text.
+
+        Args:
+            image: an encoded image in base64, or nothing.
+            text: a description where there is no image.
+            classes: of the text, or nothing.
+            top_k: the most entities to return.
+
+        Returns:
+            the nearest first, each with its score and what is known of it.
+        """
+        return _answered(desk, "retrieve", image, text, classes, top_k)
+
+    def tag(text: str, image: str = "") -> list:
+        """Find persons, places, organisations and others in a text, with the help of its image.
+
+        Args:
+            text: any.
+            image: an encoded image in base64, or nothing.
+
+        Returns:
+            entity_group, score, word, start and end of each entity.
+        """
+        return _answered(desk, "tag", image, text)
+
+    return [function for function in (locate, retrieve, tag) if getattr(desk.models, function.__name__)]
+
+
+def _answered(desk: Desk, task: str, image: str, text: str, classes: str = "", top_k: int | None = None) -> Any:
+    """The answer of a pipeline, or its refusal as the error of the endpoint."""
+
+    def work(models: OpenModels) -> Any:
+        check_length(text)
+        query: dict[str, Any] = {"image": read_picture(_decoded(image), "image")} if image else {}
+        query |= {"text": text} if text else {}
+        query |= {"classes": classes} if text and task != "tag" else {}
+        return getattr(models, task)(query, **({} if top_k is None else {"top_k": top_k}))
+
+    try:
+        return desk.ask(work)
+    except (ValueError, OSError) as error:
+        raise gr.Error(str(error), print_exception=False) from error
+
+
+def _decoded(image: str) -> bytes:
+    """The bytes behind base64, with or without the head of a data address."""
+    try:
+        return base64.b64decode(image.rpartition(",")[2], validate=True)
+    except binascii.Error as error:
+        raise ValueError(f"Expected an encoded image in base64, found {image[:20]!r}… ({error}).") from error
 
 
 def launch_options() -> dict[str, Any]:
@@ -102,6 +192,7 @@ def serve(
     host: str | None = None,
     port: int | None = None,
     share: bool = False,
+    mcp: bool = False,
 ) -> None:
     """Open models and serve the page until it is stopped.
 
@@ -111,6 +202,7 @@ def serve(
         host: to listen on; 127.0.0.1 when omitted, or what ``GRADIO_SERVER_NAME`` says, as in a Space.
         port: likewise; the first free one from 7860 when omitted.
         share: whether to open a tunnel through Gradio's servers, by which everyone can reach the page.
+        mcp: whether to offer the endpoints as tools of the Model Context Protocol too.
 
     Raises:
         FileNotFoundError: if there is no such model or gallery.
@@ -118,11 +210,14 @@ def serve(
         OSError: if the port is taken.
     """
     page = build_page(open_models(names, gallery))
-    page.launch(server_name=host, server_port=port, share=share, **launch_options())
+    page.launch(server_name=host, server_port=port, share=share, mcp_server=mcp, **launch_options())
 
 
-def _reply(models: OpenModels, image: str | None, text: str | None, classes: str | None) -> Markup:
-    return answer(models, None if image is None else Path(image).read_bytes(), text or "", classes or "")
+def _reply(desk: Desk, files: list[str] | None, text: str | None, classes: str | None) -> Markup:
+    try:
+        return desk.ask(answer, files or (), text or "", classes or "")
+    except TimeoutError as error:
+        return refused(error)
 
 
 def _title(models: OpenModels) -> str:
@@ -136,7 +231,7 @@ def _header(models: OpenModels) -> Markup:
         "who and what is named in the text": models.tag,
     }
     offered = [words for words, pipeline in offers.items() if pipeline]
-    given = "Drop an image or write a text, or both" if models.reads_images else "Write a text"
+    given = "Drop images or write a text, or both" if models.reads_images else "Write a text"
     promised = ", ".join(offered[:-1]) + (" and " if len(offered) > 1 else "") + offered[-1]
     return element("header", element("h1", _title(models)), element("p", f"{given}: you get {promised}."))
 
@@ -156,3 +251,31 @@ def _footer(models: OpenModels) -> Markup:
         element("p", PRIVACY),
         element("p", f"Models: {names}. Imagery: NASA Blue Marble.", class_="quiet"),
     )
+
+
+HEADERS = {
+    # Gradio compiles its templates in the browser, and puts styles and a configuration into the page.
+    "content-security-policy": "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; form-action 'self'",
+    "referrer-policy": "no-referrer",
+}
+
+
+class OwnOriginOnly:
+    """Middleware that sends a content security policy with every answer.
+
+    Args:
+        app: that answers.
+    """
+
+    def __init__(self, app: ASGIApp):
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, with the policy in the header."""
+
+        async def send_with_policy(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(HEADERS)
+            await send(message)
+
+        await self.app(scope, receive, send_with_policy)

@@ -1,4 +1,4 @@
-"""The files by which a Space of the Hub runs the page."""
+"""Files of a Space of the Hub that runs the page."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+from huggingface_hub import SpaceCardData
 from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id
 
@@ -15,6 +16,7 @@ import hf_mlm
 from hf_mlm.app.opening import GalleryRows
 from hf_mlm.app.page import PRIVACY, RESPONSIBLE_USE
 from hf_mlm.files import write_text
+from hf_mlm.publishing.cards import with_front_matter
 
 
 APP, REQUIREMENTS, CARD = "app.py", "requirements.txt", "README.md"
@@ -81,17 +83,15 @@ def _requirements() -> str:
 
 
 def _card(names: Sequence[str]) -> str:
-    settings = {
-        "title": "Where on Earth is this?",
-        "emoji": "🌍",
-        "colorFrom": "blue",
-        "colorTo": "green",
-        "sdk": "gradio",
-        "sdk_version": version("gradio"),
-        "app_file": APP,
-        "models": list(names),
-        "short_description": "Places, neighbours and names in images and texts",
-    }
-    lines = [f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in settings.items()]
-    use = ["## Responsible use", "", RESPONSIBLE_USE, "", PRIVACY]
-    return "\n".join(["---", *lines, "---", "", f"# {settings['title']}", "", *use, ""])
+    data = SpaceCardData(
+        title="Where on Earth is this?",
+        sdk="gradio",
+        sdk_version=version("gradio"),
+        app_file=APP,
+        models=list(names),
+        emoji="🌍",
+        colorFrom="blue",
+        colorTo="green",
+        short_description="Places, neighbours and names in images and texts",
+    )
+    return with_front_matter(data, f"# {data.title}\n\n## Responsible use\n\n{RESPONSIBLE_USE}\n\n{PRIVACY}\n")

@@ -89,11 +89,11 @@ class Tab:
         """Load a page."""
         self.call("Page.navigate", url=address)
 
-    def upload(self, selector: str, file: Path) -> None:
-        """Choose a file."""
+    def upload(self, selector: str, *files: Path) -> None:
+        """Choose files."""
         root = self.call("DOM.getDocument")["root"]["nodeId"]
         node = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
-        self.call("DOM.setFileInputFiles", nodeId=node, files=[str(file)])
+        self.call("DOM.setFileInputFiles", nodeId=node, files=[str(file) for file in files])
 
     def write(self, selector: str, text: str) -> None:
         """Type a text."""

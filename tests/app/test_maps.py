@@ -51,6 +51,19 @@ def test_everything_lies_where_it_is(no_imagery: None) -> None:
     assert dots == [(1324.0, 448.0), (748.0, 112.4)]
 
 
+def test_several_estimates_are_dots_with_the_names_of_their_files(no_imagery: None) -> None:
+    points = [
+        {"file": "<a>.png", "latitude": 0.0, "longitude": 0.0},
+        {"file": "b", "latitude": 79.0, "longitude": 90.0},
+    ]
+    svg = ElementTree.fromstring(maps.points_map(points, Window(), "all"))
+    assert [title.text for title in svg.iter(f"{SVG}title")] == ["<a>.png", "b"]
+    assert [(dot.get("cx"), dot.get("cy")) for dot in svg.iter(f"{SVG}circle")] == [
+        ("720.0", "316.0"),
+        ("1080.0", "0.0"),
+    ]
+
+
 def test_a_map_without_imagery_has_lines_and_asks_for_nothing(no_imagery: None) -> None:
     text = maps.estimate_map(ESTIMATE, [], Window(), "here")
     assert 'class="grid"' in text and "<image" not in text

@@ -34,7 +34,7 @@ def test_unfit_models_are_one_sentence(irle: Path, tagger: Path, tmp_path: Path)
         ([tmp_path / "absent"], None, "is neither a folder nor a model that the Hub gives out"),
         (["me/absent"], None, "'me/absent' is neither a folder nor a model that the Hub gives out"),
         ([tmp_path], None, "has no config.json"),
-        ([other], None, "is a model of type 'gpt2'; the page runs irle, crf_tagger"),
+        ([other], None, "found 'gpt2'"),
         ([features], None, "reads precomputed features, and the page takes images and texts"),
         ([irle, irle], None, "are two models of one kind: give one IR+LE at most"),
         ([tagger, irle, tagger], None, "give one tagger at most"),
