@@ -146,6 +146,25 @@ class EntityTally:
             "by_group": dict(zip(by_group, scores[1 + len(names) :], strict=True)),
         }
 
+    def by_group_and_type(self, mode: Mode = "lenient") -> dict[Hashable, dict[str, dict[str, Any]]]:
+        """Score every type within every group, such as the persons of the German sentences.
+
+        Example:
+            >>> tally = EntityTally(modes=["lenient"])
+            >>> tally.add([["B-PER", "B-LOC"], ["B-LOC"]], [["B-PER", "O"], ["B-LOC"]], groups=["en", "de"])
+            >>> {group: list(types) for group, types in tally.by_group_and_type().items()}
+            {'en': ['LOC', 'PER'], 'de': ['LOC']}
+        """
+        found: dict[Hashable, dict[str, Counts]] = {group: {} for group in self.groups if group is not None}
+        for (group, name), counts in self.counts[mode].items():
+            if group is not None:
+                found[group][name] = counts
+        crossed = {group: dict(sorted(types.items())) for group, types in found.items()}
+        return {
+            group: dict(zip(types, _scores(list(types.values())), strict=True)) if types else {}
+            for group, types in crossed.items()
+        }
+
     def _add(self, mode: Mode, group: Hashable, name: str, counts: Counts) -> None:
         self.counts[mode][group, name] = self.counts[mode].get((group, name), 0) + counts
 

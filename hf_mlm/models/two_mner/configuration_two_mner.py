@@ -45,6 +45,8 @@ class TwoMNERConfig(TextTaggerConfig):
             token, or, as published, ``"pooler"``, the text encoder's own layer over it.
         alignment_vit_pooling: an image's vector for the alignment: ``"pooled"`` as the encoder does it, or, as
             published, ``"flatten"``: all tokens side by side, for which the head needs many times the weights.
+        align_repeated_images: whether all sentences about one image are aligned, as published, though to each of them
+            the others' copy of its own image is a negative; otherwise the first of them alone.
         fusion_size: width of a layer between the joined branches and the labels, as in the published code; None for no
             such layer, as in the paper.
         loss_scale: what the loss is multiplied by: 2 in the published code.
@@ -84,6 +86,7 @@ class TwoMNERConfig(TextTaggerConfig):
     tie_query_key: bool = False
     alignment_text_pooling: Literal["mean", "cls", "pooler"] = "mean"
     alignment_vit_pooling: Literal["pooled", "flatten"] = "pooled"
+    align_repeated_images: bool = False
     fusion_size: int | None = None
     loss_scale: int | float = 1
     resnet_pixel_scale: list[int | float] | tuple[int | float, ...] = (1, 1, 1)
@@ -101,7 +104,7 @@ class TwoMNERConfig(TextTaggerConfig):
 
     @classmethod
     def reference(cls, **kwargs: Any) -> "TwoMNERConfig":
-        """Configure what the published code really does, so that its figures can be chased.
+        """Configure the published code's behaviour, so that its figures can be chased.
 
         Args:
             **kwargs: further settings, as for the class.
@@ -118,6 +121,7 @@ class TwoMNERConfig(TextTaggerConfig):
             "tie_query_key": True,
             "alignment_text_pooling": "pooler",
             "alignment_vit_pooling": "flatten",
+            "align_repeated_images": True,
             "fusion_size": 768,
             "loss_scale": 2,
             "constrained_decoding": False,

@@ -91,11 +91,12 @@ class Alignment(nn.Module):
         hidden_size: width of the sentences' vectors, and of the shared space.
         vector_sizes: width of the images' vectors of each encoder.
         temperature: of NT-Xent.
+        repeated: whether all sentences about one image are compared, or the first of them alone.
     """
 
-    def __init__(self, hidden_size: int, vector_sizes: Mapping[str, int], temperature: float):
+    def __init__(self, hidden_size: int, vector_sizes: Mapping[str, int], temperature: float, repeated: bool = False):
         super().__init__()
-        self.temperature = temperature
+        self.temperature, self.repeated = temperature, repeated
         self.text = AlignmentHead(hidden_size, hidden_size)
         self.images = nn.ModuleDict({name: AlignmentHead(size, hidden_size) for name, size in vector_sizes.items()})
 
@@ -104,7 +105,8 @@ class Alignment(nn.Module):
     ) -> torch.Tensor:
         """Compare all sentences that have an image with all images of the batch.
 
-        Of several sentences about one image the first is compared: to the others their own image would be a negative.
+        Of several sentences about one image the first is compared, unless ``repeated``: to the others their own image
+        would be a negative.
 
         Args:
             sentences: (batch, hidden).
@@ -117,7 +119,7 @@ class Alignment(nn.Module):
         texts = self.text(sentences)  # (batch, hidden)
         if index is None:
             index = torch.full(texts.shape[:1], -1, device=texts.device)
-        pairs = _first_of_each(index)
+        pairs = index >= 0 if self.repeated else _first_of_each(index)  # (batch,)
         losses = [
             nt_xent(texts, head(features[name].vector)[index.clamp(min=0)], self.temperature, pairs)
             if name in features
@@ -261,7 +263,7 @@ class TwoMNERForTokenClassification(TaggerPreTrainedModel):
         self.alignment: Alignment | None = None
         if config.use_alignment and config.image_branches:
             vector_sizes = {name: encoder.vector_size for name, encoder in self.image_encoders.items()}
-            self.alignment = Alignment(hidden_size, vector_sizes, config.temperature)
+            self.alignment = Alignment(hidden_size, vector_sizes, config.temperature, config.align_repeated_images)
         self.head = self._make_head(width)
         self._settle_pooler()
         self.post_init()

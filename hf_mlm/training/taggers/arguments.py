@@ -43,6 +43,8 @@ class NERArguments:
     reference: bool = setting(False, "two-mner: start from TwoMNERConfig.reference(), the published code's behaviour")
     text_encoder: dict | str | None = setting(None, "folder of a text model, or its configuration")
     vit: dict | str | None = setting(None, "folder of a vision transformer, or its configuration")
+    text_layers: int | None = setting(None, "first layers of the text encoder that are used; all when omitted")
+    vit_layers: int | None = setting(None, "first layers of the vision transformer that are used; all when omitted")
     resnet: dict | str | None = setting(None, "folder of a convolutional network, .pth file, or its configuration")
     image_processor: dict | str | None = setting(None, "folder or settings; that of the image encoder when omitted")
     tokenizer: str | None = setting(None, "folder; the text encoder's, or one learned on the sentences")

@@ -13,7 +13,7 @@ from transformers import AutoTokenizer, PreTrainedModel
 from transformers.utils import logging
 
 from hf_mlm.models.base.configuration import TaggerConfig
-from hf_mlm.models.base.encoders import load_encoder, pixel_rescaling
+from hf_mlm.models.base.encoders import keep_layers, load_encoder, pixel_rescaling
 from hf_mlm.models.base.processing import TaggerProcessor
 from hf_mlm.models.base.regions import BoxFile, RegionProvider
 from hf_mlm.models.two_mner.configuration_two_mner import BRANCHES, TwoMNERConfig
@@ -79,7 +79,7 @@ def build_text_tagger(arguments: NERArguments, dataset: DatasetDict, processor: 
     entry, rows = MODELS[arguments.model_type], dataset["train"]
     kind = load(entry.config)
     processor = processor or TaggerProcessor(text_tokenizer(arguments, rows), arguments.max_length)
-    encoder, config = _encoder(arguments.text_encoder, "text_config", processor.tokenizer)
+    encoder, config = _encoder(arguments.text_encoder, "text_config", processor.tokenizer, arguments.text_layers)
     config = configure(kind, kind, arguments, rows, text_encoder_config=config)
     return load(entry.model)(config, encoder), processor
 
@@ -89,8 +89,9 @@ def build_two_mner(arguments: NERArguments, dataset: DatasetDict, processor: Any
     rows = dataset["train"]
     sources = {name: getattr(arguments, name) for name in BRANCHES if getattr(arguments, name) is not None}
     processor = processor or _tagger_processor(arguments, rows, next(iter(sources.values()), None))
-    text, text_config = _encoder(arguments.text_encoder, "text_config", processor.tokenizer)
-    opened = {name: _encoder(source, "vision_config") for name, source in sources.items()}
+    text, text_config = _encoder(arguments.text_encoder, "text_config", processor.tokenizer, arguments.text_layers)
+    layers = {"vit": arguments.vit_layers}
+    opened = {name: _encoder(source, "vision_config", layers=layers.get(name)) for name, source in sources.items()}
     found: dict[str, Any] = {f"{name}_config": config for name, (_, config) in opened.items()}
     if len(sources) == 2 and all(isinstance(source, str) for source in sources.values()):
         found |= pixel_rescaling(**dict(zip(("given", "wanted"), sources.values(), strict=True)))
@@ -106,8 +107,8 @@ def build_image_tagger(arguments: NERArguments, dataset: DatasetDict, processor:
     """A tagger with one text encoder and one image encoder, such as UMT; without the latter its text-only form."""
     entry, rows, image = MODELS[arguments.model_type], dataset["train"], _image_encoder(arguments)
     processor = processor or _tagger_processor(arguments, rows, image)
-    text, text_config = _encoder(arguments.text_encoder, "text_config", processor.tokenizer)
-    encoder, image_config = _encoder(image, "vision_config")
+    text, text_config = _encoder(arguments.text_encoder, "text_config", processor.tokenizer, arguments.text_layers)
+    encoder, image_config = _encoder(image, "vision_config", layers=arguments.vit and arguments.vit_layers)
     kind = load(entry.config)
     found = {"text_encoder_config": text_config, "image_encoder_config": image_config, "use_images": image is not None}
     if image is not None and hasattr(processor, "provider"):
@@ -136,7 +137,7 @@ def build_adacan(arguments: NERArguments, dataset: DatasetDict, processor: Any =
         if image is not None:
             make, words["image_processor"] = AdaCANProcessor, build_image_processor(image, arguments.image_processor)
         processor = make.from_sentences(dataset["train"]["tokens"], **words)
-    encoder, config = _encoder(image, "vision_config")
+    encoder, config = _encoder(image, "vision_config", layers=arguments.vit and arguments.vit_layers)
     found = {"image_encoder_config": config, "use_images": image is not None}
     models = {} if encoder is None else {"image_encoder": encoder}
     return _word_tagger(arguments, dataset, processor, vectors, found, models), processor
@@ -180,12 +181,16 @@ def text_tokenizer(arguments: NERArguments, rows: Dataset) -> Any:
     return learn_tokenizer(texts, arguments.vocabulary_size, lowercase=False)
 
 
-def _encoder(source: Any, part: str, tokenizer: Any = None) -> tuple[PreTrainedModel | None, Any]:
+def _encoder(
+    source: Any, part: str, tokenizer: Any = None, layers: int | None = None
+) -> tuple[PreTrainedModel | None, Any]:
     """A pretrained encoder with its configuration, or the configuration alone that settings describe; None of None."""
     if isinstance(source, str):
         encoder = load_encoder(source, part)
-        return encoder, encoder.config
-    return None, None if source is None else describe_encoder(source, tokenizer)
+        return encoder if layers is None else keep_layers(encoder, layers), encoder.config
+    if source is None:
+        return None, None
+    return None, describe_encoder(source if layers is None else {**source, "num_hidden_layers": layers}, tokenizer)
 
 
 def _image_encoder(arguments: NERArguments) -> Any:

@@ -23,15 +23,18 @@ class EntityMetrics:
 
     Metrics are ``precision``, ``recall``, ``f1`` (lenient, seqeval's default and the published code's) and
     ``strict_f1``; ``PER_f1`` and so on by type; ``en_f1`` by language and ``twitter_f1`` by source, where rows say
-    them, each with its precision and recall. After an evaluation ``counts`` (sentences, 3) holds each sentence's true
-    positives, predicted and gold entities, which a bootstrap resamples, and ``ids`` the sentences.
+    them, and where there are several, ``en_PER_f1`` by type within each; every F1 with its precision and recall.
+    After an evaluation ``counts`` (sentences, 3) holds each sentence's true positives, predicted and gold entities,
+    which a bootstrap resamples, and ``ids`` the sentences.
 
     A sentence that is longer than the encoder is several rows; these are put together before they are counted.
+    ``kept`` then holds, if ``keep``, gold and predicted label ids of each sentence, by the index of its first row.
 
     Args:
         label_names: of the ids.
         rows: the split, encoded, in its order; its ``language`` and ``source`` are the groups, and rows of the same
             ``id`` one sentence.
+        keep: whether labels stay in memory, for an analysis of errors.
 
     Example:
         >>> metrics = EntityMetrics(["O", "B-PER", "I-PER"])
@@ -40,13 +43,14 @@ class EntityMetrics:
         1.0
     """
 
-    def __init__(self, label_names: Sequence[str], rows: Dataset | None = None):
-        self.label_names = list(label_names)
+    def __init__(self, label_names: Sequence[str], rows: Dataset | None = None, keep: bool = False):
+        self.label_names, self.keep = list(label_names), keep
         columns = [] if rows is None else rows.column_names
         self.row_ids: list[Any] | None = rows["id"][:] if rows is not None and "id" in columns else None
         self.groups: dict[str, list[Any]] = {name: rows[name][:] for name in GROUPINGS if rows and name in columns}
         self.parts = {} if rows is None else parts_of_sentences(rows)
         self.counts, self.ids = np.zeros((0, 3), np.int64), np.zeros(0)
+        self.kept: dict[int, tuple[list[int], list[int]]] = {}
         self._begin()
 
     def __call__(self, prediction: EvalPrediction, compute_result: bool = True) -> dict[str, float]:
@@ -73,6 +77,9 @@ class EntityMetrics:
         if len(indices) == 0:
             return
         self.counted.append((np.asarray(indices), entity_counts(references, predictions, self.label_names)))
+        for index, gold, found in zip(indices, references, predictions, strict=True) if self.keep else ():
+            scored = np.asarray(gold) != IGNORED
+            self.kept[int(index)] = np.asarray(gold)[scored].tolist(), np.asarray(found)[scored].tolist()
         for name, tally in self.tallies.items():
             groups = [self.groups[name][index] for index in indices] if name else None
             tally.add(references, predictions, groups)
@@ -96,6 +103,10 @@ class EntityMetrics:
         whole, strict = (self.tallies[""].report(mode) for mode in ("lenient", "strict"))
         results = {name: whole[name] for name in SCORES} | {f"strict_{name}": strict[name] for name in SCORES}
         groups = [whole["by_type"], *(self.tallies[name].report("lenient")["by_group"] for name in self.groups)]
+        for name in self.groups:
+            crossed = self.tallies[name].by_group_and_type()
+            if len(crossed) > 1:
+                groups += [{f"{group}_{kind}": row for kind, row in types.items()} for group, types in crossed.items()]
         for group in groups:
             results |= {f"{name}_{score}": scores[score] for name, scores in group.items() for score in SCORES}
         results["entities"] = whole["support"]

@@ -69,17 +69,20 @@ def score_tagger(
     return results, {"ids": metrics.ids, "counts": metrics.counts}
 
 
-def score_encoded(trainer: TaggerTrainer, encoded: Dataset, prefix: str) -> tuple[dict[str, float], EntityMetrics]:
+def score_encoded(
+    trainer: TaggerTrainer, encoded: Dataset, prefix: str, keep: bool = False
+) -> tuple[dict[str, float], EntityMetrics]:
     """Score a trainer's model on encoded sentences; every process calls this, and has the metrics.
 
     Args:
         trainer: with the model and its collator; its ``compute_metrics`` becomes that of the sentences.
         encoded: what `encode_sentences` makes of them.
         prefix: of the names of the metrics.
+        keep: whether the object keeps gold and predicted labels.
 
     Returns:
         The metrics, and the object with the counts of each sentence.
     """
-    metrics = EntityMetrics(trainer.model.config.label_names, encoded)
+    metrics = EntityMetrics(trainer.model.config.label_names, encoded, keep)
     trainer.compute_metrics = metrics
     return trainer.evaluate(encoded, metric_key_prefix=prefix), metrics

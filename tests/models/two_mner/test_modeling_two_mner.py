@@ -253,3 +253,34 @@ def test_words_added_to_the_vocabulary_are_saved(tmp_path: Path) -> None:
     loaded = TwoMNERForTokenClassification.from_pretrained(tmp_path)
     assert loaded.config.text_encoder_config.vocab_size == 40
     assert_equal(loaded.get_input_embeddings().weight, ner.get_input_embeddings().weight)
+
+
+@pytest.mark.parametrize("repeated", [False, True])
+def test_repeated_images_are_aligned_if_asked_for(repeated: bool) -> None:
+    from hf_mlm.models.layers.contrastive import nt_xent
+    from hf_mlm.models.two_mner.modeling_two_mner import Alignment, ImageFeatures
+
+    torch.manual_seed(0)
+    alignment = Alignment(4, {"vit": 3}, 0.5, repeated)
+    sentences, vectors, index = torch.randn(5, 4), torch.randn(2, 3), torch.tensor([1, 0, -1, 1, 1])
+    loss = alignment(sentences, {"vit": ImageFeatures(vectors[:, None], vectors)}, index)
+    kept = [0, 1, 3, 4] if repeated else [0, 1]
+    expected = nt_xent(alignment.text(sentences)[kept], alignment.images["vit"](vectors)[index[kept]], 0.5)
+    torch.testing.assert_close(loss, expected[None])
+
+
+def test_encoders_keep_their_first_layers() -> None:
+    from transformers import BertConfig
+
+    from hf_mlm.models.base.encoders import keep_layers
+
+    torch.manual_seed(0)
+    encoder = BertModel(
+        BertConfig(vocab_size=9, hidden_size=8, num_hidden_layers=3, num_attention_heads=2, intermediate_size=8)
+    ).eval()
+    ids = torch.tensor([[2, 5, 6, 3]])
+    second = encoder(ids, output_hidden_states=True).hidden_states[2]
+    assert keep_layers(encoder, 2).config.num_hidden_layers == 2
+    torch.testing.assert_close(encoder(ids).last_hidden_state, second)
+    with pytest.raises(ValueError, match="Expected 1 to 2 layers .* found 3"):
+        keep_layers(encoder, 3)

@@ -66,3 +66,13 @@ def test_two_image_encoders_are_one_too_many(tmp_path: Path) -> None:
     changes = {"model_type": "umt", "resnet": RESNET, "vit": VIT}
     with pytest.raises(ValueError, match="umt has one image encoder, and vit and resnet are both given"):
         run(recipe(write_corpus(tmp_path / "data"), tmp_path, **changes))
+
+
+def test_encoders_are_cut_to_their_first_layers(tmp_path: Path) -> None:
+    data = write_corpus(tmp_path / "data", images=True)
+    text = {**ENCODER, "num_hidden_layers": 3}
+    changes = {"model_type": "two_mner", "text_encoder": text, "vit": VIT, "model": {"collaboration_heads": 2}}
+    config = run(
+        recipe(data, tmp_path, **changes, num_train_epochs=1, text_layers=2, vit_layers=1)
+    ).trainer.model.config
+    assert (config.text_encoder_config.num_hidden_layers, config.vit_config.num_hidden_layers) == (2, 1)

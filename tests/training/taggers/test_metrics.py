@@ -42,6 +42,35 @@ def test_batches_add_up_to_seqeval(pairs: list[list[tuple[int, int]]], batch_siz
     assert figures["f1"] == pytest.approx(2 * hits / (predicted + actual) if predicted + actual else 0)
 
 
+@given(sentences)
+def test_types_are_scored_within_each_language(pairs: list[list[tuple[int, int]]]) -> None:
+    gold, found = ([[pair[side] for pair in row] for row in pairs] for side in (0, 1))
+    languages = ["en" if number % 2 else "de" for number in range(len(pairs))]
+    results = EntityMetrics(TAGS, Dataset.from_dict({"language": languages}))(
+        EvalPrediction(padded(found), padded(gold))
+    )
+    if "en" not in languages:
+        assert not any(name.startswith("de_PER") for name in results)  # one language alone is the whole
+        return
+    for kind in ("PER", "LOC", "ORG", "MISC"):
+        sides = [
+            [[TAGS[tag] if TAGS[tag].endswith(kind) else "O" for tag in row] for row in side[1::2]]
+            for side in (gold, found)
+        ]
+        if any(tag != "O" for side in sides for row in side for tag in row):
+            assert results[f"en_{kind}_f1"] == f1_score(*sides, zero_division=0)
+
+
+def test_labels_are_kept_by_row_where_they_are_asked_for() -> None:
+    gold, found = np.array([[-100, 1, 2], [0, -100, 3]]), np.array([[-100, 1, 1], [0, -100, 0]])
+    metrics = EntityMetrics(TAGS, keep=True)
+    metrics(EvalPrediction(found, gold))
+    assert metrics.kept == {0: ([1, 2], [1, 1]), 1: ([0, 3], [0, 0])}
+    metrics = EntityMetrics(TAGS)
+    metrics(EvalPrediction(found, gold))
+    assert metrics.kept == {}
+
+
 def test_a_second_evaluation_starts_anew() -> None:
     metrics = EntityMetrics(TAGS)
     right = EvalPrediction(np.array([[1, 2]]), np.array([[1, 2]]))
