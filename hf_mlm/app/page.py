@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +38,12 @@ PRIVACY = (
 )
 
 
-def build_page(models: OpenModels) -> gr.Blocks:
+def build_page(models: OpenModels, mcp: bool = False) -> gr.Blocks:
     """Lay out the page.
 
     Args:
         models: that answer.
+        mcp: whether it will be launched with ``mcp_server``.
 
     Returns:
         The page, to be opened with ``launch(**launch_options())``.
@@ -80,6 +82,8 @@ def build_page(models: OpenModels) -> gr.Blocks:
         asked.then(None, js=_INTO_VIEW)
         page.load(None, js=_PASTE)
         for endpoint in endpoints(desk):
+            if mcp:
+                gr.api(_tool(endpoint), api_name=f"{endpoint.__name__}_text", queue=False)
             gr.api(endpoint, api_name=endpoint.__name__, queue=False)
     return page.queue(max_size=WAITING)
 
@@ -142,6 +146,18 @@ def endpoints(desk: Desk) -> list[Callable[..., Any]]:
     return [function for function in (locate, retrieve, tag) if getattr(desk.models, function.__name__)]
 
 
+def _tool(endpoint: Any) -> Callable[..., str]:
+    """The same endpoint for the Model Context Protocol, where Gradio makes text of everything: JSON, not Python's."""
+
+    @wraps(endpoint)
+    def tool(*args: Any, **kwargs: Any) -> str:
+        return json.dumps(endpoint(*args, **kwargs), ensure_ascii=False)
+
+    tool.__annotations__ = {**endpoint.__annotations__, "return": str}
+    endpoint._mcp_type = "endpoint"  # and so no tool itself
+    return tool
+
+
 def _answered(desk: Desk, task: str, image: str, text: str, classes: str = "", top_k: int | None = None) -> Any:
     """The answer of a pipeline, or its refusal as the error of the endpoint."""
 
@@ -149,6 +165,8 @@ def _answered(desk: Desk, task: str, image: str, text: str, classes: str = "", t
         check_length(text)
         query: dict[str, Any] = {"image": read_picture(_decoded(image), "image")} if image else {}
         query |= {"text": text} if text else {}
+        if not query:
+            raise ValueError(f"{task} got neither an image nor a text: give one of them, or both.")
         query |= {"classes": classes} if text and task != "tag" else {}
         return getattr(models, task)(query, **({} if top_k is None else {"top_k": top_k}))
 
@@ -209,7 +227,7 @@ def serve(
         ValueError: if models or gallery do not fit the page or each other.
         OSError: if the port is taken.
     """
-    page = build_page(open_models(names, gallery))
+    page = build_page(open_models(names, gallery), mcp)
     page.launch(server_name=host, server_port=port, share=share, mcp_server=mcp, **launch_options())
 
 

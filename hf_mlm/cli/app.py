@@ -27,6 +27,7 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on; this machine alone if omitted.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="First free one from 7860 if omitted.")] = None,
     share: Annotated[bool, typer.Option("--share", help="Open a public tunnel through Gradio's servers.")] = False,
+    mcp: Annotated[bool, typer.Option("--mcp", help="Offer locate, retrieve and tag as MCP tools.")] = False,
     space: Annotated[Path | None, typer.Option(help="Serve nothing; write a Space's files to this folder.")] = None,
 ) -> None:
     """Serve a page that places images and texts on a map, finds what resembles them, and marks who is named."""
@@ -38,7 +39,7 @@ def serve(
         return
     from hf_mlm.app.page import serve as serve_page
 
-    serve_page(models, searched, host, port, share)
+    serve_page(models, searched, host, port, share, mcp)
 
 
 def chosen_gallery(
