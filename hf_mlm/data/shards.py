@@ -48,6 +48,7 @@ class ShardConfig(datasets.BuilderConfig):
     """A config whose cache is named after the arguments that were passed and the state of the main files."""
 
     data_files: Any = None
+    is_custom = False  # whether any name will do
 
     def stamp(self) -> str:
         """Give names, sizes and times of the main files in ``data_dir``: another stamp means other contents.
@@ -105,7 +106,7 @@ class ShardBuilder(datasets.ArrowBasedBuilder):
         raise NotImplementedError
 
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
-        if self.config.name not in self.builder_configs:
+        if self.config.name not in self.builder_configs and not self.config.is_custom:
             example = f'load_dataset("{self.dataset_name}", "{self.BUILDER_CONFIGS[1].name}")'
             raise ValueError(f"name a config, as in {example}: {', '.join(self.builder_configs)}.")
         self.info.features, splits = self._open(dl_manager)

@@ -1,12 +1,12 @@
 """The dataset builder ``mmnerd``: `load_dataset("mmnerd", "en", data_dir=…)`.
 
-Sentences in four languages with PER, LOC, ORG and MISC, most with an image. The same builder reads other CoNLL files:
-`load_dataset("mmnerd", "en", data_files={"train": "train.conll", "test": "test.conll"})`, and with
-``labels=["SHIP", "DATE"]`` other entity types. The readers are beside it.
+Sentences in four languages with PER, LOC, ORG and MISC, most with an image. The same builder reads files of one's own,
+of any language, kind, label scheme and entity types: `load_dataset("mmnerd", "hi", data_files={"train": "a.conll"})`.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -18,31 +18,43 @@ import datasets
 import pyarrow as pa
 from datasets import Features
 
-from hf_mlm.data.mmnerd.layout import LANGUAGES, MMNERDLayout, find_mmnerd
-from hf_mlm.data.mmnerd.rows import FEATURES, conll_shards, features_of
-from hf_mlm.data.mmnerd.schemes import TAGS, LabelRules, read_labels, read_type_map
+from hf_mlm.data.mmnerd.layout import LANGUAGES, SPLIT_NAMES, MMNERDLayout, find_mmnerd
+from hf_mlm.data.mmnerd.rows import FEATURES, SentenceFile, features_of, plan_shards
+from hf_mlm.data.mmnerd.schemes import TAGS
 from hf_mlm.data.shards import ShardBuilder, ShardConfig, Splits, pack_rows
 from hf_mlm.world.captions import CaptionedWorld
 from hf_mlm.world.sources import ATTRIBUTION
 
 
+UNDETERMINED = "und"  # BCP 47
+
+_LANGUAGE = re.compile(r"(?:[a-z]{2,3}|x)(?:-[a-z0-9]{1,8})*", re.IGNORECASE)  # the form of a BCP 47 code
+
+
 @dataclass
 class MMNERDConfig(ShardConfig):
-    """What can be passed to `load_dataset` beside the name of the config, ``data_dir`` and ``data_files``.
+    """Settings of `load_dataset` beside the name of the config, ``data_dir`` and ``data_files``.
 
     Attributes:
+        language: BCP-47 code of ``data_files``; the name of the config may be one as well. Undetermined when neither
+            tells.
         image_dir: folder of the images, named after the image ids; by default the authors', where ``data_dir`` holds
             it.
-        repair: whether an I- label that continues nothing begins an entity (as conlleval reads it, and as IOB1 has
-            it), instead of being refused.
-        type_map: entity types of other files to rename, ``{"GPE": "LOC"}``, or drop, ``{"DATE": "O"}``.
-        labels: entity types of other files, ``["SHIP", "DATE"]``, instead of MMNERD's four; or all labels in the order
-            of their ids, ``["O", "B-SHIP", "I-SHIP"]``.
+        label_column: column of the labels, where a file has several: its number from 0, or its name.
+        columns: other columns or fields that need not be found, as in ``{"token": 1, "sentence": "Sentence #"}``; see
+            `hf_mlm.data.mmnerd.records.read_sentences`.
+        repair: whether labels that violate their scheme are read as conlleval reads them, instead of being refused.
+        type_map: entity types to rename, ``{"GPE": "LOC"}``, or drop, ``{"DATE": "O"}``.
+        labels: entity types, ``["SHIP", "DATE"]``, or all labels in the order of their ids, ``["O", "B-SHIP",
+            "I-SHIP"]``; by default MMNERD's, or of ``data_files`` those in the files.
         size: number of places of the ``demo``, each of which is in four sentences.
         seed: of the ``demo``.
     """
 
+    language: str | None = None
     image_dir: str | None = None
+    label_column: int | str | None = None
+    columns: dict[str, int | str] | None = None
     repair: bool = False
     type_map: dict[str, str] | None = None
     labels: list[str] | None = None
@@ -51,29 +63,28 @@ class MMNERDConfig(ShardConfig):
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """The languages that the name of the config speaks of."""
+        """Languages that the config is about."""
+        if self.language is not None:
+            return (self.language,)
+        if self.name == "default":
+            return (UNDETERMINED,)
         return LANGUAGES if self.name in ("all", "demo") else tuple(self.name.split("+"))
 
     @property
-    def rules(self) -> LabelRules:
-        """What becomes of labels.
-
-        Raises:
-            ValueError: as `read_type_map` and `read_labels`.
-        """
-        tags = TAGS if self.labels is None else read_labels(self.labels)
-        return LabelRules(self.repair, read_type_map(self.type_map), tags)
+    def is_custom(self) -> bool:
+        """Whether the config needs no name, or has one of its own."""
+        return bool(self.language or self.data_files)
 
     def find(self) -> MMNERDLayout:
-        """What ``data_dir`` holds; raises as `find_mmnerd`."""
+        """Find the files in ``data_dir``; raises as `find_mmnerd`."""
         return find_mmnerd(str(self.data_dir), self.languages)
 
     def stamp(self) -> str:
-        """State of the main files; raises as `find_mmnerd`."""
+        """Give the state of the main files; raises as `find_mmnerd`."""
         return self.find().stamp()
 
     def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Features | None = None) -> str:
-        """Name of the cache, which images that were added renew."""
+        """Name the cache, which images that were added renew."""
         folder = Path(self.image_dir).expanduser() if self.image_dir else None
         if folder is not None and folder.is_dir():
             config_kwargs = config_kwargs | {"image_dir": f"{folder.absolute()}:{folder.stat().st_mtime_ns}"}
@@ -105,7 +116,10 @@ class MMNERD(ShardBuilder):
 
     def __init__(self, *args: Any, config_name: str | None = None, **kwargs: Any) -> None:
         parts = sorted((config_name or "").split("+"), key=lambda part: [*LANGUAGES, part].index(part))
-        super().__init__(*args, config_name=config_name and "+".join(parts), **kwargs)  # "de+en" is "en+de"
+        name = config_name and "+".join(parts)  # "de+en" is "en+de"
+        if name is not None and name not in self.builder_configs and _LANGUAGE.fullmatch(name):
+            kwargs, name = {"name": name, "language": name, **kwargs}, None
+        super().__init__(*args, config_name=name, **kwargs)
 
     def _info(self) -> datasets.DatasetInfo:
         if self.config.data_files:  # somebody's own
@@ -120,24 +134,33 @@ class MMNERD(ShardBuilder):
         )
 
     def _open(self, dl_manager: Any) -> tuple[Features, Splits]:
-        config, rules = self.config, self.config.rules
+        config = self.config
+        if config.language is not None and not _LANGUAGE.fullmatch(config.language):
+            raise ValueError(f"Expected language to be a BCP 47 code, such as hi or pt-BR; found {config.language!r}.")
         if config.name == "demo":
-            if rules.tags != TAGS:
-                raise ValueError(
-                    f"the demo has the labels of MMNERD; labels={config.labels} is for files of your own."
-                )
+            if config.labels is not None:
+                raise ValueError(f"Expected no labels for the demo, which has MMNERD's; found {config.labels!r}.")
             return FEATURES, caption_shards(CaptionSettings(config.size, config.seed))
         images = Path(config.image_dir).expanduser() if config.image_dir else None
+        labels = config.labels
         if config.data_files:
-            return features_of(rules.tags), conll_shards(self._given_files(dl_manager), images, rules)
-        if not config.data_dir:
+            files = self._given_files(dl_manager)
+        elif config.data_dir:
+            layout = config.find()
+            files = {
+                split: [(language, str(paths[split])) for language, paths in layout.files.items() if split in paths]
+                for split in SPLIT_NAMES.values()
+            }
+            images, labels = images or layout.images, labels or list(TAGS)
+        else:
             raise ValueError(_NO_DATA.format(name=config.name))
-        layout = config.find()
-        files: dict[str, list[tuple[str, str]]] = {}
-        for split in datasets.Split.TRAIN, datasets.Split.VALIDATION, datasets.Split.TEST:
-            listed = [(la, str(paths[split])) for la, paths in layout.files.items() if split in paths]
-            files |= {str(split): listed} if listed else {}
-        return features_of(rules.tags), conll_shards(files, images or layout.images, rules)
+        columns = {**(config.columns or {})} | ({} if config.label_column is None else {"tag": config.label_column})
+        known = {"columns": tuple(columns.items()), "labels": tuple(config.labels or ())}
+        listed = {
+            split: [SentenceFile(path, language, **known) for language, path in part] for split, part in files.items()
+        }
+        tags, shards = plan_shards(listed, images, labels=labels, type_map=config.type_map, repair=config.repair)
+        return features_of(tags), shards
 
     def _given_files(self, dl_manager: Any) -> dict[str, list[tuple[str, str]]]:
         if len(self.config.languages) != 1:
@@ -172,7 +195,7 @@ CITATION = """\
 
 @dataclass(frozen=True)
 class CaptionSettings:
-    """The arguments of `CaptionedWorld`."""
+    """Arguments of `CaptionedWorld`."""
 
     size: int = 1500
     seed: int = 0
@@ -180,10 +203,10 @@ class CaptionSettings:
 
 @dataclass(frozen=True)
 class CaptionShard:
-    """Some sentences of the captioned world.
+    """Consecutive sentences of the captioned world.
 
     Attributes:
-        settings: which world.
+        settings: of the world.
         split: of the sentences.
         start: position of the first sentence in the split.
         stop: position after the last.
@@ -195,7 +218,7 @@ class CaptionShard:
     stop: int
 
     def tables(self) -> Iterator[pa.Table]:
-        """The rows, some hundred at a time."""
+        """Build the rows."""
         return pack_rows(self._rows(), FEATURES)
 
     def _rows(self) -> Iterator[dict[str, Any]]:
@@ -204,7 +227,7 @@ class CaptionShard:
 
 
 def caption_shards(settings: CaptionSettings, rows_per_shard: int = 2000) -> dict[str, list[CaptionShard]]:
-    """The shards of each split that has rows."""
+    """Plan the shards of each split that has rows."""
     return {
         split: [
             CaptionShard(settings, split, start, min(start + rows_per_shard, size))
@@ -217,5 +240,5 @@ def caption_shards(settings: CaptionSettings, rows_per_shard: int = 2000) -> dic
 
 @lru_cache(maxsize=1)
 def _build(settings: CaptionSettings) -> CaptionedWorld:
-    """The world of some settings; the last one is kept, since every shard of it needs it."""
+    """Build the world; the last one is kept, since every shard of it needs it."""
     return CaptionedWorld(**asdict(settings))

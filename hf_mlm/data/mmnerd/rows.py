@@ -1,22 +1,32 @@
-"""Rows of the dataset ``mmnerd``: their columns, and shards of sentence files that become rows."""
+"""Rows of the dataset ``mmnerd``: their columns, shards of the files they are in, and rows of other datasets."""
 
 from __future__ import annotations
 
 import logging
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from datasets import ClassLabel, Features, Image, List, Value
+from datasets import ClassLabel, Dataset, DatasetDict, Features, Image, List, Value, concatenate_datasets
 
 from hf_mlm.data.checks import ImageFolder, image_defect
-from hf_mlm.data.mmnerd.conll import Sentence, read_conll
-from hf_mlm.data.mmnerd.schemes import TAGS, LabelRules
+from hf_mlm.data.mmnerd.conll import Sentence
+from hf_mlm.data.mmnerd.records import Names, RecordReader, read_sentences
+from hf_mlm.data.mmnerd.schemes import (
+    TAGS,
+    LabelRules,
+    read_labels,
+    read_type_map,
+    recognise,
+    tags_found,
+    types_of,
+)
 from hf_mlm.data.shards import pack_rows
 
 
@@ -29,10 +39,10 @@ _TWITTER = re.compile(r"O_\d+|\d\d_\d\d_(?:\d\d_)?\d+")
 
 
 def features_of(tags: Sequence[str]) -> Features:
-    """Columns of the rows.
+    """Give the columns of the rows.
 
     Args:
-        tags: the labels, in the order of their ids.
+        tags: labels, in the order of their ids.
     """
     return Features(
         {
@@ -50,28 +60,75 @@ def features_of(tags: Sequence[str]) -> Features:
 FEATURES = features_of(TAGS)
 
 
+def settle_labels(
+    files: Sequence[tuple[str, Sequence[Sentence]]],
+    labels: Sequence[str] | None = None,
+    type_map: Mapping[str, str] | None = None,
+    repair: bool = False,
+) -> LabelRules:
+    """Find the scheme and the labels of files, and check every sentence; conversions are logged in one line.
+
+    Args:
+        files: name and sentences of each.
+        labels: entity types, or all labels; None for those in the files.
+        type_map: entity types to rename, or to drop by ``"O"``.
+        repair: whether violations of the scheme are read as conlleval reads them.
+
+    Raises:
+        ValueError: as `read_labels` and `read_type_map`, and naming file and line, as `LabelRules.apply`.
+    """
+    tags = () if labels is None else read_labels(labels)
+    try:
+        scheme = recognise((each.tags for _, part in files for each in part), types_of(tags))
+    except ValueError as error:
+        raise ValueError(f"{files[0][0]}: {error}; name the column of labels by label_column.") from error
+    rules = LabelRules(scheme, repair, read_type_map(type_map), tags)
+    first: dict[str, str] = {}  # label -> file and line
+    for name, part in files:
+        for sentence in part:
+            converted = rules.convert(sentence, name)
+            for tag in (tag for tag in dict.fromkeys(converted) if tag not in first):
+                first[tag] = f"{name}:{sentence.line_of(converted.index(tag))}"
+    if tags:
+        rules.refuse_unknown(first)
+    if scheme.title != "IOB2":
+        names = ", ".join(dict.fromkeys(Path(name).name for name, _ in files))
+        logger.warning("Labels of the %s scheme are read as IOB2: %s.", scheme.title, names)
+    return rules if tags else replace(rules, tags=tags_found(first))
+
+
 @dataclass(frozen=True)
-class ConllFile:
-    """A file of sentences and what is to be known about it.
+class SentenceFile:
+    """A file of sentences.
 
     Attributes:
         path: local path or URL; plain or gzipped.
         language: of its sentences.
+        columns: of `read_sentences`.
+        labels: of `read_sentences`.
         first: number of its first sentence in its language and split.
+        has_ids: whether the sentences' own ids tell them apart in their language and split.
     """
 
     path: str
     language: str
+    columns: tuple[tuple[str, int | str], ...] = ()
+    labels: tuple[str, ...] = ()
     first: int = 0
+    has_ids: bool = False
 
     def sentences(self) -> list[Sentence]:
-        """Its sentences; the file that was read last is kept, since every shard of it needs it."""
-        return _read(self.path, _state(self.path))
+        """Read the sentences; the file that was read last is kept, since every shard of it needs it."""
+        return self.read()[0]
+
+    def read(self) -> tuple[list[Sentence], list[str]]:
+        """Read the sentences and the notes on them, as `read_sentences`."""
+        return _read(self.path, _state(self.path), self.columns, self.labels)
 
 
 @dataclass(frozen=True)
-class ConllShard:
-    """Some sentences of a file: what one process reads in a go.
+class SentenceShard:
+    """Sentences of a file that one process reads in a go.
 
     Attributes:
         file: the file.
@@ -79,20 +136,18 @@ class ConllShard:
         start: position in the file of the first sentence.
         stop: position after the last.
         images: folder of the images, or None.
-        rules: what becomes of labels.
+        rules: conversion of labels.
     """
 
-    file: ConllFile
+    file: SentenceFile
     split: str
     start: int
     stop: int
     images: Path | None = None
-    rules: LabelRules = LabelRules()
+    rules: LabelRules = field(default_factory=LabelRules)
 
     def tables(self) -> Iterator[pa.Table]:
-        """The rows, some hundred at a time, with the paths of their images, each of which has been decoded once.
-
-        A broken image is logged and left out.
+        """Read the rows, with the paths of their images, each of which is decoded once; a broken one is logged.
 
         Raises:
             ValueError: naming file and line, if labels are not as they should be.
@@ -101,63 +156,123 @@ class ConllShard:
 
     def _rows(self) -> Iterator[dict[str, Any]]:
         file, images = self.file, ImageFolder(self.images) if self.images else None
-        numbers = {tag: number for number, tag in enumerate(self.rules.tags)}
         for position, sentence in enumerate(file.sentences()[self.start : self.stop], self.start):
+            own = sentence.id if file.has_ids else file.first + position
             image = images.find(sentence.image_id) if images else None
-            yield {
-                "id": f"{file.language}-{self.split}-{file.first + position}",
-                "tokens": sentence.tokens,
-                "ner_tags": [numbers[tag] for tag in self.rules.apply(sentence, file.path)],
-                "language": file.language,
-                "source": source_of(sentence.image_id),
-                "image_id": sentence.image_id,
-                "image": _whole_image(image),
-            }
+            row = row_of(sentence, self.rules.apply(sentence, file.path), self.rules.tags, file.language)
+            yield row | {"id": f"{file.language}-{self.split}-{own}", "image": _whole_image(image)}
 
 
-def conll_shards(
-    files: Mapping[str, Sequence[tuple[str, str]]],
-    images: Path | None = None,
-    rules: LabelRules | None = None,
-    rows_per_shard: int = ROWS_PER_SHARD,
-) -> dict[str, list[ConllShard]]:
-    """Read files once, check every sentence, and plan how to read them again.
-
-    How many sentences have no image is logged, in one line.
+def row_of(sentence: Sentence, labels: Sequence[str], tags: Sequence[str], language: str) -> dict[str, Any]:
+    """Make the row of a sentence, without id and image.
 
     Args:
-        files: split -> (language, path or URL) of each file.
+        sentence: as it was read.
+        labels: its labels, converted.
+        tags: labels of the dataset, in the order of their ids.
+        language: of the sentence.
+    """
+    return {
+        "tokens": sentence.tokens,
+        "ner_tags": [tags.index(label) for label in labels],
+        "language": language,
+        "source": source_of(sentence.image_id),
+        "image_id": sentence.image_id,
+    }
+
+
+def plan_shards(
+    files: Mapping[str, Sequence[SentenceFile]],
+    images: Path | None = None,
+    rows_per_shard: int = ROWS_PER_SHARD,
+    **options: Any,
+) -> tuple[tuple[str, ...], dict[str, list[SentenceShard]]]:
+    """Read files once, check every sentence, and plan how to read them again.
+
+    What was moved or left out, and how many sentences have no image, is logged, each in one line.
+
+    Args:
+        files: split -> files.
         images: folder of the images, or None.
-        rules: what becomes of labels.
         rows_per_shard: the most sentences that one process reads in a go.
+        options: of `settle_labels`.
 
     Returns:
-        the shards of each split that has sentences.
+        Labels of the dataset, and the shards of each split that has sentences.
 
     Raises:
         FileNotFoundError: if a file is missing.
         ValueError: naming file and line, if one is malformed; also if there are no sentences at all.
     """
-    rules = rules or LabelRules()
-    image_ids: list[str | None] = []
-    shards: dict[str, list[ConllShard]] = {split: [] for split in files}
-    for split, listed in files.items():
-        counts: dict[str, int] = {}
-        for language, path in listed:
-            file = ConllFile(str(path), language, counts.get(language, 0))
-            sentences = file.sentences()
-            for sentence in sentences:
-                rules.apply(sentence, file.path)
-            image_ids += [sentence.image_id for sentence in sentences]
-            counts[language] = file.first + len(sentences)
-            shards[split] += [
-                ConllShard(file, split, start, min(start + rows_per_shard, len(sentences)), images, rules)
-                for start in range(0, len(sentences), rows_per_shard)
-            ]
+    parts = [(split, file, file.read()) for split, listed in files.items() for file in listed]
+    for note in (note for _, _, (_, notes) in parts for note in notes):
+        logger.warning(note)
+    image_ids = [sentence.image_id for _, _, (sentences, _) in parts for sentence in sentences]
     if not image_ids:
-        raise ValueError(f"there is no sentence in {', '.join(path for part in files.values() for _, path in part)}.")
+        raise ValueError(f"Expected sentences, found none in {', '.join(file.path for _, file, _ in parts)}.")
+    rules = settle_labels([(file.path, sentences) for _, file, (sentences, _) in parts], **options)
+    own: dict[tuple[str, str], list[str | None]] = {}
+    for split, file, (sentences, _) in parts:
+        own.setdefault((split, file.language), []).extend(sentence.id for sentence in sentences)
+    counts: Counter[tuple[str, str]] = Counter()
+    shards: dict[str, list[SentenceShard]] = {}
+    for split, file, (sentences, _) in parts:
+        key, total = (split, file.language), len(sentences)
+        has_ids = None not in own[key] and len(set(own[key])) == len(own[key])
+        file = replace(file, first=counts[key], has_ids=has_ids)
+        counts[key] += total
+        for start in range(0, total, rows_per_shard):
+            shard = SentenceShard(file, split, start, min(start + rows_per_shard, total), images, rules)
+            shards.setdefault(split, []).append(shard)
     _log_missing(image_ids, images)
-    return {split: listed for split, listed in shards.items() if listed}
+    return rules.tags, shards
+
+
+def convert_dataset(
+    dataset: Dataset | DatasetDict, language: str = "und", columns: Names | None = None, **options: Any
+) -> Dataset | DatasetDict:
+    """Give rows of any dataset the columns of ``mmnerd``, and IOB2 labels.
+
+    Args:
+        dataset: rows with words and labels, which are ClassLabels, numbers or strings of any scheme, or with texts and
+            spans; an ``image`` stays.
+        language: BCP-47 code of the rows.
+        columns: names of columns that need not be found, as in ``{"token": "words", "tag": "labels"}``.
+        options: ``labels``, ``type_map`` and ``repair``, as of `settle_labels`; labels of all ids, where labels are
+            numbers.
+
+    Raises:
+        ValueError: naming split and row, where `load_dataset` names file and line.
+
+    Example:
+        >>> rows = Dataset.from_dict({"words": [["Hana", "Lind", "left"]], "labels": [["B-PER", "E-PER", "O"]]})
+        >>> convert_dataset(rows, "en")[0]["ner_tags"]
+        [1, 2, 0]
+    """
+    splits = dataset if isinstance(dataset, DatasetDict) else {"rows": dataset}
+    readers = {name: RecordReader(name, columns, options.get("labels") or ()) for name in splits}
+    parts = {name: list(reader.read_rows(_plain_rows(splits[name]))) for name, reader in readers.items()}
+    for note in (note for reader in readers.values() for note in reader.notes):
+        logger.warning(note)
+    rules = settle_labels(list(parts.items()), **options)
+    made = {}
+    for name, sentences in parts.items():
+        rows = [row_of(each, rules.apply(each, name), rules.tags, language) for each in sentences]
+        rows = [row | {"id": f"{language}-{name}-{number}", "image": None} for number, row in enumerate(rows)]
+        made[name] = Dataset.from_list(rows, features=features_of(rules.tags))
+        if "image" in splits[name].column_names:
+            images = splits[name].select([each.line for each in sentences]).select_columns(["image"])
+            made[name] = concatenate_datasets([made[name].remove_columns("image"), images], axis=1)
+    return DatasetDict(made) if isinstance(dataset, DatasetDict) else made["rows"]
+
+
+def _plain_rows(rows: Dataset) -> Iterator[dict[str, Any]]:
+    """Give rows without images, and with the names of class labels."""
+    light = rows.remove_columns([name for name in ("image",) if name in rows.column_names])
+    inner = {name: getattr(feature, "feature", None) for name, feature in light.features.items()}
+    names = {name: feature.names for name, feature in inner.items() if isinstance(feature, ClassLabel)}
+    for row in light:
+        yield row | {name: [known[number] for number in row[name]] for name, known in names.items()}
 
 
 def source_of(image_id: str | None) -> str | None:
@@ -197,8 +312,10 @@ def _whole_image(path: Path | None) -> dict[str, Any] | None:
 
 
 @lru_cache(maxsize=1)
-def _read(path: str, state: tuple[int, int] | None) -> list[Sentence]:
-    return read_conll(path)
+def _read(
+    path: str, state: tuple[int, int] | None, columns: tuple[tuple[str, int | str], ...], labels: tuple[str, ...]
+) -> tuple[list[Sentence], list[str]]:
+    return read_sentences(path, dict(columns), labels)
 
 
 def _state(path: str) -> tuple[int, int] | None:

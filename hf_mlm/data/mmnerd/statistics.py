@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from hf_mlm.data.mmnerd.conll import Sentence, read_conll
+from hf_mlm.data.mmnerd.conll import Sentence
+from hf_mlm.data.mmnerd.records import read_sentences
 from hf_mlm.data.mmnerd.rows import source_of
-from hf_mlm.data.mmnerd.schemes import entities
+from hf_mlm.data.mmnerd.schemes import entities, recognise
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +45,22 @@ class Row:
 
 
 def read_rows(files: Iterable[tuple[str, str, str]]) -> list[Row]:
-    """Read files of (language, split, path).
+    """Read files of (language, split, path) and convert their labels to IOB2; those of invalid sentences stay.
 
     Raises:
         FileNotFoundError: if a file is missing.
         ValueError: naming file and line, if one cannot be divided into sentences.
     """
-    return [Row(sentence, language, split, path) for language, split, path in files for sentence in read_conll(path)]
+    rows = [
+        Row(sentence, language, split, path) for language, split, path in files for sentence in read_sentences(path)[0]
+    ]
+    scheme = recognise(row.sentence.tags for row in rows)
+    return [
+        row
+        if scheme.violation(row.sentence.tags)
+        else replace(row, sentence=replace(row.sentence, tags=scheme.to_iob2(row.sentence.tags)))
+        for row in rows
+    ]
 
 
 @dataclass

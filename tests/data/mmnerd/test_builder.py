@@ -121,7 +121,7 @@ def test_own_files(tmp_path: Path) -> None:
         )
         assert [row["id"] for row in dataset["train"]] == [f"es-train-{number}" for number in range(4)]
         rome, year = dataset["test"]
-        assert (rome["tokens"], rome["ner_tags"]) == (["Rome", "!"], [TAGS.index("B-LOC"), 0])
+        assert (rome["tokens"], rome["ner_tags"]) == (["Rome", "!"], [1, 0])
         assert (year["ner_tags"], year["source"], year["image_id"], year["image"]) == ([0], None, None, None)
     with pytest.raises(ValueError, match="data_files are of one language, and the config 'all' has several"):
         load_dataset("mmnerd", "all", data_dir=str(tmp_path), data_files=files)
@@ -137,11 +137,11 @@ def test_own_entity_types(tree: Path, tmp_path: Path) -> None:
     assert next(iter(other))["ner_tags"] == [0, 1, 0, 3, 4]
     ordered = load_dataset("mmnerd", "en", data_dir=str(tree), labels=["O", *reversed(TAGS[1:])])["test"]
     assert ordered[0]["ner_tags"] == [8 - TAGS.index("B-LOC") + 1, 0]
-    with pytest.raises(ValueError, match=r"t.conll:4: the entity type 'DATE' is none of SHIP; pass labels=\['SHIP', "):
+    with pytest.raises(ValueError, match=r"t.conll:4: 'DATE' .* labels=\['SHIP', 'DATE'\]"):
         load_dataset("mmnerd", "en", data_files=files, labels=["SHIP"])
-    with pytest.raises(ValueError, match="labels='SHIP' must be a list of entity types"):
+    with pytest.raises(ValueError, match="labels .* found 'SHIP'"):
         load_dataset("mmnerd", "en", data_files=files, labels="SHIP")
-    with pytest.raises(ValueError, match=r"the demo has the labels of MMNERD; labels=\['SHIP'\] is for files"):
+    with pytest.raises(ValueError, match=r"labels for the demo, .* found \['SHIP'\]"):
         load_dataset("mmnerd", "demo", labels=["SHIP"])
 
 
@@ -163,7 +163,40 @@ def test_without_data_the_way_to_it_is_told() -> None:
     with pytest.raises(
         ValueError, match=r'name a config, as in load_dataset\("mmnerd", "de"\): en, de, fr, es, all, en'
     ):
-        load_dataset("mmnerd", data_files={"train": __file__})
+        load_dataset("mmnerd", repair=True)
+
+
+def test_own_files_need_neither_a_config_nor_labels(tmp_path: Path) -> None:
+    (tmp_path / "t.conll").write_text("राम B-PER\nदिल्ली E-PER\n। O\n")
+    files = {"train": str(tmp_path / "t.conll")}
+    for name, language in ((None, "und"), ("hi", "hi"), ("sr-Latn-RS", "sr-Latn-RS")):
+        rows = load_dataset("mmnerd", name, data_files=files)["train"]
+        assert rows.features["ner_tags"].feature.names == ["O", "B-PER", "I-PER"]
+        assert rows[0]["language"] == language and rows[0]["id"] == f"{language}-train-0"
+    stream = load_dataset("mmnerd", data_files=files, language="hi", streaming=True)["train"]
+    assert next(iter(stream))["language"] == "hi"
+    with pytest.raises(ValueError, match="BCP 47 .* found 'Hindi!'"):
+        load_dataset("mmnerd", data_files=files, language="Hindi!")
+    with pytest.raises(ValueError, match="'hindi_1' not found"):
+        load_dataset("mmnerd", "hindi_1", data_files=files)
+
+
+def test_a_folder_of_another_language(tree: Path) -> None:
+    folder = tree / "data" / "train_valid_test_hi"
+    folder.mkdir()
+    (folder / "test_conll_format.txt").write_text("IMGID:O_1\nराम\tB-PER\n")
+    rows = load_dataset("mmnerd", "hi", data_dir=str(tree))["test"]
+    assert rows[0]["language"] == "hi" and rows.features["ner_tags"].feature.names == list(TAGS)
+
+
+def test_a_column_of_labels_is_chosen(tmp_path: Path) -> None:
+    (tmp_path / "t.tsv").write_text("1\tGraz\tB-LOC\tO\n2\tSteiermark\tB-LOC\tB-ORG\n")
+    files = {"test": str(tmp_path / "t.tsv")}
+    with pytest.raises(ValueError, match="label_column=2"):
+        load_dataset("mmnerd", "de", data_files=files)
+    for column, names in ((2, ["O", "B-LOC", "I-LOC"]), (-1, ["O", "B-ORG", "I-ORG"])):
+        rows = load_dataset("mmnerd", "de", data_files=files, label_column=column)["test"]
+        assert rows.features["ner_tags"].feature.names == names
 
 
 def test_mistakes_arrive_with_file_and_line(tree: Path) -> None:
@@ -177,7 +210,7 @@ def test_mistakes_that_appear_while_reading_arrive_too(tree: Path, monkeypatch: 
     path = tree / "data" / "train_valid_test_en" / "test_conll_format.txt"
     stream = load_dataset("mmnerd", "en", data_dir=str(tree), streaming=True)["test"]
     path.write_text("IMGID:1\na\tB-XYZ\n")
-    with pytest.raises(DatasetGenerationError, match=r":2: the entity type 'XYZ' is none of"):
+    with pytest.raises(DatasetGenerationError, match=r":2: 'XYZ' is no entity type"):
         list(stream)
 
 

@@ -95,10 +95,66 @@ def test_other_forms(text: str, tokens: list[list[str]]) -> None:
     assert [item.tokens for item in parse_conll(text)] == tokens
 
 
-def test_an_image_without_words_is_not_lost() -> None:
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("-DOCSTART- -X- O O\n\nEU NNP B-NP B-ORG\nwon VBD B-VP O\n", "EU/B-ORG won/O"),  # CoNLL-2003
+        ("-DOCSTART- -DOCSTART- O\nDe Art O\nGent N B-LOC\n", "De/O Gent/B-LOC"),  # glued to its first sentence
+        ("Ik O\n-DOCSTART-\nGent B-LOC\n", "Ik/O | Gent/B-LOC"),
+        ("# http://a.b/c [2009]\n1\tGraz\tB-LOC\tO\n2\tist\tO\tO\n", "Graz/B-LOC ist/O"),  # no nested entity
+        ("1\tLyon\tB-LOC\t-\tme\n2\tva\tO\t-\tme\n", "Lyon/B-LOC va/O"),  # Universal NER
+        ("B-ACTOR\tHanks\nO\tand\n", "Hanks/B-ACTOR and/O"),  # labels first
+        ("# id 5a domain=en\nfoo _ _ O\nbar _ _ B-X\n\n# id 5b domain=en\n# _ _ O\n", "foo/O bar/B-X | #/O"),
+        ("EU NNP ORG\nwon VBD O\n", "EU/ORG won/O"),  # bare types
+        ("Rome\tB-LOC\t\nwon\tO\t\n", "Rome/B-LOC won/O"),  # a tab at the end of each line
+    ],
+)
+def test_columns_of_many_kinds(text: str, words: str) -> None:
+    found = [" ".join(map("/".join, zip(item.tokens, item.tags, strict=True))) for item in parse_conll(text)]
+    assert " | ".join(found) == words
+
+
+CONLLU = """# newdoc id = d
+# sent_id = d-1
+# text = Hana va al mar
+1	Hana	_	PROPN	B-PER
+2	va	_	VERB	O
+3-4	al	_	_	_
+3	a	_	ADP	O
+4	el	_	DET	B-LOC
+5	mar	_	NOUN	I-LOC
+5.1	fue	_	VERB	_
+
+# sent_id = d-2
+1	Cork	_	PROPN	_
+"""
+
+
+def test_words_of_conllu_are_its_surface_tokens() -> None:
+    first, second = parse_conll(CONLLU)
+    assert first.tokens == ["Hana", "va", "al", "mar"] and first.tags == ["B-PER", "O", "B-LOC", "I-LOC"]
+    assert [first.line_of(position) for position in range(4)] == [4, 5, 6, 9]
+    assert (first.id, second.id, second.tokens, second.tags) == ("d-1", "d-2", ["Cork"], ["O"])
+
+
+GERMEVAL = "1\tGraz\tB-LOC\tO\n2\tSteiermark\tB-LOC\tB-ORG\n"
+
+
+def test_two_columns_of_labels_are_asked_about() -> None:
+    with pytest.raises(ValueError, match=r"f: .* found 2, .*: 2 \(B-LOC\); 3 \(B-ORG\); .* label_column=2"):
+        list(parse_conll(GERMEVAL, "f"))
+    for column, tags in ((2, ["B-LOC", "B-LOC"]), (3, ["O", "B-ORG"]), (-1, ["O", "B-ORG"])):
+        assert next(parse_conll(GERMEVAL, "f", {"tag": column})).tags == tags
+    assert next(parse_conll(GERMEVAL, "f", {"tag": 2, "token": 0})).tokens == ["1", "2"]
+    for wrong in (4, -5, "ner"):
+        with pytest.raises(ValueError, match=f"f: .* of each tag .* 0 to 3, found {wrong!r}"):
+            list(parse_conll(GERMEVAL, "f", {"tag": wrong}))
+
+
+def test_several_images_give_a_sentence_each_and_none_is_lost() -> None:
     assert list(parse_conll("IMGID:a\n\nIMGID:b\nIMGID:c\nx\tO\n")) == [
         Sentence([], [], "a"),
-        Sentence([], [], "b"),
+        Sentence(["x"], ["O"], "b"),
         Sentence(["x"], ["O"], "c"),
     ]
 
