@@ -1,16 +1,19 @@
-"""Wikidata's JSON dumps, one item a line, divided into parts that tasks read on their own."""
+"""Wikidata's JSON dumps, one item a line, divided into parts that tasks read on their own.
+
+A file is cut anywhere. A plain part begins at a line, a gzip part at a member (Wikidata's dumps are many members, one
+after the other), a bzip2 part at a block, of which one stream has many. The first part gives a line across parts.
+"""
 
 from __future__ import annotations
 
 import bz2
-import gzip
 import hashlib
 import json
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, groupby, pairwise
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,8 +23,6 @@ from hf_mlm.construction.mlm.items import COORDINATES, COUNTRY_CODE, SUBCLASS_OF
 from hf_mlm.construction.stage import Block, Row, to_document
 
 
-_BZ2_STREAM = re.compile(rb"BZh[1-9]1AY&SY")
-_MAGIC = 10  # bytes of it
 _BLOCK = 1 << 20
 
 
@@ -70,14 +71,11 @@ class DumpPart:
 
 
 def plan_parts(paths: Sequence[Path], tasks: int) -> list[list[DumpPart]]:
-    """Divide dump files among tasks, in ranges of bytes where the compression allows.
-
-    Plain files and bzip2 files of many streams, as Wikimedia publishes them, are cut anywhere; a gzip file is one
-    part.
+    """Divide dump files among tasks, in ranges of bytes.
 
     Args:
         paths: the files.
-        tasks: how many lists to make; some are empty where there are fewer parts.
+        tasks: number of lists; some are empty where there are fewer parts.
 
     Raises:
         FileNotFoundError: if a file is missing, or there is none.
@@ -85,7 +83,7 @@ def plan_parts(paths: Sequence[Path], tasks: int) -> list[list[DumpPart]]:
     missing = [path for path in paths if not path.is_file()]
     if missing or not paths:
         raise FileNotFoundError(
-            f"there is no dump {missing[0] if missing else 'to read'}; give files such as latest-all.json.bz2."
+            f"Expected files such as latest-all.json.bz2, found no {missing[0] if missing else 'file'}; check --dump."
         )
     sizes = {path: path.stat().st_size for path in paths}
     share = max(1, -(-sum(sizes.values()) // tasks))  # bytes a task
@@ -94,18 +92,54 @@ def plan_parts(paths: Sequence[Path], tasks: int) -> list[list[DumpPart]]:
 
 
 def _parts(path: Path, size: int, share: int) -> list[DumpPart]:
-    count = 1 if path.suffix == ".gz" else max(1, round(size / share))
+    count = max(1, round(size / share))
     bounds = [size * number // count for number in range(count + 1)]
-    return [DumpPart(path, *pair) for pair in zip(bounds, bounds[1:], strict=False)]
+    return [DumpPart(path, *pair) for pair in pairwise(bounds)]
 
 
-def _blocks(opened: BinaryIO, start: int, end: int | None) -> Iterator[bytes]:
-    """The bytes of a range, a megabyte at a time; to the end of the file when ``end`` is None."""
-    opened.seek(start)
-    remaining = _BLOCK if end is None else end - start
-    while remaining > 0 and (block := opened.read(min(_BLOCK, remaining))):
-        remaining -= 0 if end is None else len(block)
+def _blocks(opened: BinaryIO, start: int, end: int | None = None) -> Iterator[bytes]:
+    """The bytes of a range, a megabyte at a time; to the end of the file when ``end`` is None.
+
+    Several of these may read one file by turns.
+    """
+    while end is None or start < end:
+        opened.seek(start)
+        block = opened.read(_BLOCK if end is None else min(_BLOCK, end - start))
+        if not block:
+            return
         yield block
+        start += len(block)
+
+
+def _plain_lines(opened: BinaryIO, start: int, end: int) -> Iterator[bytes]:
+    position = opened.seek(max(0, start - 1))
+    if start:
+        position += len(opened.readline())  # the end of the line that began before
+    while position < end and (line := opened.readline()):
+        position += len(line)
+        yield line.rstrip(b"\n")
+
+
+def _lines_of(texts: Iterable[tuple[int, bytes]], end: int) -> Iterator[bytes]:
+    """The lines of the compressed units that begin in a range.
+
+    Lines run across units. So a range gives the line with which the next range begins, be it a whole one or the rest
+    of one, and leaves its own first line to the range before.
+
+    Args:
+        texts: first byte of a unit in the file, and text of it, from the start of the range to the end of the file.
+        end: of the range.
+    """
+    by_range = groupby(texts, key=lambda text: text[0] < end)
+    is_own, own = next(by_range, (False, iter(())))
+    if not is_own:
+        return
+    first = next(own)
+    rest = (text for _, following in by_range for _, text in following)
+    lines = _split(chain([first[1]], (text for _, text in own), _first_line(rest)))
+    if first[0] > len("BZh9"):
+        next(lines, None)
+    yield from lines
 
 
 def _split(blocks: Iterable[bytes]) -> Iterator[bytes]:
@@ -118,37 +152,6 @@ def _split(blocks: Iterable[bytes]) -> Iterator[bytes]:
         yield tail
 
 
-def _plain_lines(opened: BinaryIO, start: int, end: int) -> Iterator[bytes]:
-    position = opened.seek(max(0, start - 1))
-    if start:
-        position += len(opened.readline())  # the end of the line that began before
-    while position < end and (line := opened.readline()):
-        position += len(line)
-        yield line.rstrip(b"\n")
-
-
-def _gzip_lines(opened: BinaryIO, start: int, end: int) -> Iterator[bytes]:
-    with gzip.GzipFile(fileobj=opened) as text:
-        yield from _split(iter(lambda: text.read1(_BLOCK), b""))
-
-
-def _bz2_lines(opened: BinaryIO, start: int, end: int) -> Iterator[bytes]:
-    """The lines of the streams that begin in the range.
-
-    Lines run across streams. So a range gives the line with which the next range begins, be it a whole one or the rest
-    of one, and leaves its own first line to the range before.
-    """
-    first = _next_stream(opened, start)
-    if first is None or first >= end:
-        return
-    following = _next_stream(opened, end)
-    rest = () if following is None else _first_line(_decompressed(opened, following, None))
-    lines = _split(chain(_decompressed(opened, first, following), rest))
-    if first:
-        next(lines, None)
-    yield from lines
-
-
 def _first_line(blocks: Iterable[bytes]) -> Iterator[bytes]:
     for block in blocks:
         line, end, _ = block.partition(b"\n")
@@ -157,34 +160,124 @@ def _first_line(blocks: Iterable[bytes]) -> Iterator[bytes]:
             return
 
 
-def _next_stream(opened: BinaryIO, start: int) -> int | None:
-    """Position of the first bzip2 stream that begins at or after a byte."""
+# Header of a gzip member (RFC 1952): magic, deflate, flags without reserved ones, time, effort, operating system.
+_MEMBER = re.compile(rb"\x1f\x8b\x08[\x00-\x1f].{4}[\x00\x02\x04][\x00-\x0d\xff]", re.DOTALL)
+_HEADER = 10  # bytes of it
+
+
+def _gzip_lines(opened: BinaryIO, start: int, end: int) -> Iterator[bytes]:
+    first = _next_member(opened, start, end)
+    return iter(()) if first is None else _lines_of(_members(opened, first), end)
+
+
+def _next_member(opened: BinaryIO, start: int, end: int) -> int | None:
+    """First byte of the first gzip member that begins in a range; a header that is followed by no text is none."""
+    if start == 0:
+        return 0 if end else None
     position, tail = start, b""
-    for block in _blocks(opened, start, None):
+    for block in _blocks(opened, start, end + _HEADER - 1):
         window = tail + block
-        match = _BZ2_STREAM.search(window)
-        if match:
-            return position - len(tail) + match.start()
-        position, tail = position + len(block), window[1 - _MAGIC :]
+        for match in _MEMBER.finditer(window):
+            candidate = position - len(tail) + match.start()
+            if candidate < end and _is_member(opened, candidate):
+                return candidate
+        position, tail = position + len(block), window[1 - _HEADER :]
     return None
 
 
-def _decompressed(opened: BinaryIO, first: int, last: int | None) -> Iterator[bytes]:
-    decompressor = bz2.BZ2Decompressor()
-    for block in _blocks(opened, first, last):
-        while block:
+def _is_member(opened: BinaryIO, start: int) -> bool:
+    opened.seek(start)
+    decompressor = zlib.decompressobj(wbits=31)
+    try:
+        return bool(decompressor.decompress(opened.read(1 << 16), 1 << 16)) or decompressor.eof
+    except zlib.error:
+        return False
+
+
+def _members(opened: BinaryIO, start: int) -> Iterator[tuple[int, bytes]]:
+    """First byte of each member from ``start`` on, and text of it, at most a megabyte at a time."""
+    decompressor, position = zlib.decompressobj(wbits=31), start
+    for block in _blocks(opened, start):
+        position += len(block)
+        while block := block.lstrip(b"\0") if decompressor.eof else block:  # padding may follow a member
             if decompressor.eof:
-                decompressor = bz2.BZ2Decompressor()
-            yield decompressor.decompress(block)
-            block = decompressor.unused_data
+                start, decompressor = position - len(block), zlib.decompressobj(wbits=31)
+            yield start, decompressor.decompress(block, _BLOCK)
+            block = decompressor.unconsumed_tail or decompressor.unused_data
+    while not decompressor.eof and (text := decompressor.decompress(b"", _BLOCK)):
+        yield start, text
     if not decompressor.eof:
         raise EOFError("the compressed data ends before its end")
+
+
+# bzip2: a block begins with the digits of pi, a stream ends with those of its root; both lie at any bit.
+_PI, _ROOT = 0x314159265359, 0x177245385090
+_LONGEST = 8 * 1_300_000  # bits of a compressed block
+
+
+def _patterns() -> dict[bytes, tuple[int, int]]:
+    """The five whole bytes within a mark that begins at each bit -> the mark and that bit."""
+    marks = [(mark, bit) for mark in (_PI, _ROOT) for bit in range(8)]
+    return {(mark << 8 - bit).to_bytes(7, "big")[1:6]: (mark, bit) for mark, bit in marks}
+
+
+_PATTERNS = _patterns()
+_MARK = re.compile(b"(?=(" + b"|".join(map(re.escape, _PATTERNS)) + b"))")
+
+
+def _bz2_lines(opened: BinaryIO, start: int, end: int) -> Iterator[bytes]:
+    return _lines_of(_bz2_blocks(opened, start), end)
+
+
+def _bz2_blocks(opened: BinaryIO, start: int) -> Iterator[tuple[int, bytes]]:
+    """First byte of each block from ``start`` on, and its text.
+
+    What looks like a mark within a block is none, if the block can only be read beyond it.
+    """
+    begun: int | None = None  # bit of the block that is not read yet
+    for bit, mark in _marks(opened, start):
+        if begun is not None:
+            text = _decompressed(opened, begun, bit)
+            if text is None and bit - begun < _LONGEST:
+                continue
+            if text is None:
+                raise EOFError("a block is damaged")
+            yield begun // 8, text
+        begun = bit if mark == _PI else None
+    if begun is not None:
+        raise EOFError("the compressed data ends before its end")
+
+
+def _marks(opened: BinaryIO, start: int) -> Iterator[tuple[int, int]]:
+    """Bit of each mark that begins at or after a byte, and the mark."""
+    position, tail = start, b""
+    for block in _blocks(opened, start):
+        window = tail + block
+        for match in _MARK.finditer(window, 2 if tail else 1):
+            mark, bit = _PATTERNS[match[1]]
+            first = match.start() - 1
+            if int.from_bytes(window[first : first + 7], "big") >> 8 - bit & (1 << 48) - 1 == mark:
+                yield 8 * (position - len(tail) + first) + bit, mark
+        position, tail = position + len(block), window[-7:]
+
+
+def _decompressed(opened: BinaryIO, first: int, last: int) -> bytes | None:
+    """The text of the block between two bits, made a stream of its own; None if it is none."""
+    opened.seek(first // 8)
+    size = last - first
+    content = int.from_bytes(opened.read(-(-last // 8) - first // 8), "big") >> -last % 8 & (1 << size) - 1
+    try:
+        checksum = content >> size - 80 & 0xFFFFFFFF  # follows the mark; that of a stream of one block is the same
+        stream = ((content << 48 | _ROOT) << 32 | checksum) << -size % 8
+        return bz2.decompress(b"BZh9" + stream.to_bytes(-(-size // 8) + 10, "big"))
+    except (OSError, ValueError):
+        return None
 
 
 _READERS = {".gz": _gzip_lines, ".bz2": _bz2_lines}
 
 
-_MARKS = tuple(f'"{name}"'.encode() for name in (COORDINATES, SUBCLASS_OF, COUNTRY_CODE))
+_PROPERTIES = tuple(f'"{name}"'.encode() for name in (COORDINATES, SUBCLASS_OF, COUNTRY_CODE))
 
 
 class ReadDump(Block):
@@ -225,7 +318,7 @@ class ReadDump(Block):
         if not text.endswith(b"}"):
             self.drop("invalid JSON")
             return None
-        if not any(mark in text for mark in _MARKS):
+        if not any(mark in text for mark in _PROPERTIES):
             # A redirect says where the item has gone and has no statements.
             self.drop("redirect" if b'"redirect"' in text[:80] else "neither place nor class")
             return None

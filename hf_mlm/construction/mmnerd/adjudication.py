@@ -263,7 +263,7 @@ def wilson_interval(right: int, total: int, confidence: float = 0.95) -> Interva
     """
     if not 0 <= right <= total or total < 1 or not 0 < confidence < 1:
         raise ValueError(
-            f"Expected a count of 1 or more and a confidence within 0 to 1, found {right} of {total}, {confidence}."
+            f"Expected a count of 1 or more and a confidence in (0, 1), found {right} of {total}, {confidence}."
         )
     z = NormalDist().inv_cdf((1 + confidence) / 2)
     share, weight = right / total, z**2 / total

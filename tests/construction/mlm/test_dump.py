@@ -4,6 +4,7 @@ import bz2
 import gzip
 from collections.abc import Sequence
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import graph
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hf_mlm.construction.mlm import dump
 from hf_mlm.construction.mlm.build import DumpSource
 from hf_mlm.construction.mlm.dump import TruncatedError, plan_parts
 
@@ -24,7 +26,7 @@ def write(path: Path, text: bytes, cuts: Sequence[int]) -> Path:
     """The text as a file of the kind that its name says; bzip2 streams end at the cuts, be it within a line."""
     bounds = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
     streams = [text[start:end] for start, end in zip(bounds, bounds[1:], strict=False)]
-    compress = {".bz2": bz2.compress, ".gz": gzip.compress}.get(path.suffix, bytes)
+    compress = {".bz2": lambda part: bz2.compress(part, 1), ".gz": gzip.compress}.get(path.suffix, bytes)
     path.write_bytes(b"".join(map(compress, streams)))
     return path
 
@@ -58,12 +60,50 @@ def test_lines_longer_than_streams(tmp_path: Path) -> None:
         assert sorted(read([path], tasks)) == sorted(text.split())
 
 
+@pytest.mark.parametrize("ending", ["json", "json.bz2", "json.gz"])
+@settings(max_examples=12, deadline=None)
+@given(
+    seed=st.integers(0, 99),
+    longest=st.sampled_from([30, 3000, 300_000]),
+    cuts=st.lists(st.integers(0, 600_000), max_size=5),
+    tasks=st.sampled_from([1, 2, 3, 7, 16, 40]),
+)
+def test_streams_of_many_blocks_are_cut(
+    ending: str, seed: int, longest: int, cuts: list[int], tasks: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    random, lines, size = Random(seed), [], 0
+    while size < 600_000:  # six blocks of bzip2, of which one stream has several
+        lines.append(random.randbytes(random.randrange(longest) // 2).hex().encode())
+        size += len(lines[-1]) + 1
+    path = write(tmp_path_factory.mktemp("dump") / f"all.{ending}", b"\n".join(lines), cuts)
+    parts = [part for share in plan_parts([path], tasks) for part in share]
+    assert len(parts) == tasks and [line for part in parts for line in part.lines()] == lines
+    if ending == "json.bz2" and longest < 99_999:
+        assert sum(any(part.lines()) for part in parts) >= min(tasks, 5)
+
+
+def test_what_looks_like_a_block_within_a_block_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [Random(number).randbytes(30).hex().encode() for number in range(9000)]
+    path = write(tmp_path / "all.json.bz2", b"\n".join(lines), [])
+    marks = list(dump._marks(path.open("rb"), 0))
+    assert [mark for _, mark in marks] == [dump._PI] * 6 + [dump._ROOT]
+    false = [(marks[1][0] + 41, dump._PI), (marks[3][0] + 3001, dump._ROOT), (marks[3][0] + 9003, dump._PI)]
+    monkeypatch.setattr(dump, "_marks", lambda opened, start: iter(sorted([*marks, *false])))
+    assert read([path], 1) == lines
+
+
+@pytest.mark.parametrize("padding", [b"", b"\0" * 700])
+def test_padding_between_members_is_skipped(padding: bytes, tmp_path: Path) -> None:
+    members = [gzip.compress(b"".join(b"%d %d\n" % (number, each) for each in range(99))) for number in range(5)]
+    (tmp_path / "a.json.gz").write_bytes(padding.join(members) + padding)
+    assert len(read([tmp_path / "a.json.gz"], 1)) == len(read([tmp_path / "a.json.gz"], 4)) == 495
+
+
 def test_parts_are_shared_out(tmp_path: Path) -> None:
     paths = [write(tmp_path / f"{n}.json", b"line\n" * 100, []) for n in range(3)]
     shares = plan_parts(paths, 5)
     assert [part.name for part in shares[0]][0] == "0.json[0:250]"
     assert sum(map(len, shares)) == 6 and len({part.sha256() for parts in shares for part in parts}) == 1
-    assert len(plan_parts([write(tmp_path / "x.json.gz", b"line\n" * 999, [])], 4)[0]) == 1
 
 
 @pytest.mark.parametrize("ending", ["json.bz2", "json.gz"])
@@ -80,7 +120,7 @@ def test_half_a_file_gives_its_whole_lines(ending: str, tmp_path: Path) -> None:
 
 
 def test_there_has_to_be_a_dump(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="there is no dump to read"):
+    with pytest.raises(FileNotFoundError, match="found no file; check --dump"):
         plan_parts([], 2)
     with pytest.raises(FileNotFoundError, match="missing.json"):
         plan_parts([tmp_path / "missing.json"], 2)
