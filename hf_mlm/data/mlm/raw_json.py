@@ -25,6 +25,7 @@ from hf_mlm.data.mlm.rows import LANGUAGES, raw_features
 from hf_mlm.data.shards import pack_rows
 from hf_mlm.data.splits import SPLITS, hash_split
 from hf_mlm.geo.partition import GeoCellPartition, check_settings
+from hf_mlm.geo.quotas import sample_by_quota
 
 
 SHOWN = 10  # faults in one message
@@ -213,7 +214,14 @@ def _position(entity: dict[str, Any], where: str) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class CellSettings:
-    """Arguments of `GeoCellPartition.fit`, which makes cells of the entities' coordinates.
+    """Choice of the entities that get cells of their coordinates: arguments of `GeoCellPartition.fit`, and the sample.
+
+    Attributes:
+        max_entities: of a cell.
+        min_entities: of a cell.
+        rule: ``"paper"`` or ``"authors"``.
+        by_population: whether the entities are those of MLM-irle-gr: of each country of the European Union its share
+            of the people, by the nearest settlement of GeoNames.
 
     Raises:
         ValueError: as `check_settings`.
@@ -222,6 +230,7 @@ class CellSettings:
     max_entities: int = 500
     min_entities: int = 20
     rule: str = "paper"
+    by_population: bool = False
 
     def __post_init__(self) -> None:
         check_settings(self.max_entities, self.min_entities, self.rule)
@@ -258,6 +267,8 @@ class RawShard:
             if position is None:
                 continue
             where = f"{self.file.path}, entity {number + 1} ({row['entity_id']})"
+            if self.cells is not None:
+                row["images"] = photographs(row["images"])
             row["images"] = [{"bytes": None, "path": str(same_name(Path(image)))} for image in row["images"]]
             for image in row["images"]:
                 try:
@@ -288,24 +299,26 @@ def open_raw(files: Sequence[RawFile], cells: CellSettings | None = None, seed: 
 
     Args:
         files: the JSON files.
-        cells: how to make cells; entities without an image or in too sparse a region are then left out, as in
-            MLM §3.3.5. None keeps every entity and makes no cells.
-        seed: of the split.
+        cells: how to make cells; SVGs, entities without another image and those in too sparse a region are then left
+            out, as in MLM §3.3.5. None keeps every entity and makes no cells.
+        seed: of the split, and of the sample by population.
 
     Raises:
         FileNotFoundError: if a file is missing.
         ValueError: if a file or an entity is malformed, an entity occurs twice, or no entity is left.
+        ImportError: if the countries of a sample by population cannot be told without the extra ``demo``.
     """
-    index = _read_index(files)
+    index = _read_index(files, whole=cells is None)
     if not len(index.ids):
         raise ValueError(f"{files[0].path.parent}: the JSON files hold no entity at all; fetch them again.")
     check_unique(index.ids, f"{files[0].path.parent}, all files together")
-    partition, assigned = (None, None) if cells is None else _assign_cells(index, cells)
+    partition, assigned = (None, None) if cells is None else _assign_cells(index, cells, seed)
     kept = np.ones(len(index.ids), bool) if assigned is None else assigned >= 0
     if not kept.all():
         absent = int((~index.have_images).sum())
         logger.warning(
-            "%s: %s of %s entities are left out: %s without an image, %s in cells of too few entities.",
+            "%s: %s of %s entities are left out: %s without an image, %s in cells of too few entities or beyond the "
+            "quota of their country.",
             *(files[0].path.parent, f"{(~kept).sum():,}", f"{len(kept):,}", absent, int((~kept).sum()) - absent),
         )
     splits = hash_split(index.ids, seed=seed)
@@ -333,28 +346,54 @@ class _Index:
     have_images: NDArray[np.bool_]
 
 
-def _read_index(files: Sequence[RawFile]) -> _Index:
+def photographs(images: Sequence[str]) -> list[str]:
+    """Leave out what was converted from SVG, by the names that the authors gave it: mostly maps and arms (§3.3.5).
+
+    Example:
+        >>> photographs(["Q64_0.jpg", "Q64_1_SVG.png"])
+        ['Q64_0.jpg']
+    """
+    return [image for image in images if not PurePosixPath(image).name.rpartition("_")[2].startswith("SVG")]
+
+
+def _read_index(files: Sequence[RawFile], whole: bool) -> _Index:
     entries, faults = [], []
     for position, file in enumerate(files):
         for number, (row, found) in enumerate(file.entries()):
             faults += found
             if row is not None:
                 place = row["latitude"], row["longitude"]
-                entries.append((row["entity_id"], position, number, *place, bool(row["images"])))
+                images = row["images"] if whole else photographs(row["images"])
+                entries.append((row["entity_id"], position, number, *place, bool(images)))
     refuse(faults, files[0].path.parent)
     ids, *columns = zip(*entries, strict=True) if entries else [()] * 6
     kinds = (np.int64, np.int64, np.float64, np.float64, np.bool_)
     return _Index(list(ids), *(np.array(column, kind) for column, kind in zip(columns, kinds, strict=True)))
 
 
-def _assign_cells(index: _Index, settings: CellSettings) -> tuple[GeoCellPartition, NDArray[np.int64]]:
+def _assign_cells(index: _Index, settings: CellSettings, seed: int) -> tuple[GeoCellPartition, NDArray[np.int64]]:
     """Make cells of the entities with images, and find the cell of each entity, -1 where it has none."""
     usable = index.have_images
+    if settings.by_population:
+        usable = _sampled(index, seed)
+    options = {name: value for name, value in asdict(settings).items() if name != "by_population"}
     try:
-        partition = GeoCellPartition.fit(index.latitudes[usable], index.longitudes[usable], **asdict(settings))
+        partition = GeoCellPartition.fit(index.latitudes[usable], index.longitudes[usable], **options)
     except ValueError as error:
         raise ValueError(
             f"no geographic cells can be made of the {usable.sum()} entities with images ({error}) Give more files, "
             "pass load_dataset a smaller min_entities=…, or use the config 'mlm', which needs no cells."
         ) from error
     return partition, np.where(usable, partition.assign(index.latitudes, index.longitudes), -1)
+
+
+def _sampled(index: _Index, seed: int) -> NDArray[np.bool_]:
+    """Entities with images that the quotas of the European Union keep, bool (entities,)."""
+    from hf_mlm.world.nearest import nearest_settlements
+
+    rows = np.flatnonzero(index.have_images)
+    found = nearest_settlements(index.latitudes[rows], index.longitudes[rows])
+    sample = sample_by_quota([settlement.country_code for settlement in found], seed=seed)
+    kept = np.zeros(len(index.ids), bool)
+    kept[rows[sample.rows]] = True
+    return kept

