@@ -61,15 +61,26 @@ class ExecutorSettings:
             FileNotFoundError: if there is no such file.
             ValueError: if it is no mapping, the kind is unknown or there is no worker.
         """
-        return cls(kind, workers, {} if options is None else read_mapping(options, "partition: cpu"))
+        return cls(kind, workers, {} if options is None else read_mapping(options, "partition: cpu", yaml.SafeLoader))
 
 
-def read_mapping(path: Path, example: str) -> dict[str, Any]:
+class PlainWords(yaml.SafeLoader):
+    """YAML whose ``no``, ``yes``, ``on`` and ``off`` are words, as YAML 1.2 has them: ``no`` is Norwegian."""
+
+
+PlainWords.yaml_implicit_resolvers = {
+    letter: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":bool") or letter in "tTfF"]
+    for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def read_mapping(path: Path, example: str, loader: type[yaml.SafeLoader] = PlainWords) -> dict[str, Any]:
     """Read a YAML file that holds a mapping; an empty one gives none.
 
     Args:
         path: the file.
         example: a line of such a file, for the message.
+        loader: of PyYAML.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -78,7 +89,7 @@ def read_mapping(path: Path, example: str) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"Expected a YAML file with lines such as '{example}', found no file {path}.")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        content = yaml.load(path.read_text(encoding="utf-8"), loader) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"Expected YAML in {path}, found {' '.join(str(error).split())}; correct it.") from error
     if not isinstance(content, dict):

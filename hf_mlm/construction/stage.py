@@ -23,7 +23,7 @@ from datatrove.data import Document
 from datatrove.pipeline.base import PipelineStep
 
 import hf_mlm
-from hf_mlm.files import full_disk_in_words, sha256_of, write_text
+from hf_mlm.files import full_disk_in_words, read_json, reason_of, sha256_of, write_text
 
 
 MANIFEST = "manifest.json"
@@ -147,13 +147,13 @@ class StageManifest:
                 "goes on where it stopped."
             )
         try:
-            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            content: dict[str, Any] = read_json(path, "build into an empty folder")
             if content.pop("format") != _FORMAT:
                 raise KeyError("format")
             return cls(files=[OutputFile(**entry) for entry in content.pop("files")], **content)
-        except (UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
+        except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(
-                f"Expected a manifest of this version in {path}, found {error!r}; build into an empty folder."
+                f"Expected a manifest of this version in {path}, found {reason_of(error)}; build into an empty folder."
             ) from error
 
     def save(self, path: Path) -> None:

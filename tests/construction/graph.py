@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -16,10 +17,14 @@ SETTLEMENT, CITY, TOWN, VILLAGE = "Q486972", "Q515", "Q3957", "Q532"
 SPA_TOWN, HOT_SPA, TOO_DEEP = "Q4946461", "Q71", "Q72"
 GERMANY, FRANCE = "Q183", "Q142"
 PARENTLESS, CODELESS = "Q73", "Q74"
+CASTLE, PALACE = "Q23413", "Q75"
 _PREFIXES = {
     "wd": "http://www.wikidata.org/entity/",
     "wdt": "http://www.wikidata.org/prop/direct/",
     "p": "http://www.wikidata.org/prop/",
+    "ps": "http://www.wikidata.org/prop/statement/",
+    "pq": "http://www.wikidata.org/prop/qualifier/",
+    "skos": "http://www.w3.org/2004/02/skos/core#",
     "psv": "http://www.wikidata.org/prop/statement/value/",
     "wikibase": "http://wikiba.se/ontology#",
     "schema": "http://schema.org/",
@@ -29,12 +34,16 @@ _PREFIXES = {
 
 @dataclass
 class Statement:
-    """A statement; ``best`` says whether it is truthy; a value of None is "unknown value"."""
+    """A statement; ``best`` says whether it is truthy; a value of None is "unknown value".
+
+    ``qualifiers`` are times and items by their property, None is an unknown one.
+    """
 
     name: str
     value: Any
     rank: str = "normal"
     best: bool = True
+    qualifiers: dict[str, str | None] = field(default_factory=dict)
 
 
 @dataclass
@@ -45,6 +54,7 @@ class Item:
     labels: dict[str, str] = field(default_factory=dict)
     statements: list[Statement] = field(default_factory=list)
     articles: dict[str, str] = field(default_factory=dict)
+    aliases: dict[str, list[str]] = field(default_factory=dict)
 
 
 def place(number: int, latitude: float, longitude: float, kind: str = CITY, country: str = GERMANY) -> Item:
@@ -129,13 +139,45 @@ def awkward() -> dict[str, Item]:
     }
 
 
+def castles() -> dict[str, Item]:
+    """Castles with names, countries and files as they are on Wikidata today."""
+
+    def castle(number: int, *statements: Statement, **parts: Any) -> Item:
+        item = with_statements(place(number, 50 + number % 7, 8 + number % 5, CASTLE), *statements)
+        return Item(**vars(item) | parts)
+
+    country = partial(Statement, "P17")
+    return {
+        "a label in all languages": castle(2001, labels={"mul": "Schloss A"}),
+        "labels and one in all languages": castle(2002, labels={"mul": "Schloss B", "en": "B Castle"}),
+        "aliases in all languages": castle(2003, labels={}, aliases={"mul": ["Zed", "Abe"], "en": ["Aaa"]}),
+        "a class with a label in all languages": castle(2004, Statement("P31", PALACE)),
+        "not ended": castle(2005, country(FRANCE, qualifiers={"P582": None, "P580": "1990"}), country(GERMANY)),
+        "all ended": castle(2006, country(FRANCE, qualifiers={"P582": "1945"})),
+        "not disputed": castle(2007, country(GERMANY, qualifiers={"P1310": "Q1"}), country(FRANCE)),
+        "latest start": castle(
+            2008, country(GERMANY, qualifiers={"P580": "1945"}), country(FRANCE, qualifiers={"P580": "1990"})
+        ),
+        "several": castle(2009, country(GERMANY), country(FRANCE, qualifiers={"P580": None})),
+        "no code": castle(2010, country(CODELESS)),
+        "none stated": without(castle(2011), "P17"),
+        "no castle any more": castle(2012, Statement("P31", CASTLE, qualifiers={"P582": "1990"})),
+        "a file without a capital": castle(2013, Statement("P18", "თა_ß.jpg")),
+        "Norwegian": castle(2014, labels={"nb": "Borg", "en": "Castle"}, articles={"no": "Borg", "en": "Castle"}),
+    }
+
+
 def world(size: int = 36) -> list[Item]:
-    """Classes, countries, ``size`` ordinary places in two clusters, and the awkward ones."""
+    """Classes, countries, ``size`` ordinary places in two clusters, the awkward ones, and castles."""
     ordinary = [
         place(1000 + n, 50 + n / 1000, 7 + n / 1000) if n % 3 else place(1000 + n, 46 + n / 1000, 3, TOWN, FRANCE)
         for n in range(size)
     ]
-    return [*classes(), *ordinary, *awkward().values()]
+    kinds = [
+        Item(CASTLE, {"en": "castle"}, [Statement("P279", "Q41176")]),
+        Item(PALACE, {"mul": "palace"}, [Statement("P279", CASTLE)]),
+    ]
+    return [*classes(), *ordinary, *awkward().values(), *kinds, *castles().values()]
 
 
 def dump_lines(items: list[Item]) -> list[str]:
@@ -151,10 +193,22 @@ def dump_text(items: list[Item]) -> bytes:
 def _json(item: Item) -> dict[str, Any]:
     claims: dict[str, list[Any]] = {}
     for statement in item.statements:
-        claims.setdefault(statement.name, []).append({"mainsnak": _snak(statement), "rank": statement.rank})
+        claim: dict[str, Any] = {"mainsnak": _snak(statement), "rank": statement.rank}
+        if statement.qualifiers:
+            claim["qualifiers"] = {name: [_qualifier(text)] for name, text in statement.qualifiers.items()}
+        claims.setdefault(statement.name, []).append(claim)
     named = {language: {"language": language, "value": text} for language, text in item.labels.items()}
     links = {f"{code}wiki": {"site": f"{code}wiki", "title": title} for code, title in item.articles.items()}
-    return {"type": "item", "id": item.id, "labels": named or [], "claims": claims or [], "sitelinks": links or []}
+    aliases = {code: [{"language": code, "value": text} for text in texts] for code, texts in item.aliases.items()}
+    parts = {"labels": named, "aliases": aliases, "claims": claims, "sitelinks": links}
+    return {"type": "item", "id": item.id} | {name: part or [] for name, part in parts.items()}
+
+
+def _qualifier(text: str | None) -> dict[str, Any]:
+    if text is None:
+        return {"snaktype": "somevalue"}
+    value = {"id": text} if text[0] == "Q" else {"time": f"+{text}-00-00T00:00:00Z"}
+    return {"snaktype": "value", "datavalue": {"value": value}}
 
 
 def _snak(statement: Statement) -> dict[str, Any]:
@@ -174,6 +228,8 @@ def turtle(items: list[Item]) -> str:
     lines = [f"@prefix {name}: <{address}> ." for name, address in _PREFIXES.items()]
     for item in items:
         lines += [f"wd:{item.id} rdfs:label {json.dumps(text)}@{language} ." for language, text in item.labels.items()]
+        for language, texts in item.aliases.items():
+            lines += [f"wd:{item.id} skos:altLabel {json.dumps(text)}@{language} ." for text in texts]
         for language, title in item.articles.items():
             article = f"<https://{language}.wikipedia.org/wiki/{quote(title)}>"
             lines.append(f"{article} schema:about wd:{item.id} ; schema:name {json.dumps(title)}@{language} ;")
@@ -197,9 +253,20 @@ def _triples(item: Item, statement: Statement, node: str) -> list[str]:
     if statement.value is None:  # a blank node, as the query service had them, or the address that it has for one now
         unknown = "[]" if int(item.id[1:]) % 2 else f"<http://www.wikidata.org/.well-known/genid/{node}>"
         return [f"wd:{item.id} wdt:{statement.name} {unknown} ."]
+    claim = [] if statement.name not in ("P31", "P17") else _claim(item, statement, node)
     others = {
         "P18": f"<http://commons.wikimedia.org/wiki/Special:FilePath/{quote(str(statement.value))}>",
         "P297": f'"{statement.value}"',
     }
     value = others.get(statement.name, f"wd:{statement.value}")
-    return [f"wd:{item.id} wdt:{statement.name} {value} ."]
+    return [f"wd:{item.id} wdt:{statement.name} {value} .", *claim]
+
+
+def _claim(item: Item, statement: Statement, node: str) -> list[str]:
+    """The statement's node, which its qualifiers belong to."""
+    lines = [f"wd:{item.id} p:{statement.name} <urn:s:{node}> . <urn:s:{node}> a wikibase:BestRank ;"]
+    lines.append(f"  ps:{statement.name} wd:{statement.value} .")
+    for name, text in statement.qualifiers.items():
+        value = "[]" if text is None else f"wd:{text}" if text[0] == "Q" else f'"{text}-01-01T00:00:00Z"'
+        lines.append(f"<urn:s:{node}> pq:{name} {value} .")
+    return lines

@@ -15,6 +15,7 @@ from hf_mlm.construction.mlm.dataset import SELECTION_SCHEMA, DatasetStage, Fold
 from hf_mlm.construction.mlm.dump import ReadDump, plan_parts
 from hf_mlm.construction.mlm.items import (
     CLASS_SCHEMA,
+    IMAGE,
     NAME_SCHEMA,
     ClassesOfDump,
     NamesOfDump,
@@ -23,6 +24,7 @@ from hf_mlm.construction.mlm.items import (
     is_item_id,
     item_schema,
 )
+from hf_mlm.construction.mlm.languages import site_of
 from hf_mlm.construction.mlm.sparql import (
     INSTANCE_SCHEMA,
     ClassesOfEndpoint,
@@ -66,6 +68,8 @@ class BuildConfig:
         languages: of summaries and labels; the first that has a label names an entity.
         min_summary_characters: a shorter summary counts as none.
         thumbnail_width: pixels, one of `THUMBNAIL_WIDTHS`; MLM's images are 256 wide.
+        image_properties: of Wikidata, whose values are files on Commons; MLM's authors also took P41, P94, P242,
+            P948, P1943, P2716 and P3451: flags, arms, maps, banners, collages, views by night.
         images_per_entity: the most that are fetched.
         image_types: media types that are kept, of the original file; SVG is not among them (MLM §3.3.5).
         drawing_words: words of a file's name that give away a map, a flag or a coat of arms.
@@ -87,6 +91,7 @@ class BuildConfig:
     languages: tuple[str, ...] = ("en", "de", "fr")
     min_summary_characters: int = 1
     thumbnail_width: int = 330
+    image_properties: tuple[str, ...] = (IMAGE,)
     images_per_entity: int = 10
     image_types: tuple[str, ...] = IMAGE_TYPES
     drawing_words: tuple[str, ...] = DRAWING_WORDS
@@ -101,6 +106,7 @@ class BuildConfig:
 
     def __post_init__(self) -> None:
         for each in fields(self):
+            _check_type(each.name, getattr(self, each.name), each.type)
             if isinstance(getattr(self, each.name), list):
                 object.__setattr__(self, each.name, tuple(getattr(self, each.name)))
         wrong = [base for base in self.base_types if not is_item_id(base)]
@@ -108,6 +114,8 @@ class BuildConfig:
             raise ValueError(f"Expected Wikidata items such as 'Q486972', found base_types={list(self.base_types)}.")
         if not self.languages or len(set(self.languages)) < len(self.languages):
             raise ValueError(f"Expected one language or more, none twice, found languages={list(self.languages)}.")
+        if len({*map(site_of, self.languages)}) < len(self.languages):
+            raise ValueError(f"Expected languages with Wikipedias of their own, found {', '.join(self.languages)}.")
         least = {"hops": 0, "images_per_entity": 0, "min_summary_characters": 1}
         for name, bound in least.items():
             if getattr(self, name) < bound:
@@ -124,6 +132,22 @@ class BuildConfig:
         """All values as JSON knows them."""
         plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         return plain
+
+
+_KINDS: dict[str, tuple[Any, Any, str]] = {
+    "tuple[str, ...]": ((list, tuple), str, "a list of words"),
+    "tuple[float, float, float]": ((list, tuple), (int, float), "a list of numbers"),
+    "Mapping[str, float]": (Mapping, str, "a mapping of words to numbers"),
+    "int": (int, None, "a whole number"),
+    "str": (str, None, "a word"),
+}
+
+
+def _check_type(name: str, value: Any, kind: Any) -> None:
+    """Refuse a value of another type than a setting's, such as a single word in place of a list."""
+    outer, inner, expected = _KINDS[kind]
+    if not isinstance(value, outer) or inner and not all(isinstance(each, inner) for each in value):
+        raise ValueError(f"Expected {expected}, found {name}={value!r}.")
 
 
 def load_build_config(path: Path | None = None, **changes: Any) -> BuildConfig:
@@ -187,9 +211,10 @@ class DumpSource:
         """Items, classes, entities, names."""
         languages = config.languages
         items, entities = folders["items"], folders["entities"]
+        read = ReadDump(self.paths, languages, self.date, config.image_properties)
         classes = ClassesOfDump(items, config.base_types, config.hops)
         return [
-            Stage(items, [ReadDump(self.paths, languages, self.date)], item_schema(languages), tasks),
+            Stage(items, [read], item_schema(languages), tasks),
             Stage(folders["classes"], [classes], CLASS_SCHEMA),
             Stage(entities, [ReadStage(items), SelectEntities(folders["classes"])], entity_schema(languages), tasks),
             Stage(folders["names"], [NamesOfDump(entities, items, languages)], NAME_SCHEMA),
@@ -215,7 +240,7 @@ class EndpointSource:
         ask, languages = self.endpoint, config.languages
         classes, instances, entities = folders["classes"], folders["instances"], folders["entities"]
         walk = ClassesOfEndpoint(ask, config.base_types, config.hops)
-        items = ItemsOfEndpoint(ask, instances, languages)
+        items = ItemsOfEndpoint(ask, instances, languages, config.image_properties)
         names = NamesOfEndpoint(ask, entities, languages)
         return [
             Stage(classes, [walk], CLASS_SCHEMA, polite=True),

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from datatrove.data import Document
 from numpy.typing import NDArray
 
-from hf_mlm.construction.mlm.items import first_label
+from hf_mlm.construction.mlm.items import choose_country, first_label
 from hf_mlm.construction.stage import (
     MANIFEST,
     Block,
@@ -44,6 +44,7 @@ SELECTION_SCHEMA = pa.schema(
         "task": pa.int64(),
         "split": pa.string(),
         "country": pa.string(),
+        "country_rule": pa.string(),
         **dict.fromkeys(CONFIGS.values(), pa.int64()),
     }
 )
@@ -90,7 +91,7 @@ class Select(Block):
         splits = hash_split([row["id"] for row in rows], self.build_config.ratios, self.build_config.seed)
         for position, (row, split) in enumerate(zip(rows, splits.tolist(), strict=True)):
             columns = {column: _or_none(cells[config][position]) for config, column in CONFIGS.items()}
-            kept = {name: row[name] for name in ("id", "task", "country")}
+            kept = {name: row[name] for name in ("id", "task", "country", "country_rule")}
             yield to_document(kept | {"split": SPLITS[split]} | columns)
 
     def _entities(self) -> Iterator[Row]:
@@ -104,8 +105,9 @@ class Select(Block):
             if row["id"] in seen:
                 self.drop("entity occurs twice")
             elif row["id"] in summarised:
-                country = next((codes[item] for item in row["countries"] if item in codes), None)
-                yield row | {"task": task, "country": country, "illustrated": row["id"] in illustrated}
+                country, rule = choose_country(row["countries"], codes)
+                known = {"task": task, "country": country, "country_rule": rule}
+                yield row | known | {"illustrated": row["id"] in illustrated}
             seen.add(row["id"])
 
     def _sample(self, rows: Sequence[Row], among: NDArray[np.intp]) -> NDArray[np.intp]:

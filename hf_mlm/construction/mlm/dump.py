@@ -19,7 +19,7 @@ from typing import BinaryIO
 
 from datatrove.data import Document
 
-from hf_mlm.construction.mlm.items import COORDINATES, COUNTRY_CODE, SUBCLASS_OF, parse_item
+from hf_mlm.construction.mlm.items import COORDINATES, COUNTRY_CODE, IMAGE, SUBCLASS_OF, parse_item
 from hf_mlm.construction.stage import Block, Row, to_document
 
 
@@ -281,7 +281,7 @@ _PROPERTIES = tuple(f'"{name}"'.encode() for name in (COORDINATES, SUBCLASS_OF, 
 
 
 class ReadDump(Block):
-    """Reads a task's parts of a dump and keeps the items that may be places, classes or countries.
+    """Reads a task's parts of a dump and keeps the items that may be entities, classes or countries.
 
     A line is parsed only if it names one of their properties: most of Wikidata is scholarly articles and people.
 
@@ -289,13 +289,17 @@ class ReadDump(Block):
         paths: files of the dump.
         languages: of labels and sitelinks.
         date: of the dump, for the manifest.
+        image_properties: properties whose values are files on Commons.
     """
 
     name = "read dump"
 
-    def __init__(self, paths: Sequence[Path], languages: Sequence[str], date: str) -> None:
+    def __init__(
+        self, paths: Sequence[Path], languages: Sequence[str], date: str, image_properties: Sequence[str] = (IMAGE,)
+    ) -> None:
         super().__init__()
         self.paths, self.languages, self.date = list(paths), tuple(languages), date
+        self.image_properties = tuple(image_properties)
 
     def run(self, data: Iterable[Document] | None, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
         """Give items; a part whose rest is lost is noted with the number of lines that were read."""
@@ -327,7 +331,7 @@ class ReadDump(Block):
             if content.get("type", "item") != "item":  # dumps hold properties, too
                 self.drop("neither place nor class")
                 return None
-            row = parse_item(content, self.languages)
+            row = parse_item(content, self.languages, self.image_properties)
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             self.drop("invalid JSON")
             return None

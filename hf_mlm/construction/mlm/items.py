@@ -1,20 +1,23 @@
 """Items of Wikidata: statements of the best rank, entities among them, the class tree, names of what they refer to.
 
 The query service's ``wdt:`` gives *truthy* statements: the preferred ones if there are any, else those of normal rank,
-never deprecated ones. A dump has them all, so the same choice is made here.
+never deprecated ones. A dump has them all, so the same choice is made here. Of these, instance-of statements that have
+ended do not count; for the country see `choose_country`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from datatrove.data import Document
 from numpy.typing import NDArray
 
+from hf_mlm.construction.mlm.languages import MULTIPLE, file_name, label_codes, label_of, site_of
 from hf_mlm.construction.stage import Block, Row, to_document
 
 
@@ -29,15 +32,84 @@ def is_item_id(value: str) -> bool:
 
 
 INSTANCE_OF, SUBCLASS_OF, IMAGE, COUNTRY, COORDINATES, COUNTRY_CODE = "P31", "P279", "P18", "P17", "P625", "P297"
+BEGUN, ENDED, DISPUTED = "P580", "P582", "P1310"  # qualifiers: start time, end time, statement disputed by
 EARTH = "Q2"
 _ENTITY = "http://www.wikidata.org/entity/"
+
+
+class Claim(NamedTuple):
+    """A statement of the best rank whose value is an item.
+
+    Attributes:
+        id: of the value.
+        ended: true if it has an end time, be it an unknown one.
+        disputed: true if somebody disputes it.
+        begun: the latest year of its start times; None where it has none, or an unknown one.
+    """
+
+    id: str
+    ended: bool = False
+    disputed: bool = False
+    begun: int | None = None
+
+
+CLAIMS = pa.list_(pa.struct({"id": pa.string(), "ended": pa.bool_(), "disputed": pa.bool_(), "begun": pa.int64()}))
+
+
+def claim_rows(claims: Iterable[Claim]) -> list[Row]:
+    """Rows of `CLAIMS` in a fixed order, without repetitions and without values that are no items."""
+    kept = {claim for claim in claims if is_item_id(claim.id)}
+    ordered = sorted(kept, key=lambda claim: (item_number(claim.id), claim.ended, claim.disputed, claim.begun or 0))
+    return [claim._asdict() for claim in ordered]
+
+
+def current_ids(claims: Iterable[Claim]) -> list[str]:
+    """Ids of the statements that have not ended, in the order of their numbers."""
+    return sorted({claim.id for claim in claims if is_item_id(claim.id) and not claim.ended}, key=item_number)
+
+
+def choose_country(claims: Sequence[Row], codes: Mapping[str, str]) -> tuple[str | None, str]:
+    """Choose the country of an entity among its statements of the best rank.
+
+    Left aside are, in this order, statements that have ended, countries without a code, and, where others remain,
+    disputed statements; of several countries then left, the one with the latest start counts. If there is no such, the
+    entity has none: a lower number is no reason.
+
+    Args:
+        claims: rows of `CLAIMS`.
+        codes: id -> ISO 3166 alpha-2 code.
+
+    Returns:
+        the code or None, and the rule that decided: ``"only one"``, ``"not ended"``, ``"not disputed"``,
+        ``"latest start"``, ``"none stated"``, ``"all ended"``, ``"no code"`` or ``"several"``.
+
+    Example:
+        >>> german = {"id": "Q183", "ended": False, "disputed": False, "begun": 1990}
+        >>> eastern = {"id": "Q16957", "ended": True, "disputed": False, "begun": 1949}
+        >>> choose_country([german, eastern], {"Q183": "DE", "Q16957": "DD"})
+        ('DE', 'not ended')
+    """
+    lasting = [claim for claim in claims if not claim["ended"]]
+    coded = [claim for claim in lasting if claim["id"] in codes]
+    if not coded:
+        return None, "none stated" if not claims else "no code" if lasting else "all ended"
+    undisputed = [claim for claim in coded if not claim["disputed"]] or coded
+    latest = max(claim["begun"] or 0 for claim in undisputed)
+    newest = [claim for claim in undisputed if latest and claim["begun"] == latest]
+    steps = {"only one": claims, "not ended": lasting, "not disputed": undisputed, "latest start": newest}
+    for rule, left in steps.items():
+        found = {codes[claim["id"]] for claim in left if claim["id"] in codes}
+        if len(found) == 1:
+            return found.pop(), rule
+    return None, "several"
 
 
 def item_schema(languages: Sequence[str]) -> pa.Schema:
     """Arrow schema of items.
 
-    ``positions`` holds every coordinate with its globe, ``images`` names of files on Commons, ``sitelinks`` titles of
-    Wikipedia articles; ``superclasses`` and ``country_code`` are set for classes and countries.
+    ``countries`` holds a `Claim` each, ``positions`` every coordinate with its globe, ``images`` names of files on
+    Commons, ``sitelinks`` titles of Wikipedia articles; ``superclasses`` and ``country_code`` are set for classes and
+    countries.
 
     Args:
         languages: of labels and sitelinks.
@@ -51,7 +123,7 @@ def item_schema(languages: Sequence[str]) -> pa.Schema:
             "labels": by_language,
             "classes": names,
             "superclasses": names,
-            "countries": names,
+            "countries": CLAIMS,
             "country_code": pa.string(),
             "positions": pa.list_(position),
             "images": names,
@@ -60,12 +132,15 @@ def item_schema(languages: Sequence[str]) -> pa.Schema:
     )
 
 
-def parse_item(content: Mapping[str, Any], languages: Sequence[str]) -> Row:
+def parse_item(
+    content: Mapping[str, Any], languages: Sequence[str], image_properties: Sequence[str] = (IMAGE,)
+) -> Row:
     """Parse an item's JSON.
 
     Args:
         content: the item, as a dump or ``wbgetentities`` gives it.
         languages: of labels and sitelinks.
+        image_properties: properties whose values are files on Commons.
 
     Returns:
         a row of `item_schema`; lists of names are sorted and without repetitions.
@@ -77,23 +152,32 @@ def parse_item(content: Mapping[str, Any], languages: Sequence[str]) -> Row:
     if not is_item_id(content["id"]):
         raise ValueError(f"{content['id']!r} is no item")
     claims = content["claims"] or {}  # empty mappings are written as []
-    labels, sitelinks = content.get("labels") or {}, content.get("sitelinks") or {}
+    sitelinks = content.get("sitelinks") or {}
+    told = content.get("labels") or {}
+    labels = {code: _text(told[code]["value"]) for code in _codes(tuple(languages)) if code in told}
+    aliases = [_text(alias["value"]) for alias in (content.get("aliases") or {}).get(MULTIPLE, ())]
     codes = sorted(str(code) for code in best_values(claims.get(COUNTRY_CODE, ())))
+    files = [_text(value) for name in image_properties for value in best_values(claims.get(name, ()))]
     return {
         "id": content["id"],
-        "labels": {language: _text(labels.get(language, {}).get("value")) for language in languages},
-        "classes": _item_ids(claims, INSTANCE_OF),
+        "labels": {language: label_of(labels, aliases, language) for language in languages},
+        "classes": current_ids(_claims(claims, INSTANCE_OF)),
         "superclasses": _item_ids(claims, SUBCLASS_OF),
-        "countries": _item_ids(claims, COUNTRY),
+        "countries": claim_rows(_claims(claims, COUNTRY)),
         "country_code": _text(codes[0]) if codes else None,
         "positions": [_position(value) for value in best_values(claims.get(COORDINATES, ()))],
-        "images": sorted({file_name(_text(value) or "") for value in best_values(claims.get(IMAGE, ()))}),
-        "sitelinks": {language: _text(sitelinks.get(site_of(language), {}).get("title")) for language in languages},
+        "images": sorted({file_name(file) for file in files}),
+        "sitelinks": {language: _title(sitelinks, language) for language in languages},
     }
 
 
-def best_values(statements: Sequence[Mapping[str, Any]]) -> Iterator[Any]:
-    """Give the values of the statements of the best rank, without "unknown value" and "no value".
+@cache
+def _codes(languages: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(code for language in languages for code in (*label_codes(language), MULTIPLE))
+
+
+def best_statements(statements: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Give the statements of the best rank, without "unknown value" and "no value".
 
     Args:
         statements: of one property.
@@ -102,28 +186,12 @@ def best_values(statements: Sequence[Mapping[str, Any]]) -> Iterator[Any]:
     best = "preferred" if "preferred" in ranks else "normal"
     for statement in statements:
         if statement["rank"] == best and statement["mainsnak"]["snaktype"] == "value":
-            yield statement["mainsnak"]["datavalue"]["value"]
+            yield statement
 
 
-def site_of(language: str) -> str:
-    """The site key of a language's Wikipedia.
-
-    Example:
-        >>> site_of("en"), site_of("be-tarask")
-        ('enwiki', 'be_taraskwiki')
-    """
-    return f"{language.replace('-', '_')}wiki"
-
-
-def file_name(name: str) -> str:
-    """Normalise a file's name as Commons does.
-
-    Example:
-        >>> file_name("berlin_mitte.jpg")
-        'Berlin mitte.jpg'
-    """
-    plain = " ".join(name.replace("_", " ").split())
-    return plain[:1].upper() + plain[1:]
+def best_values(statements: Sequence[Mapping[str, Any]]) -> Iterator[Any]:
+    """Give the values of the statements of the best rank; see `best_statements`."""
+    return (statement["mainsnak"]["datavalue"]["value"] for statement in best_statements(statements))
 
 
 def item_id(address: str) -> str:
@@ -136,11 +204,38 @@ def item_id(address: str) -> str:
     return address.removeprefix(_ENTITY)
 
 
-def _text(value: str | None) -> str | None:
+def _text(value: str) -> str:
     """The value itself; raises for half a surrogate pair and for anything but a string."""
-    if value is not None:
-        value.encode()
+    value.encode()
     return value
+
+
+def _title(sitelinks: Mapping[str, Any], language: str) -> str | None:
+    link = sitelinks.get(site_of(language))
+    return None if link is None else _text(link["title"])
+
+
+def _claims(claims: Mapping[str, Any], name: str) -> Iterator[Claim]:
+    for statement in best_statements(claims.get(name, ())):
+        qualifiers = statement.get("qualifiers") or {}
+        ended, disputed = (
+            any(each["snaktype"] != "novalue" for each in qualifiers.get(one, ())) for one in (ENDED, DISPUTED)
+        )
+        times = [each["datavalue"]["value"]["time"] for each in qualifiers.get(BEGUN, ()) if "datavalue" in each]
+        years = [year for time in times if (year := year_of(time)) is not None]
+        value = statement["mainsnak"]["datavalue"]["value"]["id"]
+        yield Claim(value, ended, disputed, max(years, default=None))
+
+
+def year_of(time: str) -> int | None:
+    """The year of a time as Wikidata's JSON or RDF has it; None where there is none.
+
+    Example:
+        >>> [year_of(time) for time in ("+1990-10-03T00:00:00Z", "-0044-01-01T00:00:00Z", "http://…/genid/1")]
+        [1990, -44, None]
+    """
+    year = time[:1] + time[1:].partition("-")[0]
+    return int(year) if year.lstrip("+-").isdigit() else None
 
 
 def _item_ids(claims: Mapping[str, Any], name: str) -> list[str]:
@@ -177,7 +272,7 @@ def entity_schema(languages: Sequence[str]) -> pa.Schema:
             "id": pa.string(),
             "labels": by_language,
             "classes": names,
-            "countries": names,
+            "countries": CLAIMS,
             "latitude": pa.float64(),
             "longitude": pa.float64(),
             "images": names,
@@ -270,7 +365,7 @@ class NamesOfDump(Block):
 
 def referred_items(entities: Iterable[Row]) -> set[str]:
     """Collect the classes and countries of entities."""
-    return {item for row in entities for item in (*row["classes"], *row["countries"])}
+    return {item for row in entities for item in (*row["classes"], *(claim["id"] for claim in row["countries"]))}
 
 
 def name_row(item: str, labels: dict[str, str | None], country_code: str | None, languages: Sequence[str]) -> Row:

@@ -7,14 +7,27 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote
 
 import pyarrow as pa
 from datatrove.data import Document
 
 from hf_mlm.construction.http import RETRIED, HttpSettings, PoliteClient, Request, Response, UnavailableError
-from hf_mlm.construction.mlm.items import file_name, is_item_id, item_id, item_number, name_row, referred_items
+from hf_mlm.construction.mlm.items import (
+    COUNTRY,
+    IMAGE,
+    INSTANCE_OF,
+    Claim,
+    claim_rows,
+    current_ids,
+    is_item_id,
+    item_id,
+    item_number,
+    name_row,
+    referred_items,
+    year_of,
+)
+from hf_mlm.construction.mlm.languages import MULTIPLE, domain_of, file_name, label_codes, label_of
 from hf_mlm.construction.stage import Block, Row, batched, to_document
 
 
@@ -26,7 +39,10 @@ PREFIXES = """\
 PREFIX wd: <http://www.wikidata.org/entity/>
 PREFIX wdt: <http://www.wikidata.org/prop/direct/>
 PREFIX p: <http://www.wikidata.org/prop/>
+PREFIX ps: <http://www.wikidata.org/prop/statement/>
 PREFIX psv: <http://www.wikidata.org/prop/statement/value/>
+PREFIX pq: <http://www.wikidata.org/prop/qualifier/>
+PREFIX skos: <http://www.w3.org/2004/02/skos/core#>
 PREFIX wikibase: <http://wikiba.se/ontology#>
 PREFIX schema: <http://schema.org/>
 PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>
@@ -138,12 +154,19 @@ POSITIONS = """\
 SELECT ?item ?statement ?latitude ?longitude ?globe WHERE {{ VALUES ?item {{ {values} }}
 ?item p:P625 ?statement . ?statement a wikibase:BestRank ; psv:P625 ?value .
 ?value wikibase:geoLatitude ?latitude ; wikibase:geoLongitude ?longitude ; wikibase:geoGlobe ?globe }}"""
-FACTS = """\
-SELECT DISTINCT ?item ?property ?value WHERE {{ VALUES ?item {{ {values} }}
-VALUES ?property {{ wdt:P31 wdt:P17 wdt:P18 }} ?item ?property ?value FILTER(!isBlank(?value)) }}"""
+CLAIMS = """\
+SELECT ?item ?main ?statement ?value ?begun ?ended ?disputed WHERE {{ VALUES ?item {{ {values} }}
+VALUES (?claim ?main) {{ (p:P31 ps:P31) (p:P17 ps:P17) }}
+?item ?claim ?statement . ?statement a wikibase:BestRank ; ?main ?value FILTER(!isBlank(?value))
+OPTIONAL {{ ?statement pq:P580 ?begun }} OPTIONAL {{ ?statement pq:P582 ?ended }}
+OPTIONAL {{ ?statement pq:P1310 ?disputed }} }}"""
+FILES = """\
+SELECT DISTINCT ?item ?file WHERE {{ VALUES ?item {{ {values} }} VALUES ?property {{ {properties} }}
+?item ?property ?file FILTER(!isBlank(?file)) }}"""
 LABELS = """\
-SELECT ?item ?label (LANG(?label) AS ?language) WHERE {{ VALUES ?item {{ {values} }}
-?item rdfs:label ?label FILTER(LANG(?label) IN ({languages})) }}"""
+SELECT ?item ?kind ?label (LANG(?label) AS ?language) WHERE {{ VALUES ?item {{ {values} }}
+VALUES ?kind {{ rdfs:label skos:altLabel }} ?item ?kind ?label
+FILTER(IF(?kind = rdfs:label, LANG(?label) IN ({languages}), LANG(?label) = "mul")) }}"""
 ARTICLES = """\
 SELECT ?item ?site ?title WHERE {{ VALUES ?item {{ {values} }} VALUES ?site {{ {sites} }}
 ?article schema:about ?item ; schema:isPartOf ?site ; schema:name ?title }}"""
@@ -252,11 +275,18 @@ class ItemsOfEndpoint(SparqlBlock):
     """Describes a task's share of the instances, in rows of `items.item_schema`."""
 
     name = "items"
-    queries = {"positions": POSITIONS, "facts": FACTS, "labels": LABELS, "articles": ARTICLES}
+    queries = {"positions": POSITIONS, "claims": CLAIMS, "files": FILES, "labels": LABELS, "articles": ARTICLES}
 
-    def __init__(self, endpoint: EndpointSettings, instances: Path, languages: Sequence[str]) -> None:
+    def __init__(
+        self,
+        endpoint: EndpointSettings,
+        instances: Path,
+        languages: Sequence[str],
+        image_properties: Sequence[str] = (IMAGE,),
+    ) -> None:
         super().__init__(endpoint)
         self.instances, self.languages = instances, tuple(languages)
+        self.image_properties = tuple(image_properties)
 
     def run(self, data: Iterable[Document] | None, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
         """Give items in the order of their numbers, each in the task that its number falls to."""
@@ -270,18 +300,18 @@ class ItemsOfEndpoint(SparqlBlock):
     def _items(self, endpoint: Endpoint, items: Sequence[str]) -> list[Row]:
         positions = self._positions(endpoint, items)
         placed = [item for item in items if positions[item]]
-        facts, labels = self._facts(endpoint, items), self._labels(endpoint, placed)
-        articles = self._articles(endpoint, placed)
+        claims, names = self._claims(endpoint, items), labels(endpoint, placed, self.languages)
+        files, articles = self._files(endpoint, items), self._articles(endpoint, placed)
         return [
             {
                 "id": item,
-                "labels": labels[item],
-                "classes": sorted(filter(is_item_id, map(item_id, facts[item, "P31"])), key=item_number),
+                "labels": names.get(item) or dict.fromkeys(self.languages),
+                "classes": current_ids(claims[item, INSTANCE_OF]),
                 "superclasses": [],
-                "countries": sorted(filter(is_item_id, map(item_id, facts[item, "P17"])), key=item_number),
+                "countries": claim_rows(claims[item, COUNTRY]),
                 "country_code": None,
                 "positions": positions[item],
-                "images": sorted({_commons_name(value) for value in facts[item, "P18"] if _is_file(value)}),
+                "images": sorted(files[item]),
                 "sitelinks": articles[item],
             }
             for item in items
@@ -296,29 +326,36 @@ class ItemsOfEndpoint(SparqlBlock):
         return found
 
     @staticmethod
-    def _facts(endpoint: Endpoint, items: Sequence[str]) -> dict[tuple[str, str], set[str]]:
-        found: dict[tuple[str, str], set[str]] = defaultdict(set)
-        for binding in endpoint.select(FACTS, items):
-            name = binding["property"].rpartition("/")[2]
-            found[item_id(binding["item"]), name].add(binding["value"])
-        return found
+    def _claims(endpoint: Endpoint, items: Sequence[str]) -> dict[tuple[str, str], list[Claim]]:
+        """The statements of each item and property; a statement with several qualifiers has several bindings."""
+        found: dict[str, tuple[tuple[str, str], Claim]] = {}
+        for binding in endpoint.select(CLAIMS, items):
+            about = item_id(binding["item"]), binding["main"].rpartition("/")[2]
+            claim = Claim(item_id(binding["value"]), "ended" in binding, "disputed" in binding)
+            begun = year_of(binding.get("begun", ""))
+            earlier = found.get(binding["statement"], (about, claim))[1].begun
+            years = [year for year in (begun, earlier) if year is not None]
+            found[binding["statement"]] = about, claim._replace(begun=max(years, default=None))
+        grouped: dict[tuple[str, str], list[Claim]] = defaultdict(list)
+        for about, claim in found.values():
+            grouped[about].append(claim)
+        return grouped
 
-    def _labels(self, endpoint: Endpoint, items: Sequence[str]) -> dict[str, Row]:
-        found = self._nothing()
-        for item, language, label in labels(endpoint, items, self.languages):
-            found[item][language] = label
+    def _files(self, endpoint: Endpoint, items: Sequence[str]) -> dict[str, set[str]]:
+        found: dict[str, set[str]] = defaultdict(set)
+        query = FILES.replace("{properties}", " ".join(f"wdt:{name}" for name in self.image_properties))
+        for binding in endpoint.select(query, items):
+            if _is_file(binding["file"]):
+                found[item_id(binding["item"])].add(_commons_name(binding["file"]))
         return found
 
     def _articles(self, endpoint: Endpoint, items: Sequence[str]) -> dict[str, Row]:
-        found = self._nothing()
-        sites = {f"https://{language}.wikipedia.org/": language for language in self.languages}
+        found: dict[str, Row] = defaultdict(lambda: dict.fromkeys(self.languages))
+        sites = {f"https://{domain_of(language)}.wikipedia.org/": language for language in self.languages}
         query = ARTICLES.replace("{sites}", " ".join(f"<{site}>" for site in sites))
         for binding in endpoint.select(query, items):
             found[item_id(binding["item"])][sites[binding["site"]]] = binding["title"]
         return found
-
-    def _nothing(self) -> dict[str, Row]:
-        return defaultdict(lambda: dict.fromkeys(self.languages))
 
 
 class NamesOfEndpoint(SparqlBlock):
@@ -341,22 +378,24 @@ class NamesOfEndpoint(SparqlBlock):
             codes[item] = min(binding["code"], codes.get(item, binding["code"]))
         above = endpoint.select(CLASSES, wanted)
         known = {item_id(one["item"]) for one in above if is_item_id(item_id(one["above"]))} | set(codes)
-        named: dict[str, dict[str, Any]] = defaultdict(dict)
-        for item, language, label in labels(endpoint, sorted(known, key=item_number), self.languages):
-            named[item][language] = label
+        named = labels(endpoint, sorted(known, key=item_number), self.languages)
         for item in sorted(known, key=item_number):
             yield to_document(name_row(item, named[item], codes.get(item), self.languages))
 
 
-def labels(endpoint: Endpoint, items: Sequence[str], languages: Sequence[str]) -> Iterator[tuple[str, str, str]]:
-    """Ask for the labels of items.
-
-    Yields:
-        item, language, label.
-    """
-    query = LABELS.replace("{languages}", ", ".join(f"'{language}'" for language in languages))
+def labels(endpoint: Endpoint, items: Sequence[str], languages: Sequence[str]) -> dict[str, dict[str, str | None]]:
+    """Ask for the labels of items; gives item -> language -> label, see `label_of`."""
+    codes = {code for language in languages for code in (*label_codes(language), MULTIPLE)}
+    query = LABELS.replace("{languages}", ", ".join(f"'{code}'" for code in sorted(codes)))
+    found: dict[str, dict[str, str]] = defaultdict(dict)
+    aliases: dict[str, list[str]] = defaultdict(list)
     for binding in endpoint.select(query, items):
-        yield item_id(binding["item"]), binding["language"], binding["label"]
+        item = item_id(binding["item"])
+        if binding["kind"].endswith("altLabel"):
+            aliases[item].append(binding["label"])
+        else:
+            found[item][binding["language"]] = binding["label"]
+    return {item: {code: label_of(found[item], aliases[item], code) for code in languages} for item in items}
 
 
 def _ids(bindings: Iterable[dict[str, str]]) -> list[str]:

@@ -14,8 +14,10 @@ from urllib.parse import quote_plus
 
 import pyarrow as pa
 from datatrove.data import Document
+from PIL import Image
 
 from hf_mlm.construction.http import GivenUpError, HttpSettings, PoliteClient, Request, Response, TooLargeError
+from hf_mlm.construction.mlm.languages import domain_of
 from hf_mlm.construction.stage import Block, Row, batched, to_document
 from hf_mlm.data.checks import image_defect
 
@@ -183,7 +185,9 @@ class FetchSummaries(Block):
         for language in self.languages:
             titles = [entity["sitelinks"][language] for entity in entities]
             asked = list(dict.fromkeys(filter(None, titles)))
-            pages = query_pages(client, self.api.format(language=language), asked, _INTRODUCTIONS, _EXTRACTS)
+            pages = query_pages(
+                client, self.api.format(language=domain_of(language)), asked, _INTRODUCTIONS, _EXTRACTS
+            )
             for row, title in zip(rows, titles, strict=True):
                 page, is_section = pages.find(title) if title else (None, False)
                 text, revision = self._summary(page, is_section, language) if title else (None, None)
@@ -290,7 +294,7 @@ class FetchImages(Block):
             if reason is None and info is not None:
                 content, reason = _fetch(client, info.get("thumburl") or info["url"])
             if reason is None and info is not None:
-                yield {"bytes": content, "name": name, **_credits(info)}
+                yield {"bytes": content, "name": name, "mime": _media_type(content), **_credits(info)}
             else:
                 self.drop(f"image: {reason}")
 
@@ -325,11 +329,17 @@ def _fetch(client: PoliteClient, url: str) -> tuple[bytes, str | None]:
     return (response.content, None) if defect is None else (b"", "unreadable" if "readable" in defect else "gigantic")
 
 
+def _media_type(content: bytes) -> str:
+    """Media type of an image; a thumbnail of a TIFF or an SVG is of another type than its original."""
+    with Image.open(io.BytesIO(content)) as image:
+        return Image.MIME[str(image.format)]
+
+
 def _credits(info: dict[str, Any]) -> Row:
     """Author and licence, without the HTML that Commons puts around them."""
     named = {"author": "Artist", "licence": "LicenseShortName", "licence_url": "LicenseUrl", "credit": "Credit"}
     texts = {name: _plain(info, key) for name, key in named.items()}
-    return texts | {"mime": info["mime"], "page": info.get("descriptionurl"), "sha1": info.get("sha1")}
+    return texts | {"page": info.get("descriptionurl"), "sha1": info.get("sha1")}
 
 
 def _plain(info: dict[str, Any], key: str) -> str | None:

@@ -211,7 +211,7 @@ def _check_own(assignment: Mapping[str, tuple[str, str]], answers: Mapping[str, 
         foreign = [identity for identity in given.spans if name not in assignment.get(identity, ())]
         if foreign:
             raise ValueError(
-                f"Expected answers of sentences assigned to {name}, found {len(foreign)} others, such as {foreign[0]}; "
+                f"Expected answers of sentences assigned to {name}, found {len(foreign)} others such as {foreign[0]}; "
                 "check that names and files belong together."
             )
 

@@ -85,6 +85,41 @@ def test_both_sources_give_the_same_entities(build_here: Any, endpoint: Any, tmp
     assert "wdt:P279" in from_endpoint["classes"].facts["queries"]["subclasses"]
 
 
+CASTLES = BuildConfig(base_types=(graph.CASTLE,), languages=("en", "de"), country_shares={})
+
+
+def test_castles_of_both_sources_are_the_same(build_here: Any, endpoint: Any, tmp_path: Path) -> None:
+    config = dataclasses.replace(CASTLES, languages=("en", "de", "no", "mul"))
+    build_here("dump", until="names", config=config)
+    build_here("endpoint", endpoint, "names", config=config)
+    for stage in ("classes", "entities", "names"):
+        assert rows_of(tmp_path / "dump" / stage) == rows_of(tmp_path / "endpoint" / stage), stage
+    rows, items = {row["id"]: row for row in rows_of(tmp_path / "dump" / "entities")}, graph.castles()
+    labels = {name: rows[item.id]["labels"] for name, item in items.items() if item.id in rows}
+    assert labels["a label in all languages"] == dict.fromkeys(("en", "de", "no", "mul"), "Schloss A")
+    assert labels["labels and one in all languages"] == {"en": "B Castle"} | dict.fromkeys(
+        ("de", "no", "mul"), "Schloss B"
+    )
+    assert labels["aliases in all languages"]["en"] == "Abe" and labels["Norwegian"]["no"] == "Borg"
+    assert rows["Q2014"]["sitelinks"] == {"en": "Castle", "de": None, "no": "Borg", "mul": None}
+    assert rows["Q2013"]["images"] == ["თა ß.jpg"] and "Q2012" not in rows and len(rows) == 13
+    assert {"id": graph.PALACE, "label": "palace", "country_code": None} in rows_of(tmp_path / "dump" / "names")
+
+
+def test_countries_are_chosen_by_rules_that_are_recorded(build_here: Any, tmp_path: Path) -> None:
+    build_here("dump", until="selection", config=CASTLES)
+    rows = {row["id"]: row for row in rows_of(tmp_path / "dump" / "selection")}
+    found = {
+        name: (rows[item.id]["country"], rows[item.id]["country_rule"])
+        for name, item in graph.castles().items()
+        if item.id in rows
+    }
+    expected = {"not ended": "DE", "all ended": None, "not disputed": "FR", "latest start": "FR"}
+    expected |= {"several": None, "no code": None, "none stated": None}
+    assert {name: found[name] for name in expected} == {name: (code, name) for name, code in expected.items()}
+    assert {found[name] for name in found if name not in expected} == {("DE", "only one")}
+
+
 def test_truth_in_detail(build_here: Any, tmp_path: Path) -> None:
     build_here("dump", until="names")
     places = {row["id"]: row for row in rows_of(tmp_path / "dump" / "entities")}
@@ -100,7 +135,7 @@ def test_truth_in_detail(build_here: Any, tmp_path: Path) -> None:
 def test_the_date_is_in_the_name_of_a_dump(dump: Path) -> None:
     assert DumpSource.of([dump]).date == "20260105"
     assert DumpSource.of([dump], "2026-02-02").date == "2026-02-02"
-    with pytest.raises(FileNotFoundError, match="there is no dump"):
+    with pytest.raises(FileNotFoundError, match="found no .*other.json"):
         DumpSource.of([dump.with_name("other.json")])
 
 
