@@ -7,13 +7,12 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hf_mlm.files import replacing
+from hf_mlm.files import read_json, reason_of, replacing
 from hf_mlm.geo import s2
 from hf_mlm.geo.distance import great_circle_distance
 
@@ -266,12 +265,7 @@ class GeoCellPartition:
             OSError: if there is no such file.
             ValueError: if it is no partition, or a damaged one; the message names the file.
         """
-        try:
-            content = json.loads(Path(path).read_text(encoding="utf-8"))
-        except ValueError as error:  # not JSON, or not UTF-8
-            raise ValueError(
-                f"{path} is not JSON ({error}); give the file that GeoCellPartition.save wrote."
-            ) from error
+        content = read_json(path, "give the file that GeoCellPartition.save wrote")
         if not isinstance(content, dict) or content.get("format") != _FORMAT:
             raise ValueError(
                 f'{path} does not say "format": "{_FORMAT}"; give the file that GeoCellPartition.save wrote.'
@@ -280,8 +274,8 @@ class GeoCellPartition:
             return cls(s2.from_tokens(content["tokens"]), np.asarray(content["counts"]), dict(content["settings"]))
         except KeyError as error:
             raise ValueError(f"{path} is damaged: it has no {error}.") from error
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{path} is damaged: {error}") from error
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ValueError(f"{path} is damaged: {reason_of(error)}") from error
 
     @cached_property
     def _ranges(self) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:

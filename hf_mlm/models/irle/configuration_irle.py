@@ -3,6 +3,7 @@
 Annotations are evaluated here: a strict dataclass checks values against them, and would skip those left as strings.
 """
 
+import hashlib
 from typing import Any, ClassVar, Literal
 
 from huggingface_hub.dataclasses import strict
@@ -43,11 +44,11 @@ class IRLEConfig(PreTrainedConfig):
         embedding_size: width of the space that images and texts share.
         dropout: drop probability in the class branch and in the geo head.
         tasks: ``("retrieval", "geo")`` or one of them; what the other one needs is neither built nor computed.
-        retrieval_loss: ``"cosine_embedding"`` (the paper's, on matched and exchanged pairs), ``"info_nce"`` or
+        retrieval_loss: ``"cosine_embedding"`` (the paper's, on matched and swapped pairs), ``"info_nce"`` or
             ``"siglip"`` (against every other pair of the batch, of all processes).
-        margin: cosine above which an exchanged pair is pushed apart (``cosine_embedding``).
-        negative_share: share of a training batch whose images are exchanged (``cosine_embedding``).
-        swapped_image_target: cell that the image branch learns from an exchanged image: that of the image's ``"own"``
+        margin: cosine above which a swapped pair is pushed apart (``cosine_embedding``).
+        negative_share: share of a training batch whose images are swapped (``cosine_embedding``).
+        swapped_image_target: cell that the image branch learns from a swapped image: that of the image's ``"own"``
             entity, or that of the ``"text"`` beside it, which is what the published code did.
         temperature: start of the learned temperature of ``info_nce`` and ``siglip``.
         loss_weighting: ``"log_variance"`` (learned, Section 5.1.3), ``"fixed"`` (``loss_weights``) or ``"equal"``.
@@ -63,7 +64,10 @@ class IRLEConfig(PreTrainedConfig):
         hierarchy_levels: coarser S2 levels to learn as well: the probability of a coarse cell is the sum over its fine
             ones, and each level adds its cross-entropy. Needs ``cell_tokens``.
         geo_label_smoothing_km: scale of haversine label smoothing: a cell's target is proportional to
-            ``exp(-distance to the true cell / scale)``. Needs ``cell_tokens`` or places.
+            ``exp(-distance to the true cell / scale)``. Needs ``cell_tokens`` or positions.
+        calibration: of positions and radii, fitted on held-out entities at the end of a training: what ``on``, the
+            digest of its ``cells``, ``temperatures``, ``kernels`` and ``quantiles`` by modality. See
+            `hf_mlm.models.irle.cells_irle.Locator`.
 
     Raises:
         StrictDataclassError: of ``huggingface_hub``, if a setting has the wrong type or contradicts another one; the
@@ -109,6 +113,7 @@ class IRLEConfig(PreTrainedConfig):
     cell_radii_km: list[int | float] | None = None
     hierarchy_levels: list[int] | tuple[int, ...] = ()
     geo_label_smoothing_km: int | float | None = None
+    calibration: dict | None = None
 
     def __post_init__(self, **kwargs: Any) -> None:
         """Fill in what follows from other settings: the encoders' widths and the number of cells."""
@@ -144,6 +149,12 @@ class IRLEConfig(PreTrainedConfig):
             "normalize_text_embeds": False,
         }
         return cls(**{**published, **kwargs})
+
+    @property
+    def cell_digest(self) -> str:
+        """Name of the map of the cells, 16 hexadecimal digits, by which a calibration of other cells is noticed."""
+        content = repr((self.num_geo_cells, self.cell_tokens, self.cell_latitudes, self.cell_longitudes))
+        return hashlib.blake2b(content.encode(), digest_size=8).hexdigest()
 
     def validate_tasks(self) -> None:
         """Refuse tasks that do not exist, none, or one of them twice."""
@@ -185,3 +196,11 @@ class IRLEConfig(PreTrainedConfig):
             raise ValueError("geo_label_smoothing_km needs the cells' places: pass cell_tokens, or their centres.")
         if any(not 0 <= level <= MAX_LEVEL for level in self.hierarchy_levels):
             raise ValueError(f"hierarchy_levels={list(self.hierarchy_levels)} must be S2 levels, 0 to {MAX_LEVEL}.")
+
+    def validate_calibration(self) -> None:
+        """Refuse a calibration that was made with other cells."""
+        if self.calibration is not None and self.calibration.get("cells") != self.cell_digest:
+            raise ValueError(
+                f"Expected a calibration of these {self.num_geo_cells} cells, found one of others: leave out "
+                "calibration, or take both from the same training."
+            )

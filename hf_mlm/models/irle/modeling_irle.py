@@ -19,7 +19,7 @@ from transformers.utils.generic import can_return_tuple
 from hf_mlm.files import write_json
 from hf_mlm.models.base.encoders import load_encoder, read_state_dict
 from hf_mlm.models.base.modeling import EncodersPreTrainedModel
-from hf_mlm.models.irle.cells_irle import ABSENT, CellLoss, GeoCells, GeoPrediction
+from hf_mlm.models.irle.cells_irle import ABSENT, GeoPrediction, KnownEntities, Locator
 from hf_mlm.models.irle.configuration_irle import IRLEConfig
 from hf_mlm.models.irle.layers_irle import (
     ClassBranch,
@@ -31,7 +31,7 @@ from hf_mlm.models.irle.layers_irle import (
     TextEncoder,
     unit_length,
 )
-from hf_mlm.models.irle.objective_irle import IRLEObjective, Losses
+from hf_mlm.models.irle.objective_irle import CellLoss, IRLEObjective, Losses
 from hf_mlm.models.layers.loss_weighting import LogVarianceWeighting
 
 
@@ -177,20 +177,32 @@ class IRLEForRetrievalAndGeo(EncodersPreTrainedModel):
         self.load_state_dict({name: value for name, value in theirs.items() if name in own}, strict=False)
 
     def predict_coordinates(
-        self, geo_logits: Any, strategy: str = "mean", top_k: int = 5, share: float = 0.5
+        self,
+        geo_logits: Any,
+        strategy: str = "mean",
+        top_k: int = 5,
+        share: float = 0.5,
+        *,
+        modality: str = "image",
+        embeds: Any = None,
+        gallery: KnownEntities | None = None,
     ) -> GeoPrediction:
-        """Estimate latitude, longitude and a radius in km from geo logits; see `GeoCells.locate`.
+        """Estimate latitude, longitude and a radius in km; see `Locator`.
 
         Args:
             geo_logits: (batch, cells), tensor or array, of images or texts.
-            strategy: ``"mean"`` over the ``top_k`` most probable cells or the ``"best"`` cell.
+            strategy: ``"neighbours"``, ``"mean"`` over the ``top_k`` most probable cells, or the ``"best"`` cell.
             top_k: how many cells are averaged.
-            share: part of the probability that lies within the radius.
+            share: of new entities that lies within the radius where the model was calibrated, else of the probability.
+            modality: that the logits are of: ``"image"`` or ``"text"``, which were calibrated apart.
+            embeds: (batch, embedding_size) of the same rows, for the neighbours.
+            gallery: known entities, for the neighbours.
 
         Raises:
-            ValueError: if the configuration has no map of its cells.
+            ValueError: if the configuration has no map of its cells, or a setting does not fit.
         """
-        return GeoCells.from_config(self.config).locate(geo_logits, strategy, top_k, share)
+        outputs = {modality: {"geo_logits": geo_logits, "embeds": embeds}}
+        return Locator(self.config, gallery).locate(outputs, strategy, top_k, share)
 
     def train(self, mode: bool = True) -> IRLEForRetrievalAndGeo:
         """Switch training on or off; frozen encoders stay as in evaluation, batch statistics included."""
@@ -250,7 +262,7 @@ class IRLEForRetrievalAndGeo(EncodersPreTrainedModel):
                 image; ``pixel_values`` then holds the images that there are.
             text_cells: int64 (batch,), the cell of each text's entity, -1 where unknown, -100 where there is no text.
             pair_targets: (batch,) 1 where image and text belong together, 0 where either is absent, and -1 where the
-                caller has exchanged the image, which only ``cosine_embedding`` takes. Without -1, the model exchanges
+                caller has swapped the image, which only ``cosine_embedding`` takes. Without -1, the model swaps
                 images itself in training. When omitted, all pairs belong together.
             return_loss: whether to compute losses. Outside training a missing target leaves its loss out.
 
@@ -281,11 +293,18 @@ class IRLEForRetrievalAndGeo(EncodersPreTrainedModel):
         if image_cells is None or (given is not None and len(given) == len(image_cells)):
             return self.encode_images(image_features, pixel_values)
         present = image_cells != ABSENT  # (batch,)
+        if (count := int(present.sum())) != (0 if given is None else len(given)):
+            if given is None:
+                return self.encode_images()  # says what is missing
+            raise ValueError(
+                f"Expected pixel_values of {count} images, as image_cells has cells that are not {ABSENT}, found "
+                f"{len(given)}."
+            )
         widths = {
             "embeds": ("retrieval", self.config.embedding_size),
             "geo_logits": ("geo", self.config.num_geo_cells),
         }
-        found = self.encode_images(image_features, pixel_values) if given is not None else {}
+        found: Any = self.encode_images(image_features, pixel_values) if given is not None else {}
         spread = IRLEModalityOutput()
         for name, (task, width) in widths.items():
             if task in self.config.tasks:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
-from hf_mlm.models.irle.cells_irle import CellLoss
+from hf_mlm.geo.density import unit_vectors
+from hf_mlm.geo.distance import EARTH_RADIUS_KM
+from hf_mlm.models.irle.cells_irle import ABSENT, UNKNOWN_CELL, GeoCells, coarse_groups
 from hf_mlm.models.irle.configuration_irle import IRLEConfig
 from hf_mlm.models.layers.contrastive import info_nce, siglip_loss
 from hf_mlm.models.layers.loss_weighting import LogVarianceWeighting
@@ -35,7 +38,7 @@ class IRLEObjective(nn.Module):
     """Retrieval loss, geo loss and their sum, with the parameters that are learned for them.
 
     Args:
-        config: tells the tasks, the losses, their weights and how images are exchanged.
+        config: tells the tasks, the losses, their weights and how images are swapped.
     """
 
     def __init__(self, config: IRLEConfig):
@@ -59,20 +62,20 @@ class IRLEObjective(nn.Module):
     ) -> Losses:
         """Compare images and texts with each other and with their cells.
 
-        Exchanged images matter to the losses alone, so the exchange happens here, among embeddings.
+        Swapped images matter to the losses alone, so they are swapped here, among embeddings.
 
         Args:
             image: ``embeds`` (batch, size) and ``geo_logits`` (batch, cells) of the images.
             text: the same of the texts.
             image_cells: int64 (batch,), -1 where unknown, -100 without an image.
             text_cells: int64 (batch,), -1 where unknown, -100 without a text.
-            pair_targets: (batch,) of 1, of 0 where either is absent, and of -1 for exchanged images.
+            pair_targets: (batch,) of 1, of 0 where either is absent, and of -1 for swapped images.
         """
         embeds, logits = image.embeds, image.geo_logits
         complete = pair_targets is None
-        if self.training and self._exchanges and (pair_targets is None or not (pair_targets < 0).any()):
+        if self.training and self._swaps and (pair_targets is None or not (pair_targets < 0).any()):
             rows = embeds if embeds is not None else logits
-            sources, pair_targets = exchange_pairs(len(rows), self.config.negative_share, rows.device, pair_targets)
+            sources, pair_targets = swap_pairs(len(rows), self.config.negative_share, rows.device, pair_targets)
             embeds = embeds[sources] if embeds is not None else None
             logits = logits[sources] if logits is not None and self._learns_text_cell else logits
         retrieval_loss = None if embeds is None else self._retrieval_loss(embeds, text.embeds, pair_targets, complete)
@@ -87,7 +90,7 @@ class IRLEObjective(nn.Module):
         return self.config.swapped_image_target == "text"
 
     @property
-    def _exchanges(self) -> bool:
+    def _swaps(self) -> bool:
         pairs = "retrieval" in self.config.tasks or self._learns_text_cell
         return self.config.retrieval_loss == "cosine_embedding" and pairs
 
@@ -139,10 +142,10 @@ class IRLEObjective(nn.Module):
         return weights[0] * retrieval_loss + weights[1] * geo_loss
 
 
-def exchange_pairs(
+def swap_pairs(
     batch_size: int, share: float, device: torch.device, pair_targets: torch.Tensor | None
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Exchange images among the rows that have both image and text, as `exchange_images` does among all.
+    """Swap images among the rows that have both image and text, as `swap_images` does among all.
 
     Args:
         batch_size: rows of the batch.
@@ -151,21 +154,21 @@ def exchange_pairs(
         pair_targets: (batch,) of 1 and, for incomplete rows, 0; all are complete when None.
     """
     if pair_targets is None:
-        return exchange_images(batch_size, share, device)
+        return swap_images(batch_size, share, device)
     pairs = (pair_targets > 0).nonzero()[:, 0]
-    sources, targets = exchange_images(len(pairs), share, device)
+    sources, targets = swap_images(len(pairs), share, device)
     own = torch.arange(batch_size, device=device)
     return own.index_put((pairs,), pairs[sources]), pair_targets.float().index_put((pairs,), targets)
 
 
-def exchange_images(batch_size: int, share: float, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+def swap_images(batch_size: int, share: float, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     """Choose which rows of a batch get another row's image.
 
     The published sampler replaces every second image by that of another entity. Here the chosen rows pass their images
     on along one random cycle through the batch, so that none keeps its own.
 
     Args:
-        batch_size: rows of the batch; with a single one there is nobody to exchange with.
+        batch_size: rows of the batch; with a single one there is nobody to swap with.
         share: share of the rows that get another image, rounded to whole rows.
         device: where the result is needed.
 
@@ -179,3 +182,84 @@ def exchange_images(batch_size: int, share: float, device: torch.device) -> tupl
     pair_targets = torch.ones(batch_size, device=device).index_fill(0, chosen, -1.0)
     own = torch.arange(batch_size, device=device)
     return torch.where(pair_targets > 0, own, successors), pair_targets
+
+
+class CellLoss(nn.Module):
+    r"""Cross-entropy of cells, with smoothed targets and coarser levels where the configuration asks for them.
+
+    With smoothing, cell i's target is proportional to :math:`e^{-d_i / \tau}`, where :math:`d_i` is the great-circle
+    distance of its place to that of the true cell (Haas et al. 2024, with cells in place of exact places). Each
+    coarser level adds the cross-entropy of its cells, whose probability is the sum over the fine ones within.
+
+    Args:
+        config: tells ``geo_label_smoothing_km``, ``hierarchy_levels`` and the cells.
+    """
+
+    centers: torch.Tensor
+
+    def __init__(self, config: IRLEConfig):
+        super().__init__()
+        self.config = config
+        for name, values in self.maps().items():  # follow from the configuration, so checkpoints leave them out
+            self.register_buffer(name, values, persistent=False)
+
+    def maps(self) -> dict[str, torch.Tensor]:
+        """Buffers that follow from the cells: ``centers`` (cells, 3) and ``groups`` (levels, cells)."""
+        maps = {}
+        if self.config.geo_label_smoothing_km is not None:
+            cells = GeoCells.from_config(self.config)
+            maps["centers"] = torch.from_numpy(unit_vectors(cells.latitudes, cells.longitudes)).float()
+        if self.config.hierarchy_levels and self.config.cell_tokens:
+            groups = [coarse_groups(self.config.cell_tokens, level) for level in self.config.hierarchy_levels]
+            maps["groups"] = torch.from_numpy(np.stack(groups))
+        return maps
+
+    def _apply(self, *args: Any, **kwargs: Any) -> CellLoss:
+        """Follow the model to its device, but not to half precision, in which places would be kilometres off."""
+        super()._apply(*args, **kwargs)
+        if "centers" in self._buffers:
+            self.centers = self.maps()["centers"].to(self.centers.device)
+        return self
+
+    def forward(self, geo_logits: torch.Tensor, cells: torch.Tensor) -> torch.Tensor:
+        """Average over the rows whose cell is known.
+
+        Args:
+            geo_logits: (batch, cells).
+            cells: int64 (batch,), `UNKNOWN_CELL` or -100 where there is none.
+
+        Returns:
+            Scalar; 0 if no cell is known.
+
+        Raises:
+            ValueError: on CPU, if a cell is none of the configuration's.
+        """
+        _check_cells(cells, geo_logits.shape[1])
+        known = cells > UNKNOWN_CELL
+        log_probs = geo_logits.float().log_softmax(dim=-1)  # (batch, cells)
+        targets = cells.clamp(min=0)
+        losses = self._fine(log_probs, targets)  # (batch,)
+        for groups in getattr(self, "groups", ()):
+            outside = groups != groups[targets, None]  # (batch, cells)
+            losses = losses - log_probs.masked_fill(outside, -torch.inf).logsumexp(dim=-1)
+        return (losses * known).sum() / known.sum().clamp(min=1)
+
+    def _fine(self, log_probs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        if self.config.geo_label_smoothing_km is None:
+            return -log_probs.gather(1, targets[:, None])[:, 0]
+        chords = torch.cdist(self.centers[targets], self.centers, compute_mode="donot_use_mm_for_euclid_dist")
+        distances = 2 * EARTH_RADIUS_KM * (chords / 2).clamp(max=1).asin()  # (batch, cells) km
+        weights = (-distances / self.config.geo_label_smoothing_km).softmax(dim=-1)
+        return -(weights * log_probs).sum(dim=-1)
+
+
+def _check_cells(cells: torch.Tensor, count: int) -> None:
+    if cells.device.type != "cpu" or torch.compiler.is_compiling():
+        return
+    wrong = (cells >= count) | ((cells < UNKNOWN_CELL) & (cells != ABSENT))
+    if wrong.any():
+        row = int(wrong.nonzero()[0])
+        raise ValueError(
+            f"cells must be 0 to {count - 1}, or {UNKNOWN_CELL} where there is none, got {int(cells[row])} at row "
+            f"{row}: configure num_geo_cells, or the cells themselves, as the dataset has them."
+        )
