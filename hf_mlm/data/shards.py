@@ -48,7 +48,11 @@ class ShardConfig(datasets.BuilderConfig):
     """A config whose cache is named after the arguments that were passed and the state of the main files."""
 
     data_files: Any = None
-    is_custom = False  # whether any name will do
+
+    @property
+    def is_custom(self) -> bool:
+        """Whether any name will do."""
+        return False
 
     def stamp(self) -> str:
         """Give names, sizes and times of the main files in ``data_dir``: another stamp means other contents.

@@ -51,7 +51,7 @@ def entity_f1(
 
 def _score(path: Path, rows: Dataset, processor: Any, inputs: dict[str, Any], batch_size: int) -> float:
     collate = DataCollatorForMultimodalTokenClassification(processor)
-    session, tally = open_session(path), EntityTally(_label_names(path.parent), modes=("lenient",))
+    session, tally = open_session(path), EntityTally(_label_names(path.parent))
     for batch in rows.iter(batch_size):
         sentences = [dict(zip(batch, row, strict=True)) for row in zip(*batch.values(), strict=True)]
         arrays = {name: values.numpy() for name, values in collate(sentences).items()}

@@ -155,9 +155,9 @@ class MMNERD(ShardBuilder):
         else:
             raise ValueError(_NO_DATA.format(name=config.name))
         columns = {**(config.columns or {})} | ({} if config.label_column is None else {"tag": config.label_column})
-        known = {"columns": tuple(columns.items()), "labels": tuple(config.labels or ())}
+        given = tuple(columns.items()), tuple(config.labels or ())
         listed = {
-            split: [SentenceFile(path, language, **known) for language, path in part] for split, part in files.items()
+            split: [SentenceFile(path, language, *given) for language, path in part] for split, part in files.items()
         }
         tags, shards = plan_shards(listed, images, labels=labels, type_map=config.type_map, repair=config.repair)
         return features_of(tags), shards

@@ -12,15 +12,21 @@ import numpy as np
 
 from hf_mlm.metrics import streaming
 from hf_mlm.metrics.functional.entities import EntityTally
+from hf_mlm.metrics.functional.spans import SCHEMES, Rule
 
 
 _DESCRIPTION = "Precision, recall and F1 of entities, equal to seqeval's, by type and by group; keeps counts only."
+_RULES = [Rule(scheme, suffix) for scheme in (None, *SCHEMES) for suffix in (False, True)]
 _INPUTS = """
 Args:
     predictions: sentences of tags: lists of strings such as "B-PER", or of ids (then load with label_names=[...]).
     references: the same for the same words; ids of -100 are left out.
     groups: optional; one for each sentence, such as its language.
-    mode: "lenient" (seqeval's default, conlleval) or "strict" (IOB2).
+    mode: "lenient" (seqeval's default, conlleval) or "strict".
+    scheme: of the strict mode: "IOB1", "IOB2", "IOE1", "IOE2", "IOBES" or "BILOU"; found when omitted.
+    average: "micro", "macro" or "weighted".
+    zero_division: 0, 1 or "warn".
+    suffix: whether the letter stands behind the type, as in "PER-B".
 Returns:
     precision, recall, f1, support; by_type and by_group with the same four keys.
 """
@@ -50,26 +56,29 @@ class EntityF1(streaming.StreamingMetric):
         )
 
     def _reset(self) -> None:
-        self._tally = EntityTally(self._label_names)
+        self._tally = EntityTally(self._label_names, _RULES)
 
     def _add(self, *, predictions: Any, references: Any, **columns: Any) -> None:
         self._tally.add(references, predictions, columns.get("groups"))
 
     def _pack(self) -> bytes:
         cells = [
-            [mode, group, name, counts.tolist()]
-            for mode, table in self._tally.counts.items()
+            [*rule, group, name, counts.tolist()]
+            for rule, table in self._tally.counts.items()
             for (group, name), counts in table.items()
         ]
-        return json.dumps({"groups": list(self._tally.groups), "cells": cells}).encode()
+        odd = [[*rule, tag] for rule, tag in self._tally.odd.items()]
+        return json.dumps({"groups": list(self._tally.groups), "cells": cells, "odd": odd}).encode()
 
     def _merge(self, state: bytes) -> None:
         packed = json.loads(state)
-        other = EntityTally(self._label_names)
+        other = EntityTally(self._label_names, _RULES)
         for group in packed["groups"]:
             other.groups[group]
-        for mode, group, name, counts in packed["cells"]:
-            other.counts[mode][group, name] = np.array(counts)
+        for scheme, suffix, group, name, counts in packed["cells"]:
+            other.counts[Rule(scheme, suffix)][group, name] = np.array(counts)
+        for scheme, suffix, tag in packed["odd"]:
+            other.odd[Rule(scheme, suffix)] = tag
         self._tally.merge(other)
 
     def _report(self, **options: Any) -> dict[str, Any]:

@@ -1,20 +1,36 @@
 """Entity precision, recall and F1, equal to seqeval's in the last bit and many times faster.
 
 Lenient mode is seqeval's default (``mode=None``), which the published 2M-NER code reports; strict mode is
-``mode="strict", scheme=IOB2``.
+``mode="strict"`` with a ``scheme``, IOB2 unless told otherwise.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Hashable, Sequence
-from typing import Any
+import warnings
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from hf_mlm.metrics.functional.scores import Counts, precision_recall_f1
-from hf_mlm.metrics.functional.spans import Mode, Numbering, count_entities, tag_pair
+from hf_mlm.metrics.functional.scores import Average, Counts, averaged
+from hf_mlm.metrics.functional.spans import (
+    LENIENT,
+    SCHEMES,
+    STRICT,
+    Mode,
+    Numbering,
+    Rule,
+    TagPair,
+    count_entities,
+    irregular,
+    rules_of,
+    tag_pair,
+)
+
+
+SCORES = ("precision", "recall", "f1", "support")
+ZeroDivision = Literal["warn", 0, 1]
 
 
 def entity_report(
@@ -23,6 +39,10 @@ def entity_report(
     label_names: Sequence[str] | None = None,
     mode: Mode = "lenient",
     groups: Sequence[Hashable] | None = None,
+    scheme: str | None = None,
+    average: Average = "micro",
+    zero_division: ZeroDivision = 0,
+    suffix: bool = False,
 ) -> dict[str, Any]:
     """Score predicted entities: a hit has the right first word, last word and type.
 
@@ -31,16 +51,21 @@ def entity_report(
             lists, in which −100 marks the positions to leave out.
         predictions: the same for the same words; where references are −100 they are not read.
         label_names: the tag of each id; give it exactly when the tags are ids.
-        mode: ``"lenient"`` (conlleval: an I- may start an entity) or ``"strict"`` (IOB2: only a B- may).
+        mode: ``"lenient"`` (conlleval: an I- may start an entity) or ``"strict"``.
         groups: (N,) a group for each sentence, such as its language, or None.
+        scheme: of the strict mode: ``"IOB1"``, ``"IOB2"``, ``"IOE1"``, ``"IOE2"``, ``"IOBES"`` or ``"BILOU"``; None is
+            IOB2 or, where tags have other letters, the scheme that has them.
+        average: over types: ``"micro"``, ``"macro"`` or ``"weighted"``.
+        zero_division: precision where nothing is predicted and recall where nothing is gold; ``"warn"`` is 0.
+        suffix: whether the letter stands behind the type (``"PER-B"``).
 
     Returns:
-        ``precision``, ``recall``, ``f1`` (micro, in 0–1; 0 where undefined) and ``support`` (gold entities);
-        ``by_type`` and ``by_group`` with the same four keys for each type that occurs and each group.
+        ``precision``, ``recall``, ``f1`` (0–1) and ``support`` (gold entities); ``by_type`` and ``by_group`` with the
+        same four keys for each type that occurs and each group.
 
     Raises:
-        ValueError: where sentences, lengths or groups do not correspond, an id has no name, ``mode`` is unknown, or
-            strict mode meets a tag that is not IOB2.
+        ValueError: where sentences, lengths or groups do not correspond, an id has no name, ``mode``, ``scheme`` or
+            ``average`` is unknown, or strict mode meets a tag that the scheme has not.
 
     Example:
         >>> gold = [["B-PER", "I-PER", "O", "B-LOC"], ["O", "B-ORG"]]
@@ -51,9 +76,9 @@ def entity_report(
         >>> entity_report(gold, found, mode="strict", groups=["en", "de"])["by_group"]["de"]["f1"]
         0.0
     """
-    tally = EntityTally(label_names, modes=(mode,))
+    tally = EntityTally(label_names, rules=rules_of(mode, scheme, suffix), first_alone=True)
     tally.add(references, predictions, groups)
-    return tally.report(mode)
+    return tally.report(mode, scheme, average, zero_division, suffix)
 
 
 def entity_counts(
@@ -79,8 +104,10 @@ def entity_counts(
                [0, 0, 0]])
     """
     pair = tag_pair(references, predictions, label_names)
+    odd = {rule: irregular(pair, rule) for rule in rules_of(mode)}
+    rule = _fitting(odd)
     size = len(pair.separators)
-    return count_entities(pair, mode, np.arange(size), size)[1].sum(axis=1)
+    return count_entities(pair, rule, np.arange(size), size)[1].sum(axis=1)
 
 
 class EntityTally:
@@ -88,7 +115,8 @@ class EntityTally:
 
     Args:
         label_names: the tag of each id; exactly when batches hold ids.
-        modes: the readings to count under.
+        rules: ways to read tags that are counted, each as long as all tags fit it.
+        first_alone: whether the first rule that fits is enough.
 
     Example:
         >>> tally = EntityTally(["O", "B-LOC", "I-LOC"])
@@ -98,75 +126,111 @@ class EntityTally:
     """
 
     def __init__(
-        self, label_names: Sequence[str] | None = None, modes: Sequence[Mode] = ("lenient", "strict")
+        self,
+        label_names: Sequence[str] | None = None,
+        rules: Sequence[Rule] = (LENIENT, STRICT),
+        first_alone: bool = False,
     ) -> None:
-        self.label_names = label_names
-        self.counts: dict[Mode, dict[tuple[Hashable, str], Counts]] = {mode: {} for mode in modes}
+        self.label_names, self._first_alone = label_names, first_alone
+        self.counts: dict[Rule, dict[tuple[Hashable, str], Counts]] = {rule: {} for rule in rules}
+        self.odd: dict[Rule, str | None] = dict.fromkeys(
+            rules
+        )  # a tag that does not fit; those of a strict rule end it
         self.groups = Numbering()  # of the groups seen, None where sentences had none
 
     def add(self, references: Any, predictions: Any, groups: Sequence[Hashable] | None = None) -> None:
         """Count one batch; arguments and errors are those of :func:`entity_report`."""
         pair = tag_pair(references, predictions, self.label_names)
         names, rows = _group_rows(groups, len(pair.separators))
-        counted = {mode: count_entities(pair, mode, rows, len(names)) for mode in self.counts}
         for name in names:
             self.groups[name]
-        for mode, (types, counts) in counted.items():
-            for row, column in zip(*np.nonzero(counts.any(axis=-1)), strict=True):
-                self._add(mode, names[row], types[column], counts[row, column])
+        for rule in self.counts:
+            self.odd[rule] = self.odd[rule] or irregular(pair, rule)
+            if rule.scheme is None or self.odd[rule] is None:
+                self._count(rule, pair, names, rows)
+                if self._first_alone:
+                    break
+
+    def _count(self, rule: Rule, pair: TagPair, names: list[Any], rows: npt.NDArray[np.int64] | None) -> None:
+        types, counts = count_entities(pair, rule, rows, len(names))
+        for row, column in zip(*np.nonzero(counts.any(axis=-1)), strict=True):
+            self._add(rule, names[row], types[column], counts[row, column])
 
     def merge(self, other: EntityTally) -> None:
-        """Add the counts of another tally of the same modes, such as another process's."""
+        """Add the counts of another tally of the same rules, such as another process's."""
         for name in other.groups:
             self.groups[name]
-        for mode, cells in other.counts.items():
+        for rule, cells in other.counts.items():
+            self.odd[rule] = self.odd[rule] or other.odd[rule]
             for (group, name), counts in cells.items():
-                self._add(mode, group, name, counts)
+                self._add(rule, group, name, counts)
 
-    def report(self, mode: Mode = "lenient") -> dict[str, Any]:
+    def report(
+        self,
+        mode: Mode = "lenient",
+        scheme: str | None = None,
+        average: Average = "micro",
+        zero_division: ZeroDivision = 0,
+        suffix: bool = False,
+    ) -> dict[str, Any]:
         """Score what has been counted, in the form of :func:`entity_report`.
 
         Raises:
-            ValueError: where the tally does not count under ``mode``.
+            ValueError: as :func:`entity_report`, and where the tally does not count under such a rule.
         """
-        if mode not in self.counts:
-            raise ValueError(f"mode={mode!r} has not been counted; choose one of {', '.join(self.counts)}.")
-        by_type: dict[str, Counts] = defaultdict(_zeros)
-        by_group = {group: _zeros() for group in self.groups if group is not None}
-        for (group, name), counts in self.counts[mode].items():
-            by_type[name] += counts
-            if group is not None:
-                by_group[group] += counts
-        names = sorted(by_type)
-        micro = sum(by_type.values(), _zeros())
-        scores = _scores([micro, *(by_type[name] for name in names), *by_group.values()])
+        cells = dict(sorted(self._cells(mode, scheme, suffix).items(), key=lambda cell: cell[0][1]))
+        zero = float(zero_division != "warn" and zero_division)
+        by_type, by_group = _grouped(cells, lambda key: key[1]), _grouped(cells, lambda key: key[0])
+        types = {name: np.sum(parts, axis=0) for name, parts in by_type.items()}
+        groups = {group: np.array(by_group.get(group, _NONE)) for group in self.groups if group is not None}
         return {
-            **scores[0],
-            "by_type": dict(zip(names, scores[1:], strict=False)),
-            "by_group": dict(zip(by_group, scores[1 + len(names) :], strict=True)),
+            **_scores(np.array(list(types.values()) or _NONE), average, zero),
+            "by_type": {name: _scores(counts[None], "micro", zero) for name, counts in types.items()},
+            "by_group": {group: _scores(counts, average, zero) for group, counts in groups.items()},
         }
 
     def by_group_and_type(self, mode: Mode = "lenient") -> dict[Hashable, dict[str, dict[str, Any]]]:
         """Score every type within every group, such as the persons of the German sentences.
 
         Example:
-            >>> tally = EntityTally(modes=["lenient"])
+            >>> tally = EntityTally()
             >>> tally.add([["B-PER", "B-LOC"], ["B-LOC"]], [["B-PER", "O"], ["B-LOC"]], groups=["en", "de"])
             >>> {group: list(types) for group, types in tally.by_group_and_type().items()}
             {'en': ['LOC', 'PER'], 'de': ['LOC']}
         """
-        found: dict[Hashable, dict[str, Counts]] = {group: {} for group in self.groups if group is not None}
-        for (group, name), counts in self.counts[mode].items():
+        found: dict[Hashable, dict[str, dict[str, Any]]] = {group: {} for group in self.groups if group is not None}
+        for (group, name), counts in sorted(self._cells(mode).items(), key=lambda cell: cell[0][1]):
             if group is not None:
-                found[group][name] = counts
-        crossed = {group: dict(sorted(types.items())) for group, types in found.items()}
-        return {
-            group: dict(zip(types, _scores(list(types.values())), strict=True)) if types else {}
-            for group, types in crossed.items()
-        }
+                found[group][name] = _scores(counts[None], "micro", 0.0)
+        return found
 
-    def _add(self, mode: Mode, group: Hashable, name: str, counts: Counts) -> None:
-        self.counts[mode][group, name] = self.counts[mode].get((group, name), 0) + counts
+    def _cells(self, mode: str, scheme: str | None = None, suffix: bool = False) -> dict[tuple[Hashable, str], Counts]:
+        """Find the counts of the rule that is meant."""
+        odd = {rule: self.odd[rule] for rule in rules_of(mode, scheme, suffix) if rule in self.odd}
+        if not odd:
+            raise ValueError(f"Expected one of the rules that are counted, {[*self.counts]}, found mode={mode!r}.")
+        rule = _fitting(odd)
+        if odd[rule] is not None:
+            warnings.warn(f"{odd[rule]!r} is no entity tag such as 'B-PER'; seqeval's reading is taken.", stacklevel=3)
+        return self.counts[rule]
+
+    def _add(self, rule: Rule, group: Hashable, name: str, counts: Counts) -> None:
+        self.counts[rule][group, name] = self.counts[rule].get((group, name), 0) + counts
+
+
+_NONE = np.zeros((0, 3), np.int64)
+
+
+def _fitting(odd: Mapping[Rule, str | None]) -> Rule:
+    """Choose the first rule that no tag contradicts; the lenient one is never contradicted."""
+    for rule, tag in odd.items():
+        if rule.scheme is None or tag is None:
+            return rule
+    rule, tag = next(iter(odd.items()))
+    raise ValueError(
+        f"Expected tags of the scheme {rule.scheme}, found {tag!r}; pass scheme=, one of {', '.join(SCHEMES)}, or "
+        "mode='lenient'."
+    )
 
 
 def _group_rows(groups: Sequence[Hashable] | None, size: int) -> tuple[list[Any], npt.NDArray[np.int64] | None]:
@@ -174,19 +238,19 @@ def _group_rows(groups: Sequence[Hashable] | None, size: int) -> tuple[list[Any]
     if groups is None:
         return [None], None
     if len(groups) != size:
-        raise ValueError(f"there are {len(groups)} groups for {size} sentences; give one for each.")
+        raise ValueError(f"Expected a group for each of {size} sentences, found {len(groups)}.")
     numbering = Numbering()
     keys = groups.tolist() if isinstance(groups, np.ndarray) else groups
     rows = np.array([numbering[group] for group in keys], np.int64)
     return list(numbering), rows
 
 
-def _zeros() -> Counts:
-    return np.zeros(3, np.int64)
+def _grouped(cells: Mapping[Any, Counts], key: Callable[[Any], Any]) -> dict[Any, list[Counts]]:
+    grouped: dict[Any, list[Counts]] = {}
+    for cell, counts in cells.items():
+        grouped.setdefault(key(cell), []).append(counts)
+    return grouped
 
 
-def _scores(counts: list[Counts]) -> list[dict[str, Any]]:
-    table = np.stack(counts)
-    columns = (*precision_recall_f1(table), table[:, 2])
-    keys = ("precision", "recall", "f1", "support")
-    return [dict(zip(keys, row, strict=True)) for row in zip(*(column.tolist() for column in columns), strict=True)]
+def _scores(counts: Counts, average: Average, zero_division: float) -> dict[str, Any]:
+    return dict(zip(SCORES, averaged(counts, average, zero_division), strict=True))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import operator
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -174,20 +173,93 @@ def _check_ids(ids: npt.NDArray[np.int32], count: int, name: str) -> None:
 
 
 Mode = Literal["lenient", "strict"]
+_MODES: tuple[str, ...] = get_args(Mode)
+_LENIENT_LETTERS = ("B", "I", "E", "S")
 
-_BARE = ("O", "B", "I", "E", "S")
-_PREFIXES = ("B-", "I-", "E-", "S-")
+# seqeval's schemes: their letters, then the steps that start, continue and end an entity. A step is the letter before,
+# the letter after, and whether the types are equal (=), differ (!) or do not matter (?); * is any letter.
+_PATTERNS = {
+    "IOB1": ("IOB", "OI? II! BI? IB= BB=", "BI= II=", "II! IO? IB? BO? BI! BB="),
+    "IOB2": ("IOB", "*B?", "BI= II=", "IO? II! IB? BO? BI! BB?"),
+    "IOE1": ("IOE", "OI? II! EI? EE=", "II= IE=", "II! IO? IE! EI= EE="),
+    "IOE2": ("IOE", "OI? OE? EI? EE? II! IE!", "IE= II=", "E*?"),
+    "IOBES": ("IOBES", "*B? *S?", "BI= BE= II= IE=", "S*? E*?"),
+    "BILOU": ("BILOU", "*B? *U?", "BI= BL= II= IL=", "U*? L*?"),
+}
+SCHEMES = tuple(_PATTERNS)
+
+
+class Rule(NamedTuple):
+    """A way to read entities off tags.
+
+    Args:
+        scheme: one of `SCHEMES`, read strictly; None reads leniently, as conlleval and seqeval's default.
+        suffix: whether the letter stands behind the type, as in PER-B.
+    """
+
+    scheme: str | None = None
+    suffix: bool = False
+
+    def letter(self, tag: str) -> str:
+        """Give the letter of a tag."""
+        return tag[-1 if self.suffix else 0]
+
+    def type(self, tag: str) -> str:
+        """Give the type of a tag, ``"_"`` where it has none."""
+        rest = tag[:-1] if self.suffix else tag[1:]
+        if self.scheme is not None:
+            return rest.strip("-") or "_"
+        return (rest.rsplit("-", maxsplit=1)[0] if self.suffix else rest.split("-", maxsplit=1)[-1]) or "_"
+
+    def is_regular(self, tag: str) -> bool:
+        """Tell whether a tag is one of the scheme, or by lenient reading, one that seqeval does not warn of."""
+        if self.scheme is not None:
+            return self.letter(tag) in _PATTERNS[self.scheme][0]
+        parts = (tag[-2:-1], tag[-1]) if self.suffix else (tag[1:2], tag[0])
+        return tag in (OUTSIDE, *_LENIENT_LETTERS) or (parts[0] == "-" and parts[1] in _LENIENT_LETTERS)
+
+
+LENIENT, STRICT = Rule(), Rule("IOB2")
+
+
+def rules_of(mode: str, scheme: str | None = None, suffix: bool = False) -> list[Rule]:
+    """List the rules that a mode asks for; the first one that fits the tags is meant.
+
+    Args:
+        mode: ``"lenient"``, whatever the scheme, or ``"strict"``.
+        scheme: one of `SCHEMES`; None for IOB2 or, where tags have other letters, the scheme that has them.
+        suffix: whether the letter stands behind the type.
+
+    Raises:
+        ValueError: where there is no such mode or scheme.
+    """
+    if mode not in _MODES:
+        raise ValueError(f"Expected mode to be one of {', '.join(_MODES)}, found {mode!r}.")
+    if scheme is not None and scheme not in SCHEMES:
+        raise ValueError(f"Expected scheme to be one of {', '.join(SCHEMES)}, found {scheme!r}.")
+    if mode == "lenient":
+        return [Rule(None, suffix)]
+    return [Rule(name, suffix) for name in ((scheme,) if scheme else ("IOB2", "IOE2", "IOBES", "BILOU"))]
+
+
+def irregular(pair: TagPair, rule: Rule) -> str | None:
+    """Find a tag that occurs and is none of the rule's; usually there is none to look for."""
+    for name in (name for name in pair.names if not rule.is_regular(name)):
+        number = pair.names.index(name)
+        if (pair.references == number).any() or (pair.predictions == number).any():
+            return name
+    return None
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What tags mean: their types, and what happens in the step from one tag to the next."""
+    """Meaning of tags: their types, and the events of a step from one tag to the next."""
 
     type_names: list[str]
     types: npt.NDArray[np.int64]  # (tags,) number of the tag's type
-    starts: npt.NDArray[np.bool_]  # (tags, tags) whether a run starts at the second tag
-    ends: npt.NDArray[np.bool_]  # (tags, tags) whether a run ends after the first tag
-    opens: npt.NDArray[np.bool_]  # (tags,) whether a run that starts at this tag is an entity
+    starts: npt.NDArray[np.bool_]  # (tags, tags) whether an entity may start at the second tag
+    ends: npt.NDArray[np.bool_]  # (tags, tags) whether an entity may end after the first tag
+    inside: npt.NDArray[np.bool_] | None = None  # (tags, tags) whether it goes on at the second tag; strict only
 
 
 @dataclass(frozen=True)
@@ -200,49 +272,67 @@ class Spans:
 
 
 def count_entities(
-    pair: TagPair, mode: Mode, by: npt.NDArray[np.int64] | None = None, rows: int = 1
+    pair: TagPair, rule: Rule = LENIENT, by: npt.NDArray[np.int64] | None = None, rows: int = 1
 ) -> tuple[list[str], Counts]:
     """Count true positives, predicted and gold entities per row and type.
 
     Args:
         pair: N sentences' tags.
-        mode: ``"lenient"`` or ``"strict"``.
+        rule: how to read them.
         by: (N,) the row that each sentence counts towards; row 0 for all if None.
-        rows: how many there are.
+        rows: number of rows.
 
     Returns:
         The types' names and (rows, types, 3) int64 counts.
-
-    Raises:
-        ValueError: where ``mode`` is unknown, or strict mode meets a tag that is not IOB2.
     """
-    if mode not in get_args(Mode):
-        raise ValueError(f"mode={mode!r} is unknown; choose one of {', '.join(get_args(Mode))}.")
-    reading = _lenient(pair) if mode == "lenient" else _strict(pair)
-    outside = pair.names.index(OUTSIDE)
-    gold, predicted = (_extract(reading, tags, outside) for tags in (pair.references, pair.predictions))
-    types = len(reading.type_names)
+    names, gold, predicted = extract(pair, rule)
+    types = len(names)
     columns = []
     for spans in (_common(gold, predicted, len(pair.references)), predicted, gold):
         row = 0 if by is None else by[np.searchsorted(pair.separators, spans.ends)]
         columns.append(np.bincount(row * types + spans.types, minlength=rows * types).reshape(rows, types))
-    return reading.type_names, np.stack(columns, axis=-1)
+    return names, np.stack(columns, axis=-1)
+
+
+def extract(pair: TagPair, rule: Rule = LENIENT) -> tuple[list[str], Spans, Spans]:
+    """Find the gold and the predicted entities; return the types' names and both."""
+    reading = _lenient(pair.names, rule) if rule.scheme is None else _strict(pair.names, rule)
+    outside = pair.names.index(OUTSIDE)
+    gold, predicted = (_extract(reading, tags, outside) for tags in (pair.references, pair.predictions))
+    return reading.type_names, gold, predicted
 
 
 def _extract(reading: Reading, tags: Tags, outside: int) -> Spans:
     """Find the entities of (M,) tag ids in which an outside tag follows every sentence."""
+    is_strict = reading.inside is not None
+    if is_strict:  # a step to the first tag; by lenient reading an entity may start at 0 in any case
+        tags = np.concatenate([np.array([outside], tags.dtype), tags])
     quiet = tags == outside  # nothing happens in a step from outside to outside
     busy = np.flatnonzero(~(quiet[:-1] & quiet[1:]))
     steps = tags.take(busy).astype(np.int64) * len(reading.types) + tags.take(busy + 1)  # into the tables
-    starting, ending = reading.starts.take(steps), np.flatnonzero(reading.ends.take(steps))
-    starts = np.concatenate([[0], busy.take(np.flatnonzero(starting)) + 1])  # the first run starts at 0
-    earlier: npt.NDArray[np.int64] = (
-        np.cumsum(starting) - starting
-    )  # how many others started before each busy position
-    begins, ends = starts.take(earlier.take(ending)), busy.take(ending) + 1
-    entities = np.flatnonzero(reading.opens.take(tags.take(begins)))
-    ends, begins = ends.take(entities), begins.take(entities)
-    return Spans(ends, begins, reading.types.take(tags.take(ends - 1)))
+    starting, ending = reading.starts.take(steps), reading.ends.take(steps)
+    if reading.inside is not None:
+        starting, ending = _runs(starting, reading.inside.take(steps), ending)
+    starts = np.concatenate([[0], busy.take(np.flatnonzero(starting)) + 1])
+    earlier: npt.NDArray[np.int64] = np.cumsum(starting) - starting  # how many started before each busy position
+    closing = np.flatnonzero(ending)
+    begins, ends = starts.take(earlier.take(closing)), busy.take(closing) + 1
+    return Spans(ends - is_strict, begins - is_strict, reading.types.take(tags.take(ends - 1)))
+
+
+def _runs(
+    starting: npt.NDArray[np.bool_], inside: npt.NDArray[np.bool_], ending: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Follow runs of tags from a start as long as they go on, as seqeval's schemes do.
+
+    Returns:
+        The steps at which a run starts, and those at which one ends as the scheme wants.
+    """
+    settled = starting | ~inside  # whether a run is under way does not depend on the step before
+    settled[:1] = True
+    last = np.maximum.accumulate(np.where(settled, np.arange(len(settled)), 0))
+    before = np.concatenate([[False], starting.take(last)[:-1]])  # whether one was under way
+    return starting & ~(before & inside), before & ~inside & ending
 
 
 def _common(gold: Spans, predicted: Spans, length: int) -> Spans:
@@ -256,36 +346,34 @@ def _common(gold: Spans, predicted: Spans, length: int) -> Spans:
     return Spans(ends.take(same), begins.take(same), types.take(same))
 
 
-def _lenient(pair: TagPair) -> Reading:
-    odd = [name for name in pair.names if name not in _BARE and name[:2] not in _PREFIXES]
-    for name in _occurring(pair, odd)[:1]:
-        warnings.warn(f"{name!r} is no entity tag such as 'B-PER'; it is read as seqeval reads it.", stacklevel=2)
-    type_names, types = _types([name[1:].split("-", maxsplit=1)[-1] or "_" for name in pair.names])
+def _lenient(names: Sequence[str], rule: Rule) -> Reading:
+    type_names, types = _types([rule.type(name) for name in names])
     changes = types[:, None] != types[None, :]
 
-    def begins_with(letters: str) -> npt.NDArray[np.bool_]:
-        return np.array([name[0] in letters for name in pair.names])
+    def is_any(letters: str) -> npt.NDArray[np.bool_]:
+        return np.array([rule.letter(name) in letters for name in names])
 
-    inside = ~begins_with("O.")
-    starts = begins_with("BS") | (begins_with("OES")[:, None] & begins_with("IE")) | (inside & changes)
-    ends = begins_with("ES")[:, None] | (begins_with("BI")[:, None] & begins_with("OBS")) | (inside[:, None] & changes)
-    return Reading(type_names, types, starts, ends, opens=np.ones(len(types), bool))
-
-
-def _strict(pair: TagPair) -> Reading:
-    for name in _occurring(pair, [name for name in pair.names if name[0] not in "OBI"]):
-        raise ValueError(f"strict mode scores IOB2, where the tag {name!r} does not exist; use mode='lenient'.")
-    type_names, types = _types([name[1:].strip("-") or "_" for name in pair.names])
-    opens, continuing = (np.array([name[0] == letter for name in pair.names]) for letter in "BI")
-    inside = opens | continuing
-    continues = (types[:, None] == types) & inside[:, None] & continuing
-    return Reading(type_names, types, inside & ~continues, inside[:, None] & ~continues, opens)
+    inside = ~is_any("O.")
+    starts = is_any("BS") | (is_any("OES")[:, None] & is_any("IE")) | (inside & changes)
+    ends = is_any("ES")[:, None] | (is_any("BI")[:, None] & is_any("OBS")) | (inside[:, None] & changes)
+    return Reading(type_names, types, starts, ends)
 
 
-def _occurring(pair: TagPair, names: list[str]) -> list[str]:
-    """Keep the names that some word has; usually there is none to look for."""
-    ids = {name: pair.names.index(name) for name in names}
-    return [name for name, i in ids.items() if (pair.references == i).any() or (pair.predictions == i).any()]
+def _strict(names: Sequence[str], rule: Rule) -> Reading:
+    type_names, types = _types([rule.type(name) for name in names])
+    letters = np.array([rule.letter(name) for name in names])
+    equal = types[:, None] == types
+    kinds = {"=": equal, "!": ~equal, "?": np.ones_like(equal)}
+
+    def is_letter(letter: str) -> npt.NDArray[np.bool_]:
+        return np.ones(len(names), bool) if letter == "*" else letters == letter
+
+    def table(steps: str) -> npt.NDArray[np.bool_]:
+        parts = [is_letter(step[0])[:, None] & is_letter(step[1]) & kinds[step[2]] for step in steps.split()]
+        return np.logical_or.reduce(parts)
+
+    starts, inside, ends = map(table, _PATTERNS[str(rule.scheme)][1:])
+    return Reading(type_names, types, starts, ends, inside)
 
 
 def _types(of_tags: Sequence[str]) -> tuple[list[str], npt.NDArray[np.int64]]:

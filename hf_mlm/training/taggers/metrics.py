@@ -11,7 +11,7 @@ from datasets import Dataset
 from transformers import EvalPrediction
 
 from hf_mlm.metrics.functional.entities import EntityTally, entity_counts
-from hf_mlm.metrics.functional.spans import IGNORED
+from hf_mlm.metrics.functional.spans import IGNORED, LENIENT, STRICT, rules_of
 
 
 GROUPINGS = ("language", "source")
@@ -22,8 +22,9 @@ class EntityMetrics:
     """Entity precision, recall and F1 of a split, for a Trainer with ``batch_eval_metrics=True`` or without.
 
     Metrics are ``precision``, ``recall``, ``f1`` (lenient, seqeval's default and the published code's) and
-    ``strict_f1``; ``PER_f1`` and so on by type; ``en_f1`` by language and ``twitter_f1`` by source, where rows say
-    them, and where there are several, ``en_PER_f1`` by type within each; every F1 with its precision and recall.
+    ``strict_f1``, by the scheme of the labels; ``PER_f1`` and so on by type; ``en_f1`` by language and ``twitter_f1``
+    by source, where rows say them, and where there are several, ``en_PER_f1`` by type within each; every F1 with its
+    precision and recall. A name that is taken is preceded by what it names: ``type_strict_f1``, ``language_en_f1``.
     After an evaluation ``counts`` (sentences, 3) holds each sentence's true positives, predicted and gold entities,
     which a bootstrap resamples, and ``ids`` the sentences.
 
@@ -51,6 +52,8 @@ class EntityMetrics:
         self.parts = {} if rows is None else parts_of_sentences(rows)
         self.counts, self.ids = np.zeros((0, 3), np.int64), np.zeros(0)
         self.kept: dict[int, tuple[list[int], list[int]]] = {}
+        fitting = (rule for rule in rules_of("strict") if all(map(rule.is_regular, self.label_names)))
+        self.strict = next(fitting, STRICT)
         self._begin()
 
     def __call__(self, prediction: EvalPrediction, compute_result: bool = True) -> dict[str, float]:
@@ -71,7 +74,7 @@ class EntityMetrics:
         self.seen = 0
         self.waiting: dict[int, tuple[list[int], list[int]]] = {}  # rows that are parts of sentences
         self.counted: list[tuple[np.ndarray, np.ndarray]] = []  # rows, and (rows, 3) their counts
-        self.tallies = {name: EntityTally(self.label_names) for name in ("", *self.groups)}
+        self.tallies = {name: EntityTally(self.label_names, (LENIENT, self.strict)) for name in ("", *self.groups)}
 
     def _count(self, indices: Any, references: Any, predictions: Any) -> None:
         if len(indices) == 0:
@@ -100,15 +103,18 @@ class EntityMetrics:
 
     def _report(self) -> dict[str, float]:
         self._join()
-        whole, strict = (self.tallies[""].report(mode) for mode in ("lenient", "strict"))
+        whole, strict = self.tallies[""].report(), self.tallies[""].report("strict", self.strict.scheme)
         results = {name: whole[name] for name in SCORES} | {f"strict_{name}": strict[name] for name in SCORES}
-        groups = [whole["by_type"], *(self.tallies[name].report("lenient")["by_group"] for name in self.groups)]
+        groups = [("type", whole["by_type"])]
+        groups += [(name, self.tallies[name].report("lenient")["by_group"]) for name in self.groups]
         for name in self.groups:
             crossed = self.tallies[name].by_group_and_type()
-            if len(crossed) > 1:
-                groups += [{f"{group}_{kind}": row for kind, row in types.items()} for group, types in crossed.items()]
-        for group in groups:
-            results |= {f"{name}_{score}": scores[score] for name, scores in group.items() for score in SCORES}
+            for group, types in crossed.items() if len(crossed) > 1 else ():
+                groups.append((name, {f"{group}_{kind}": row for kind, row in types.items()}))
+        for grouping, group in groups:
+            for name, scores in group.items():
+                own = f"{grouping}_{name}" if f"{name}_f1" in results else name
+                results |= {f"{own}_{score}": scores[score] for score in SCORES}
         results["entities"] = whole["support"]
         indices, self.counts = (np.concatenate(side) for side in zip(*self.counted, strict=True))
         self.ids = indices if self.row_ids is None else np.array([self.row_ids[index] for index in indices])

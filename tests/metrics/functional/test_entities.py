@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from seqeval.metrics import classification_report
+from seqeval import scheme as seqeval_schemes
+from seqeval.metrics import classification_report, sequence_labeling, v1
 from seqeval.scheme import IOB2
 
 from hf_mlm.metrics.functional.entities import EntityTally, entity_counts, entity_report
+from hf_mlm.metrics.functional.spans import LENIENT
 
 
 NAMES = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC", "B-ORG", "I-ORG", "B-MISC", "I-MISC"]
@@ -85,6 +87,36 @@ def test_strict_mode_is_seqevals_iob2(pair):
 def test_few_tags_meet_often(pair):
     for mode in ("lenient", "strict"):
         assert bare(entity_report(*pair, mode=mode)) == scored_by_seqeval(*pair, mode)
+
+
+ALPHABETS = {"IOB1": "IOB", "IOB2": "IOB", "IOE1": "IOE", "IOE2": "IOE", "IOBES": "IOBES", "BILOU": "BILOU"}
+TYPED = ["X", "Y", "X-Y", ""]
+
+
+@pytest.mark.parametrize("average", ["micro", "macro", "weighted"])
+@pytest.mark.parametrize("suffix", [False, True])
+@pytest.mark.parametrize("scheme", [None, *ALPHABETS])
+@given(data=st.data(), zero=st.sampled_from([0, 1, "warn"]))
+def test_every_scheme_average_and_form_is_seqevals(scheme, suffix, average, data, zero):
+    letters = [letter for letter in ALPHABETS.get(scheme, "BIES") if letter != "O"]
+    tags = ["O"] + [f"{kind}-{letter}" if suffix else f"{letter}-{kind}" for letter in letters for kind in TYPED]
+    pair = data.draw(sentences(tags + ["O"] * 4))
+    options = {"average": average, "zero_division": zero, "suffix": suffix}
+    score = sequence_labeling if scheme is None else v1
+    strict = {} if scheme is None else {"scheme": getattr(seqeval_schemes, scheme)}
+    expected = score.precision_recall_fscore_support(*pair, **options, **strict)
+    report = entity_report(*pair, mode="strict" if scheme else "lenient", scheme=scheme, **options)
+    found = [report[key] for key in ("precision", "recall", "f1", "support")]
+    np.testing.assert_array_equal(found, np.array(expected, float))
+
+
+@given(sentences(["O", "B-X", "I-X", "E-X", "S-X", "B-Y", "E-Y"]))
+def test_the_scheme_of_strict_mode_is_found_as_seqeval_finds_it(pair):
+    try:
+        expected = classification_report(*pair, mode="strict", output_dict=True, zero_division=0)["micro avg"]
+    except ValueError:  # no scheme, no entity, or tags of another scheme in the predictions
+        return
+    assert entity_report(*pair, mode="strict")["f1"] == expected["f1-score"]
 
 
 @pytest.mark.parametrize("mode", ["lenient", "strict"])
@@ -170,9 +202,36 @@ def test_a_tally_of_batches_is_the_report_of_all():
         assert one.report(mode) == entity_report(references, predictions, mode=mode, groups=groups)
 
 
+@pytest.mark.parametrize("average", ["micro", "macro", "weighted"])
+def test_averages_of_groups_are_those_of_each_alone(average):
+    references, predictions = corpus(40)
+    groups = ["en", "de"] * 20
+    report = entity_report(references, predictions, groups=groups, average=average)
+    for start, group in enumerate(["en", "de"]):
+        alone = entity_report(references[start::2], predictions[start::2], average=average)
+        assert report["by_group"][group] == {key: alone[key] for key in ("precision", "recall", "f1", "support")}
+
+
+def test_types_of_any_name_stand_by_themselves():
+    tags = [["B-strict", "B-en", "B-overall", "B-micro"]]
+    report = entity_report(tags, tags, groups=["en"])
+    assert (
+        sorted(report["by_type"]) == ["en", "micro", "overall", "strict"] and report["by_group"]["en"]["support"] == 4
+    )
+
+
 def test_a_tally_reports_only_what_it_counts():
-    tally = EntityTally(modes=("lenient",))
-    with pytest.raises(ValueError, match="mode='strict' has not been counted; choose one of lenient"):
+    tally = EntityTally(rules=[LENIENT])
+    with pytest.raises(ValueError, match="found mode='strict'"):
+        tally.report("strict")
+
+
+def test_a_tag_of_another_scheme_ends_strict_counting_alone():
+    tally = EntityTally()
+    tally.add([["B-X"]], [["B-X"]])
+    tally.add([["S-X"]], [["S-X"]])
+    assert tally.report()["support"] == 2
+    with pytest.raises(ValueError, match="scheme IOB2, found 'S-X'; pass scheme="):
         tally.report("strict")
 
 
@@ -201,9 +260,12 @@ def test_tags_that_are_none_are_pointed_out():
         ),
         (np.array([[9]]), np.array([[0]]), {"label_names": NAMES}, "references holds the id 9 at a scored word"),
         (np.array([[0]]), np.array([[-100]]), {"label_names": NAMES}, "predictions holds the id -100"),
-        ([["E-PER"]], [["O"]], {"mode": "strict"}, "strict mode scores IOB2, where the tag 'E-PER' does not exist"),
-        ([["O"]], [["O"]], {"mode": "exact"}, "mode='exact' is unknown; choose one of lenient, strict"),
-        ([["O"]], [["O"]], {"groups": ["en", "de"]}, "2 groups for 1 sentences"),
+        ([["E-PER"]], [["O"]], {"mode": "strict", "scheme": "IOB2"}, "scheme IOB2, found 'E-PER'; pass scheme="),
+        ([["X-PER"]], [["O"]], {"mode": "strict"}, "scheme IOB2, found 'X-PER'; pass scheme="),
+        ([["O"]], [["O"]], {"mode": "exact"}, "mode to be one of lenient, strict, found 'exact'"),
+        ([["O"]], [["O"]], {"scheme": "BIO"}, "scheme to be one of IOB1, .*, found 'BIO'"),
+        ([["O"]], [["O"]], {"average": "mean"}, "average to be one of micro, macro, weighted, found 'mean'"),
+        ([["O"]], [["O"]], {"groups": ["en", "de"]}, "each of 1 sentences, found 2"),
     ],
 )
 def test_bad_input_is_named(references, predictions, options, message):

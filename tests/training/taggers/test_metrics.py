@@ -90,3 +90,18 @@ def test_parts_of_a_sentence_are_one_sentence_again() -> None:
     figures = metrics(EvalPrediction(gold[2:], gold[2:]))
     assert first == {} and figures["entities"] == 2 and figures["f1"] == 1  # apart, there would be three
     assert dict(zip(metrics.ids.tolist(), metrics.counts.tolist(), strict=True)) == {"a": [1, 1, 1], "b": [1, 1, 1]}
+
+
+def test_names_that_are_taken_tell_what_they_name() -> None:
+    labels = ["O", "B-strict", "I-strict", "B-en", "I-en"]
+    results = EntityMetrics(labels, Dataset.from_dict({"language": ["en", "de"]}))(
+        EvalPrediction(np.array([[1, 3], [1, 0]]), np.array([[1, 0], [1, 3]]))
+    )
+    assert results["type_strict_f1"] == 1.0 and results["en_f1"] == 0.0
+    assert results["strict_f1"] == results["f1"] == pytest.approx(2 / 3) == results["language_en_f1"]
+
+
+def test_strict_metrics_follow_the_scheme_of_the_labels() -> None:
+    labels = ["O", "B-X", "I-X", "E-X", "S-X"]
+    results = EntityMetrics(labels)(EvalPrediction(np.array([[1, 3, 4], [4, 0, 1]]), np.array([[1, 3, 4], [4, 0, 0]])))
+    assert (results["strict_f1"], results["f1"]) == (1.0, pytest.approx(6 / 7))
