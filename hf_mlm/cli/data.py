@@ -69,12 +69,14 @@ def check(
         raise ValueError("Expected an archive, MLM's files or CoNLL files, or the folder of MMNERD as --data_dir.")
     if data_dir or _are_sentences(sources or [], language):
         report: Any = _check_sentences(sources or [], data_dir, image_dir, language, labels)
-        show, failed = _show, bool(report.labels)
+        show: Any = _show
+        failed = bool(report.labels)
     else:
         from hf_mlm.data.mlm.archives.checking import check_archive
 
         report = check_archive(_only(sources or []), columns)
-        show, failed = _show_archive, report.severity == "error" or (strict and report.severity == "warning")
+        show = _show_archive
+        failed = report.severity == "error" or (strict and report.severity == "warning")
     if json_file != "-":
         show(report)
     if json_file is not None:
@@ -337,18 +339,19 @@ def import_(
     columns: ColumnsFile = None,
     language: Annotated[str | None, typer.Option(help="BCP 47 tag of texts whose column tells none.")] = None,
     exif_gps: Annotated[bool, typer.Option("--exif-gps", help="Take positions from images that have them.")] = False,
-    max_entities: Annotated[int, typer.Option(min=1, help="A cell with more is divided.")] = 100,
-    min_entities: Annotated[int, typer.Option(min=0, help="A cell with fewer is none.")] = 5,
+    max_entities: Annotated[int | None, typer.Option(min=1, help="A cell with more is divided.")] = None,
+    min_entities: Annotated[int | None, typer.Option(min=0, help="A cell with fewer is none.")] = None,
     seed: Annotated[int, typer.Option(help="Of the split.")] = 0,
 ) -> None:
     """Import an archive of one's own as Parquet, images included."""
     from hf_mlm.data.mlm.archives.columns import read_mapping
     from hf_mlm.data.mlm.archives.faults import summary_of
     from hf_mlm.data.mlm.archives.importing import import_archive
+    from hf_mlm.data.mlm.archives.reading import ArchiveCells
 
     mapping = read_mapping(columns) | ({"language": language} if language else {})
     mapping |= {"exif_gps": True} if exif_gps else {}
-    record = import_archive(source, target, mapping, max_entities, min_entities, seed=seed)
+    record = import_archive(source, target, mapping, ArchiveCells(max_entities, min_entities), seed)
     rows = ", ".join(f"{split} {count:,}" for split, count in record["rows"].items())
     lines = [*record["columns"], f"rows: {rows}; {record['located']:,} with coordinates"]
     for title, severities in (("left out or repaired", ("error", "warning")), ("absent", ("note",))):

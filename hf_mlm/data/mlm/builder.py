@@ -17,7 +17,7 @@ import pyarrow as pa
 from datasets import Features
 
 from hf_mlm.data.download import download
-from hf_mlm.data.mlm.archives.reading import Archive, open_archive, stamp_of
+from hf_mlm.data.mlm.archives.reading import Archive, ArchiveCells, open_archive, stamp_of
 from hf_mlm.data.mlm.layout import Layout, find_layout, open_features
 from hf_mlm.data.mlm.parquet import open_built, open_files
 from hf_mlm.data.mlm.raw_json import CellSettings, open_raw
@@ -36,7 +36,8 @@ class MLMConfig(ShardConfig):
     Attributes:
         dtype: ``"float32"`` or ``"float16"``, type of precomputed features.
         seed: of the split where the files carry none, and of the embedded world.
-        max_entities: `GeoCellPartition.fit`'s, for cells made of raw files.
+        max_entities: `GeoCellPartition.fit`'s, for cells made of raw files; None, as for archives, follows from the
+            number of entities; see `ArchiveCells`.
         min_entities: the same.
         rule: the same: ``"paper"`` or ``"authors"``.
         columns: how an archive's columns are read: a mapping, or the path of a YAML file; see
@@ -48,8 +49,8 @@ class MLMConfig(ShardConfig):
 
     dtype: str = "float32"
     seed: int = 0
-    max_entities: int = 500
-    min_entities: int = 20
+    max_entities: int | None = 500
+    min_entities: int | None = 20
     rule: str = "paper"
     columns: Any = None
     size: int = 6000
@@ -100,8 +101,8 @@ class MLM(ShardBuilder):
         MLMConfig(
             name="archive",
             description="Texts and images of one's own, with or without coordinates.",
-            max_entities=100,
-            min_entities=5,
+            max_entities=None,
+            min_entities=None,
         ),
     ]
 
@@ -141,7 +142,8 @@ class MLM(ShardBuilder):
         try:
             layout = find_layout(path, "archive")
         except FileNotFoundError:
-            source = open_archive(Archive.open(path, config.columns), self._cells(), config.seed)
+            cells = ArchiveCells(config.max_entities, config.min_entities, config.rule)
+            source = open_archive(Archive.open(path, config.columns), cells, config.seed)
             return source.features, source.splits
         return self._open_rows(layout)
 
@@ -149,16 +151,15 @@ class MLM(ShardBuilder):
         schema, shards = open_built(layout.built, self.config.name) if layout.built else open_files(layout.rows)
         return Features.from_arrow_schema(schema), shards
 
-    def _cells(self) -> CellSettings:
-        return CellSettings(self.config.max_entities, self.config.min_entities, self.config.rule)
-
     def _open_files(self, dl_manager: Any) -> tuple[Features, Splits]:
         config = self.config
         layout = config.find() if config.data_dir else find_layout(self._download(dl_manager), config.name)
         if layout.built or layout.rows:
             return self._open_rows(layout)
         if layout.raw:
-            raw = open_raw(layout.raw, None if config.name == "mlm" else self._cells(), config.seed)
+            sizes = config.max_entities or 500, config.min_entities or 0
+            cells = CellSettings(*sizes, config.rule, by_population=config.name == "irle-gr")
+            raw = open_raw(layout.raw, None if config.name == "mlm" else cells, config.seed)
             return raw_features(raw.cell_tokens), raw.splits
         source = open_features(layout, config.dtype, config.seed)
         return source.spec.features(config.dtype), source.splits

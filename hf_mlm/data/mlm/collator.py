@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from hf_mlm.data.mlm.rows import texts_of
 from hf_mlm.data.mlm.views import ViewRule, choose_views, entity_keys
 
 
 Row = Mapping[str, Any]
 Batch = dict[str, torch.Tensor]
+UNKNOWN_CELL = -1  # of an entity
+ABSENT = -100  # target of a modality that a row has not
 
 
 @dataclass(frozen=True)
@@ -23,21 +26,25 @@ class DataCollatorForRetrievalAndGeo:
 
     Feature rows become ``image_features``, ``summary_features`` and ``class_features``, float32 (batch, width); raw
     rows become what the processor makes of an image, a summary and all class names. Either way ``image_cells`` and
-    ``text_cells``, int64 (batch,), hold the row's ``geo_cell``, -1 where it has none. A ready batch, such as a
-    `FeatureTable` makes, passes through. The exchanged pairs of the paper's loss are made by the model.
+    ``text_cells``, int64 (batch,), hold the row's ``geo_cell``, -1 where it has none.
 
-    With ``transformers.Trainer`` set ``remove_unused_columns=False`` and
+    A row may lack its image or its text: that side's cell is then -100, and ``pair_targets``, which only such batches
+    have, is 0 there and 1 elsewhere. ``pixel_values`` holds the images that there are, and absent vectors are zeros.
+
+    A ready batch, such as a `FeatureTable` makes, passes through. The swapped pairs of the paper's loss are made by
+    the model. With ``transformers.Trainer`` set ``remove_unused_columns=False`` and
     ``label_names=["image_cells", "text_cells"]`` (`hf_mlm.training.irle.arguments.IRLETrainingArguments` does).
 
     Args:
         processor: an `IRLEProcessor`, for raw rows.
         views: ``"random"`` to train, ``"first"`` to evaluate; see `hf_mlm.data.mlm.views.choose_views`.
-        languages: of the summaries that may be shown; feature files that lost their languages are not filtered.
+        languages: of the summaries that may be shown, all when None; feature files that lost their languages are not
+            filtered.
         seed: start of the random views.
 
     Raises:
-        ValueError: when called on rows without ``entity_id``, on raw rows without a processor, or on an entity that
-            has no image, or no summary in any of the languages.
+        ValueError: when called on rows without ``entity_id``, on raw rows without a processor, on features that are no
+            lists of vectors, or on a ``geo_cell`` that is no whole number.
 
     Example:
         >>> row = {"entity_id": "Q90", "image_features": [[1.0, 2.0]], "summary_features": [[3.0]], "geo_cell": 4}
@@ -48,7 +55,7 @@ class DataCollatorForRetrievalAndGeo:
 
     processor: Any = None
     views: ViewRule = "first"
-    languages: tuple[str, ...] = ("en", "de", "fr")
+    languages: tuple[str, ...] | None = None
     seed: int = 0
 
     def evaluation(self) -> DataCollatorForRetrievalAndGeo:
@@ -60,55 +67,98 @@ class DataCollatorForRetrievalAndGeo:
         if isinstance(rows, dict):
             return rows
         _refuse_stripped(rows)
-        encode = self._encode_features if "image_features" in rows[0] else self._encode_raw
-        cells = [row.get("geo_cell") for row in rows]
-        targets = torch.tensor([-1 if cell is None else cell for cell in cells])  # (batch,)
-        return {**encode(rows), "image_cells": targets, "text_cells": targets}
+        views = self._features(rows) if "image_features" in rows[0] else self._raw(rows)
+        shown = [
+            np.array([view is not None for view in views[name]]) for name in ("image", "summary")
+        ]  # (batch,) each
+        encoded = _stacked(views) if "image_features" in rows[0] else self._process(views, rows)
+        return {**encoded, **targets_of(_cells(rows), *shown)}
 
-    def _encode_features(self, rows: Sequence[Row]) -> Batch:
-        summaries = [self._feature_summaries(row) for row in rows]
-        images = [row["image_features"] for row in rows]
-        classes = [[] if (found := row.get("class_features")) is None else found for row in rows]
-        views = self._choose(rows, images, summaries, classes)
-        if not any(len(row) for row in classes):  # a file without classes, such as the pilot's
-            views.pop("class")
-        return {f"{name}_features": _stack(vectors) for name, vectors in views.items()}
+    def _features(self, rows: Sequence[Row]) -> dict[str, list]:
+        columns = {name: [_vectors(row, f"{name}_features") for row in rows] for name in ("image", "summary", "class")}
+        for vectors, row in zip(columns["summary"], rows, strict=True):
+            names = row.get("summary_languages")
+            if names and self.languages is not None:  # all where the file does not say
+                vectors[:] = [vector for name, vector in zip(names, vectors, strict=True) if name in self.languages]
+        return self._choose(rows, columns)
 
-    def _encode_raw(self, rows: Sequence[Row]) -> Batch:
+    def _raw(self, rows: Sequence[Row]) -> dict[str, list]:
         if self.processor is None:
             raise ValueError(
                 "the collator got raw rows and has no processor: DataCollatorForRetrievalAndGeo(IRLEProcessor(…))."
             )
-        texts = [[text for name in self.languages if (text := row["summaries"].get(name))] for row in rows]
-        views = self._choose(rows, [row["images"] for row in rows], texts, [[] for _ in rows])
-        classes = [row["classes"] for row in rows]
-        return dict(self.processor(images=views["image"], text=views["summary"], classes=classes, return_tensors="pt"))
+        texts = [texts_of(row.get("summaries"), self.languages) for row in rows]
+        return self._choose(rows, {"image": [row.get("images") or [] for row in rows], "summary": texts})
 
-    def _feature_summaries(self, row: Row) -> Sequence[Any]:
-        """Those in the languages asked for; all where the file does not say."""
-        names = row.get("summary_languages")
-        if not names:
-            return row["summary_features"]
-        return [vector for name, vector in zip(names, row["summary_features"], strict=True) if name in self.languages]
+    def _process(self, views: Mapping[str, list], rows: Sequence[Row]) -> Batch:
+        images = [image for image in views["image"] if image is not None]
+        classes = [row.get("classes") or [] for row in rows]
+        text = [text or "" for text in views["summary"]]
+        return dict(self.processor(images=images or None, text=text, classes=classes, return_tensors="pt"))
 
-    def _choose(self, rows: Sequence[Row], images: list, summaries: list, classes: list) -> dict[str, list]:
-        """One view of each kind for each row; None where a row has no class."""
-        modalities = {"image": images, "summary": summaries, "class": classes}
-        for name in ("image", "summary"):
-            _refuse_empty(rows, name, modalities[name], self.languages)
-        counts = np.array([[len(views) for views in modality] for modality in modalities.values()])  # (3, batch)
+    def _choose(self, rows: Sequence[Row], columns: Mapping[str, list]) -> dict[str, list]:
+        """Choose one view of each kind for each row; None where a row has none."""
+        listed = [columns.get(name) or [[] for _ in rows] for name in ("image", "summary", "class")]
+        counts = np.array([[len(views) for views in column] for column in listed])  # (3, batch)
         positions = choose_views(entity_keys([row["entity_id"] for row in rows]), counts, self.views, self.seed)
         return {
-            name: [views[position] if len(views) else None for views, position in zip(modality, chosen, strict=True)]
-            for (name, modality), chosen in zip(modalities.items(), positions, strict=True)
+            name: [views[position] if len(views) else None for views, position in zip(column, chosen, strict=True)]
+            for name, column, chosen in zip(("image", "summary", "class"), listed, positions, strict=True)
         }
 
 
-def _stack(vectors: list[Any]) -> torch.Tensor:
-    """Join vectors to float32 (batch, width), zeros in place of None."""
-    width = next(len(vector) for vector in vectors if vector is not None)
-    zeros = np.zeros(width)
-    return torch.from_numpy(np.array([zeros if vector is None else vector for vector in vectors], dtype=np.float32))
+def targets_of(cells: np.ndarray, has_image: np.ndarray, has_text: np.ndarray) -> Batch:
+    """Make the targets of a batch.
+
+    Args:
+        cells: int64 (batch,), -1 where unknown.
+        has_image: bool (batch,).
+        has_text: bool (batch,).
+
+    Returns:
+        ``image_cells`` and ``text_cells``, int64 (batch,), -100 where that side is absent; where any is,
+        ``pair_targets`` too, float32 (batch,), 1 for pairs and 0 for the others.
+    """
+    sides = {"image_cells": has_image, "text_cells": has_text}
+    targets = {name: torch.from_numpy(np.where(there, cells, ABSENT)) for name, there in sides.items()}
+    pairs = has_image & has_text
+    return targets if pairs.all() else {**targets, "pair_targets": torch.from_numpy(pairs.astype(np.float32))}
+
+
+def _cells(rows: Sequence[Row]) -> np.ndarray:
+    """Cells of the rows, int64 (batch,)."""
+    cells = [row.get("geo_cell") for row in rows]
+    for row, cell in zip(rows, cells, strict=True):
+        if cell is not None and (isinstance(cell, bool) or not isinstance(cell, (int, np.integer))):
+            raise ValueError(
+                f"Expected geo_cell to be the number of a cell, found {cell!r} in {row['entity_id']}: give the column "
+                "the type ClassLabel(names=tokens), whose values are numbers."
+            )
+    return np.array([UNKNOWN_CELL if cell is None else cell for cell in cells], dtype=np.int64)
+
+
+def _vectors(row: Row, name: str) -> list[Any]:
+    """Vectors of a feature column; none where it is absent or null."""
+    vectors = row.get(name)
+    if vectors is None or not len(vectors):
+        return []
+    if np.ndim(vectors[0]) != 1:
+        raise ValueError(
+            f"Expected {name} to be a list of vectors, found a list of {type(vectors[0]).__name__} in "
+            f"{row['entity_id']}: put a single vector into a list of its own."
+        )
+    return list(vectors)
+
+
+def _stacked(views: Mapping[str, list]) -> Batch:
+    """Join vectors to float32 (batch, width), zeros in place of None; a kind that no row has is left out."""
+    batch = {}
+    for name, vectors in views.items():
+        width = next((len(vector) for vector in vectors if vector is not None), None)
+        if width is not None:  # a file without classes, such as the pilot's
+            filled = [np.zeros(width) if vector is None else vector for vector in vectors]
+            batch[f"{name}_features"] = torch.from_numpy(np.array(filled, dtype=np.float32))
+    return batch
 
 
 def _refuse_stripped(rows: Sequence[Any]) -> None:
@@ -119,16 +169,6 @@ def _refuse_stripped(rows: Sequence[Any]) -> None:
         f"the collator needs whole rows of mlm, with their entity_id, and got {found}: set "
         "remove_unused_columns=False in TrainingArguments, or the Trainer takes away what the model does not ask for."
     )
-
-
-def _refuse_empty(rows: Sequence[Row], name: str, views: list, languages: tuple[str, ...]) -> None:
-    for row, found in zip(rows, views, strict=True):
-        if not len(found):
-            where = f" in any of {', '.join(languages)}" if name == "summary" else ""
-            raise ValueError(
-                f"entity {row['entity_id']} has no {name}{where}, and a pair needs both modalities: leave such rows "
-                "out with dataset.filter."
-            )
 
 
 @dataclass(frozen=True)
@@ -159,6 +199,8 @@ class RandomCrops:
         """Make a batch whose ``pixel_values`` are (batch, 3, size, size)."""
         batch = self.collator(rows)
         if "pixel_values" not in batch:
+            if "input_ids" in batch:  # no row of this batch has an image
+                return batch
             raise ValueError(f"there is no image to crop to {self.size} pixels: the rows hold precomputed features.")
         keys = entity_keys([row["entity_id"] for row in rows])
         generator = np.random.default_rng([self.seed, zlib.crc32(keys.tobytes())])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
@@ -41,6 +41,27 @@ def raw_features(cell_tokens: Sequence[str] | None, languages: Sequence[str] = L
     if cell_tokens is not None:
         features["geo_cell"] = ClassLabel(names=list(cell_tokens))
     return features
+
+
+def texts_of(
+    summaries: Mapping[str, str | None] | Sequence[Mapping[str, str]] | None, languages: Sequence[str] | None = None
+) -> list[str]:
+    """List the texts of a raw row, in the order of the row.
+
+    Args:
+        summaries: language -> text, as MLM's rows have them, or a list of ``{"language", "text"}``, as archives' have.
+        languages: that are wanted; all when None.
+
+    Example:
+        >>> texts_of({"en": "A town.", "de": None}), texts_of([{"language": "pt-BR", "text": "Uma vila."}])
+        (['A town.'], ['Uma vila.'])
+    """
+    pairs = (
+        summaries.items()
+        if isinstance(summaries, Mapping)
+        else [(text["language"], text["text"]) for text in summaries or ()]
+    )
+    return [text for language, text in pairs if text and (languages is None or language in languages)]
 
 
 @dataclass(frozen=True)

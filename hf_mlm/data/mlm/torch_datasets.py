@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import torch
 from datasets import Dataset
 
+from hf_mlm.data.mlm.collator import UNKNOWN_CELL, targets_of
 from hf_mlm.data.mlm.rows import VECTOR_FIELDS
 from hf_mlm.data.mlm.views import ViewRule, choose_views, entity_keys
 
@@ -24,8 +25,9 @@ class FeatureTable(torch.utils.data.Dataset):
 
     A batch holds ``image_features``, ``summary_features`` and ``class_features``, float32 (batch, width) each, and the
     targets ``image_cells`` and ``text_cells``, int64 (batch,), -1 where the cell is unknown. Classes are left out
-    where no row has any; an entity without a class among others gets zeros. float16 columns are widened in the batch
-    only.
+    where no row has any; an entity without a class among others gets zeros, and so does one without an image or a
+    summary, with the targets that `DataCollatorForRetrievalAndGeo` gives such rows. float16 columns are widened in
+    the batch only.
 
     Args:
         dataset: feature rows, as `load_dataset("mlm", "irle", data_dir=…)` gives them; selections are followed.
@@ -34,8 +36,7 @@ class FeatureTable(torch.utils.data.Dataset):
         seed: start of the random views.
 
     Raises:
-        ValueError: if the dataset has no feature columns, a column is no list of fixed-size lists, or an entity has no
-            image or no summary.
+        ValueError: if the dataset has no feature columns, or a column is no list of fixed-size lists.
 
     Example:
         >>> from datasets import Dataset, Features, List, Value
@@ -72,8 +73,6 @@ class FeatureTable(torch.utils.data.Dataset):
             for name in VECTOR_FIELDS
             if name in dataset.column_names
         }
-        for name in VECTOR_FIELDS[:2]:
-            _refuse_empty(name, self.columns[name].counts, dataset)
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -93,8 +92,9 @@ class FeatureTable(torch.utils.data.Dataset):
             for name, position in zip(VECTOR_FIELDS, positions, strict=True)
             if name in self.columns and self.columns[name].width
         }
-        cells = torch.from_numpy(self.cells[rows]).to(self.device or "cpu")  # (batch,)
-        return {**batch, "image_cells": cells, "text_cells": cells}
+        shown = (self.columns[name].counts[rows] > 0 for name in VECTOR_FIELDS[:2])  # (batch,) each
+        targets = targets_of(self.cells[rows], *shown)
+        return {**batch, **{name: values.to(self.device or "cpu") for name, values in targets.items()}}
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
         return {name: values[0] for name, values in self.__getitems__([index]).items()}
@@ -180,18 +180,9 @@ def _selected_rows(dataset: Dataset) -> np.ndarray | None:
 
 def _cells(dataset: Dataset, rows: np.ndarray | None) -> np.ndarray:
     if "geo_cell" not in dataset.column_names:
-        return np.full(len(dataset), -1, dtype=np.int64)
-    cells = pc.fill_null(dataset.data.column("geo_cell").cast(pa.int64()), -1).to_numpy()
+        return np.full(len(dataset), UNKNOWN_CELL, dtype=np.int64)
+    cells = pc.fill_null(dataset.data.column("geo_cell").cast(pa.int64()), UNKNOWN_CELL).to_numpy()
     return np.array(cells if rows is None else cells[rows], dtype=np.int64)
-
-
-def _refuse_empty(name: str, counts: np.ndarray, dataset: Dataset) -> None:
-    empty = np.flatnonzero(counts == 0)
-    if empty.size:
-        raise ValueError(
-            f"{empty.size} rows have no {name}, the first is row {empty[0]} ({dataset[int(empty[0])]['entity_id']}); "
-            f"leave them out: dataset.filter(lambda row: len(row[{name!r}]) > 0)."
-        )
 
 
 READ_COLUMNS = ("entity_id", "images", "summaries", "classes", "geo_cell")

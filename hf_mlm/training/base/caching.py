@@ -90,7 +90,7 @@ class CachedProcessor:
 
     def __call__(
         self,
-        images: Sequence[dict[str, Any]],
+        images: Sequence[dict[str, Any]] | None,
         text: Sequence[str],
         classes: Sequence[Sequence[str]],
         return_tensors: str = "pt",
@@ -98,14 +98,15 @@ class CachedProcessor:
         """Prepare a batch; the arguments are those of `IRLEProcessor`.
 
         Args:
-            images: one for each row, as ``{"bytes", "path"}``.
+            images: as ``{"bytes", "path"}``; None leaves out ``pixel_values``.
             text: one summary for each row.
             classes: names of each row's classes.
             return_tensors: "pt".
         """
         names = [self.processor.class_separator.join(row) for row in classes]
         class_tokens = {f"class_{name}": values for name, values in self._tokens(names, return_tensors).items()}
-        return {"pixel_values": self._pixels(images), **self._tokens(text, return_tensors), **class_tokens}
+        pixels = {"pixel_values": self._pixels(images)} if images else {}
+        return {**pixels, **self._tokens(text, return_tensors), **class_tokens}
 
     def _pixels(self, images: Sequence[dict[str, Any]]) -> torch.Tensor:
         """Join prepared images to (batch, 3, height, width)."""

@@ -12,7 +12,9 @@ import torch
 from datasets import ClassLabel, Dataset, DatasetDict
 from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoTokenizer, PreTrainedModel
+from transformers.utils import logging
 
+from hf_mlm.data.mlm.rows import texts_of
 from hf_mlm.geo.distance import spherical_mean
 from hf_mlm.geo.partition import GeoCellPartition
 from hf_mlm.models.base.encoders import load_encoder, opening
@@ -23,6 +25,8 @@ from hf_mlm.runs.settings import refuse_unknown
 from hf_mlm.training.base.processors import build_image_processor, describe_encoder, learn_tokenizer
 from hf_mlm.training.irle.arguments import IRLEArguments
 
+
+logger = logging.get_logger(__name__)
 
 PLACES = 6  # decimals of a degree: 0.1 m
 
@@ -142,7 +146,9 @@ def build_model(
             if text
             else describe_encoder(arguments.text_encoder, processor.tokenizer),
         }
-    settings = {**inputs, **cell_map(dataset), **asked}
+    cells = cell_map(dataset)
+    tasks = possible_tasks(dataset["train"], bool(cells)) if arguments.dataset == "archive" else {}
+    settings = {**inputs, **cells, **tasks, **asked}
     try:
         config = IRLEConfig.reference(**settings) if arguments.reference else IRLEConfig(**settings)
     except StrictDataclassError as error:
@@ -154,6 +160,30 @@ def build_model(
         )
     model = IRLEForRetrievalAndGeo(config, image, text)
     return model.to(memory_format=torch.channels_last)  # convolutions are faster so, by half on CPU
+
+
+def possible_tasks(rows: Dataset, has_cells: bool) -> dict[str, Any]:
+    """Choose the tasks that the rows of an archive can train, as settings of `IRLEConfig`.
+
+    Args:
+        rows: of the training split, with ``images`` and ``summaries``, either of which may be empty.
+        has_cells: whether any row has a cell.
+
+    Raises:
+        ValueError: if they can train neither.
+    """
+    images, texts = (pc.list_value_length(rows.data.column(name)) for name in ("images", "summaries"))
+    has_pairs = pc.any(pc.and_(pc.greater(images, 0), pc.greater(texts, 0))).as_py()
+    tasks = [name for name, possible in (("retrieval", has_pairs), ("geo", has_cells)) if possible]
+    if not tasks:
+        raise ValueError(
+            "Expected rows with an image and a text, or with a cell, found neither: give some of them coordinates (or a"
+            " smaller min_entities), or texts beside their images."
+        )
+    if len(tasks) == 1:
+        absent = "an image and a text" if tasks == ["geo"] else "a cell"
+        logger.warning("No row has %s: the model learns %s alone.", absent, tasks[0])
+    return {"tasks": tasks}
 
 
 def _widths(rows: Dataset) -> dict[str, Any]:
@@ -194,5 +224,5 @@ def build_processor(arguments: IRLEArguments, rows: Dataset) -> IRLEProcessor:
 
 def _texts(rows: Dataset) -> Iterator[str]:
     for row in rows.select_columns(["summaries", "classes"]):
-        yield from (text for text in row["summaries"].values() if text)
+        yield from texts_of(row["summaries"])
         yield ", ".join(row["classes"])

@@ -8,8 +8,7 @@ from typing import Any, cast
 from datasets import Dataset, DatasetDict, load_dataset
 
 from hf_mlm.data.mlm.builder import MLM, MLMConfig
-from hf_mlm.data.mlm.torch_datasets import FeatureTable
-from hf_mlm.data.mlm.torch_datasets import RawRows
+from hf_mlm.data.mlm.torch_datasets import FeatureTable, RawRows
 from hf_mlm.data.mlm.views import ViewRule
 from hf_mlm.runs.settings import refuse_unknown
 from hf_mlm.training.irle.arguments import IRLEArguments, IRLETrainingArguments

@@ -12,7 +12,7 @@ from transformers import EvalPrediction
 
 from hf_mlm.metrics.functional.geo import geo_report
 from hf_mlm.metrics.functional.retrieval import retrieval_report
-from hf_mlm.models.irle.cells_irle import GeoCells
+from hf_mlm.models.irle.cells_irle import ABSENT, GeoCells
 
 
 MODALITIES = ("image", "text")
@@ -92,16 +92,17 @@ class RetrievalAndGeoMetrics:
                 )
             found: dict[str, np.ndarray] = prediction.predictions
             targets = dict(zip(MODALITIES, prediction.label_ids, strict=True))
-            return {**self._retrieval(found, resamples), **self._geo(found, targets, positions)}
+            pairs = np.all([cells != ABSENT for cells in targets.values()], axis=0)  # (rows,)
+            return {**self._retrieval(found, pairs, resamples), **self._geo(found, targets, positions)}
 
         return compute_metrics
 
-    def _retrieval(self, found: dict[str, np.ndarray], resamples: int) -> dict[str, float]:
-        if "retrieval" not in self.config.tasks:
+    def _retrieval(self, found: dict[str, np.ndarray], pairs: np.ndarray, resamples: int) -> dict[str, float]:
+        """Compare the rows that have both image and text."""
+        if "retrieval" not in self.config.tasks or not pairs.any():
             return {}
-        report = retrieval_report(
-            found["image_embeds"], found["text_embeds"], self.pool_size, self.pools, resamples=resamples
-        )
+        images, texts = (found[f"{modality}_embeds"][pairs] for modality in MODALITIES)  # (pairs, embedding_size) each
+        report = retrieval_report(images, texts, self.pool_size, self.pools, resamples=resamples)
         medians = [report[direction]["medR"] for direction in DIRECTIONS]
         figures = {name: report[name] for name in (*DIRECTIONS, "pool_size", "gallery_size")}
         return {"mean_medR": sum(medians) / 2, **_flatten(figures)}
@@ -111,10 +112,13 @@ class RetrievalAndGeoMetrics:
     ) -> dict[str, float]:
         scores: dict[str, float] = {}
         for modality in MODALITIES if "geo" in self.config.tasks else ():
-            report = geo_report(targets[modality], found[f"{modality}_cells"])
+            shown = targets[modality] != ABSENT  # (rows,)
+            if not shown.any():
+                continue
+            report = geo_report(targets[modality][shown], found[f"{modality}_cells"][shown])
             places = found.get(f"{modality}_places")
             if positions is not None and places is not None:
-                report |= _distances(positions, places)
+                report |= _distances(positions, places, shown)
             scores |= {f"{modality}_{name}": value for name, value in report.items()}
         return scores
 
@@ -134,13 +138,13 @@ def true_positions(rows: Dataset) -> np.ndarray | None:
     return None
 
 
-def _distances(positions: np.ndarray, places: np.ndarray) -> dict[str, float]:
+def _distances(positions: np.ndarray, places: np.ndarray, shown: np.ndarray) -> dict[str, float]:
     if len(positions) != len(places):
         raise ValueError(
             f"{len(places)} rows were evaluated and {len(positions)} positions are known: pass metrics.of(rows) the "
             "very split that is evaluated."
         )
-    known = np.isfinite(positions).all(axis=1)  # (rows,)
+    known = shown & np.isfinite(positions).all(axis=1)  # (rows,)
     if not known.any():
         return {}
     return geo_report(target_coordinates=positions[known], predicted_coordinates=places[known])

@@ -65,8 +65,23 @@ def test_languages_are_those_asked_for_and_there() -> None:
     inputs, _ = collate([absent, raw_row(2)], languages=("de", "en"))
     assert inputs["text"][0] == "english"
     assert inputs["text"][1] in ("de 2", "en 2")
-    with pytest.raises(ValueError, match="entity Q1 has no summary in any of de, fr.*dataset.filter"):
-        collate([absent], languages=("de", "fr"))
+    inputs, batch = collate([absent, raw_row(2)], languages=("de", "fr"))
+    assert inputs["text"][0] == ""
+    assert (batch["text_cells"].tolist(), batch["pair_targets"].tolist()) == ([-100, 2], [0, 1])
+
+
+@pytest.mark.parametrize("summaries", [None, [], {}, [{"language": "gsw", "text": ""}]])
+def test_a_row_without_a_text_is_masked(summaries: Any) -> None:
+    _, batch = collate([raw_row(1, summaries=summaries), raw_row(2)])
+    assert batch["text_cells"].tolist() == [-100, 2]
+    assert batch["image_cells"].tolist() == [1, 2]
+    assert batch["pair_targets"].tolist() == [0, 1]
+
+
+def test_texts_of_archives_have_any_language() -> None:
+    texts = [{"language": "pt-BR", "text": "vila"}, {"language": "gsw", "text": "Dorf"}]
+    assert collate([raw_row(1, summaries=texts)])[0]["text"][0] in ("vila", "Dorf")
+    assert collate([raw_row(1, summaries=texts)], languages=("gsw",))[0]["text"] == ["Dorf"]
 
 
 def test_feature_rows_of_other_languages_are_passed_over(feature_rows: Callable[..., Dataset]) -> None:
@@ -108,9 +123,36 @@ def test_rows_that_cannot_be_read_are_named(rows: Any, message: str) -> None:
         DataCollatorForRetrievalAndGeo()(rows)
 
 
-def test_entity_without_image_is_named() -> None:
-    with pytest.raises(ValueError, match="entity Q3 has no image, and a pair needs both"):
-        collate([raw_row(2), raw_row(3, images=[])])
+def test_a_row_without_an_image_is_masked() -> None:
+    inputs, batch = collate([raw_row(2), raw_row(3, images=[]), raw_row(4, geo_cell=None)])
+    assert inputs["images"] == ["image 2.0", "image 4.0"]
+    assert batch["image_cells"].tolist() == [2, -100, -1]
+    assert batch["text_cells"].tolist() == [2, 3, -1]
+    assert batch["pair_targets"].tolist() == [1, 0, 1]
+
+
+def test_feature_rows_without_a_side_have_zeros(feature_rows: Callable[..., Dataset]) -> None:
+    rows = [dict(row) for row in feature_rows(3)]
+    rows[1]["image_features"] = []
+    batch = DataCollatorForRetrievalAndGeo()(rows)
+    assert not batch["image_features"][1].any() and batch["image_features"][0].any()
+    assert (batch["image_cells"] == -100).tolist() == [False, True, False]
+
+
+BAD_FEATURES = {
+    "a single vector": ({"image_features": [0.1] * 12}, "image_features .*list of float in Q1"),
+    "a token": ({"geo_cell": "479"}, "geo_cell .*'479' in Q1"),
+    "a fraction": ({"geo_cell": 0.0}, "geo_cell .*0.0 in Q1"),
+    "a truth value": ({"geo_cell": True}, "geo_cell .*True in Q1"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_FEATURES)
+def test_features_of_ones_own_are_told_what_is_wrong(case: str) -> None:
+    changes, message = BAD_FEATURES[case]
+    row = {"entity_id": "Q1", "image_features": [[0.1] * 12], "summary_features": [[0.1] * 6], "geo_cell": 0}
+    with pytest.raises(ValueError, match=message):
+        DataCollatorForRetrievalAndGeo()([{**row, **changes}] * 2)
 
 
 class Ramps:

@@ -105,7 +105,7 @@ MALFORMED: dict[str, tuple[dict[str, Any], str]] = {
     "no numbers": ({"coordinates": ["north", "2"]}, r"'coordinates' has to be \[latitude, longitude\]"),
     "off the earth": ({"coordinates": ["116.4", "39.9"]}, "latitude 116.4, longitude 39.9 is not on the earth"),
     "NaN": ({"coordinates": ["nan", "39.9"]}, "is not on the earth"),
-    "absent languages": ({"summaries": [{"it": "Una città."}]}, r"no summary in any of en, de, fr \(found: it\)"),
+    "absent languages": ({"summaries": [{"it": "Una città."}]}, r"no summary in any of en, de, fr \(found: 'it'\)"),
     "no summaries": ({"summaries": []}, r"no summary in any of en, de, fr \(found: none\)"),
     "summaries without languages": ({"summaries": ["A city."]}, "'summaries' has to map languages to texts"),
     "a summary that is no text": ({"summaries": {"en": 3}}, "the summary in 'en' has to be a string, got 3"),

@@ -138,8 +138,10 @@ def test_what_cannot_be_gathered_is_named(feature_rows: Rows) -> None:
         FeatureTable(ragged)
     features = Features({**rows.features})
     empty = Dataset.from_list([*rows, {**rows[0], "entity_id": "Q99", "image_features": []}], features=features)
-    with pytest.raises(ValueError, match=r"1 rows have no image_features, the first is row 3 \(Q99\).*dataset.filter"):
-        FeatureTable(empty)
+    batch = FeatureTable(empty).__getitems__([0, 3])
+    assert not batch["image_features"][1].any()
+    assert (batch["image_cells"] == -100).tolist() == [False, True]
+    assert batch["pair_targets"].tolist() == [1, 0]
 
 
 @pytest.fixture

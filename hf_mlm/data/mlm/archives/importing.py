@@ -13,9 +13,8 @@ import pyarrow.parquet as pq
 from huggingface_hub.utils import tqdm
 
 from hf_mlm.data.mlm.archives.faults import Fault, count_faults
-from hf_mlm.data.mlm.archives.reading import Archive, ArchiveSource, open_archive
+from hf_mlm.data.mlm.archives.reading import ADAPTIVE, Archive, ArchiveCells, ArchiveSource, open_archive
 from hf_mlm.data.mlm.parquet import INDEX, BuiltRows
-from hf_mlm.data.mlm.raw_json import CellSettings
 from hf_mlm.files import full_disk_in_words, replacing_folder, write_text
 
 
@@ -29,9 +28,7 @@ def import_archive(
     source: str | Path,
     target: str | Path,
     mapping: Any = None,
-    max_entities: int = 100,
-    min_entities: int = 5,
-    rule: str = "paper",
+    cells: ArchiveCells = ADAPTIVE,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Write an archive as Parquet, which ``load_dataset("mlm", "archive", data_dir=target)`` opens.
@@ -42,9 +39,7 @@ def import_archive(
         source: folder, zip archive or table.
         target: folder to write; it appears when everything is in it.
         mapping: of fields to columns; see `hf_mlm.data.mlm.archives.columns.find_columns`.
-        max_entities: of a cell; see `GeoCellPartition.fit`.
-        min_entities: of a cell.
-        rule: of the cells.
+        cells: how they are made.
         seed: of the split.
 
     Returns:
@@ -61,7 +56,7 @@ def import_archive(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FileExistsError(f"{folder} is there already and holds files; give an empty folder to write.")
     archive = Archive.open(source, mapping)
-    plan = open_archive(archive, CellSettings(max_entities, min_entities, rule), seed, embed=True)
+    plan = open_archive(archive, cells, seed, embed=True)
     with full_disk_in_words(folder.parent, "and start again"), replacing_folder(folder) as working:
         (working / "archive").mkdir()
         with tqdm(total=plan.rows, desc=f"Importing {archive.source.name}", unit=" rows") as bar:

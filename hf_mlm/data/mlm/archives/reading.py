@@ -10,7 +10,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -25,10 +25,9 @@ from hf_mlm.data.mlm.archives.columns import UNKNOWN_LANGUAGE, Columns, find_col
 from hf_mlm.data.mlm.archives.faults import KINDS, Fault, count_faults, summary_of
 from hf_mlm.data.mlm.archives.positions import BadPosition, Position, exif_position, read_position
 from hf_mlm.data.mlm.archives.records import SPLIT, Files, Record, read_records
-from hf_mlm.data.mlm.raw_json import CellSettings
 from hf_mlm.data.shards import pack_rows
 from hf_mlm.data.splits import SPLITS, hash_split
-from hf_mlm.geo.partition import GeoCellPartition
+from hf_mlm.geo.partition import GeoCellPartition, check_settings
 
 
 MAX_EXTRA = 500  # columns
@@ -403,7 +402,38 @@ class ArchiveSource:
     located: int
 
 
-def open_archive(archive: Archive, cells: CellSettings, seed: int = 0, embed: bool = False) -> ArchiveSource:
+@dataclass(frozen=True)
+class ArchiveCells:
+    """How cells are made of an archive's positions; None follows from how many there are.
+
+    Attributes:
+        max_entities: of a cell: a fiftieth of the records with coordinates, between 10 and 500.
+        min_entities: of a cell: a tenth of ``max_entities``, between 2 and 20.
+        rule: ``"paper"`` or ``"authors"``.
+    """
+
+    max_entities: int | None = None
+    min_entities: int | None = None
+    rule: str = "paper"
+
+    def settings(self, located: int) -> tuple[int, int, str]:
+        """Give the arguments of `GeoCellPartition.fit` for so many records with coordinates.
+
+        Raises:
+            ValueError: as `hf_mlm.geo.partition.check_settings`.
+        """
+        most = min(max(located // 50, 10), 500) if self.max_entities is None else self.max_entities
+        least = min(max(most // 10, 2), 20) if self.min_entities is None else self.min_entities
+        check_settings(most, least, self.rule)
+        return most, least, self.rule
+
+
+ADAPTIVE = ArchiveCells()
+
+
+def open_archive(
+    archive: Archive, cells: ArchiveCells = ADAPTIVE, seed: int = 0, embed: bool = False
+) -> ArchiveSource:
     """Read all records once, make cells of those with coordinates, divide them, and tell what is left out.
 
     Args:
@@ -430,8 +460,8 @@ def open_archive(archive: Archive, cells: CellSettings, seed: int = 0, embed: bo
     if not ids:
         raise ValueError(f"{archive.source}: none of {records:,} records is left ({summary_of(dict(counts))}).")
     latitudes, longitudes = np.array(places).T
-    tokens, assigned = _cells(latitudes, longitudes, cells)
     located = int(np.isfinite(latitudes).sum())
+    tokens, assigned = _cells(latitudes, longitudes, cells.settings(located))
     counts["no cell"] = located - int((assigned >= 0).sum())
     names = np.array(SPLITS)[hash_split(ids, seed=seed)]
     if len(set(given)) > 1:  # a single one says nothing
@@ -448,13 +478,13 @@ def open_archive(archive: Archive, cells: CellSettings, seed: int = 0, embed: bo
 
 
 def _cells(
-    latitudes: NDArray[np.float64], longitudes: NDArray[np.float64], settings: CellSettings
+    latitudes: NDArray[np.float64], longitudes: NDArray[np.float64], settings: tuple[int, int, str]
 ) -> tuple[list[str], NDArray[np.int64]]:
     """Tokens of the cells, and the cell of each record, -1 where it has none."""
     known = np.flatnonzero(np.isfinite(latitudes))
     assigned = np.full(len(latitudes), -1)
     try:
-        partition = GeoCellPartition.fit(latitudes[known], longitudes[known], **asdict(settings))
+        partition = GeoCellPartition.fit(latitudes[known], longitudes[known], *settings)
     except ValueError:  # too few, or none
         return [], assigned
     assigned[known] = partition.assign(latitudes[known], longitudes[known])
@@ -464,6 +494,7 @@ def _cells(
 def _tell(archive: Archive, source: ArchiveSource, records: int) -> None:
     bad, absent = summary_of(source.counts), summary_of(source.counts, ("note",))
     told = f"{archive.source}: {records:,} records, {source.rows:,} rows, {source.located:,} with coordinates"
+    told += f" in {source.features['geo_cell'].num_classes:,} cells"
     told += f"; left out or repaired: {bad}" if bad else ""
     told += f"; absent: {absent}" if absent else ""
     level = logging.WARNING if any(KINDS[kind].severity == "error" for kind in source.counts) else logging.INFO
