@@ -162,6 +162,9 @@ PIPELINES = {
     "geo-estimation": PipelineEntry("hf_mlm.pipelines.geo_estimation:GeoEstimationPipeline", "AutoModel"),
 }
 
+# Answers transformers' own task ``token-classification``, which knows nothing of words, for the taggers.
+TOKEN_CLASSIFICATION = "hf_mlm.pipelines.multimodal_ner:AnyTokenClassificationPipeline"
+
 # Adds card and figures to a saved model that ``push_to_hub`` is about to upload.
 COMPLETE_PUSH = "hf_mlm.publishing.models:complete_plain_push"
 
@@ -169,7 +172,7 @@ COMPLETE_PUSH = "hf_mlm.publishing.models:complete_plain_push"
 SHARED_NAMES = (
     "hf_mlm.data.mlm.collator:DataCollatorForRetrievalAndGeo",
     "hf_mlm.data.mmnerd.collator:DataCollatorForMultimodalTokenClassification",
-    "hf_mlm.pipelines.gallery:Gallery",
+    "hf_mlm.runs.gallery:Gallery",
     "hf_mlm.registration:register",
     "hf_mlm.training.irle.arguments:IRLETrainingArguments",
     "hf_mlm.training.irle.metrics:RetrievalAndGeoMetrics",

@@ -10,9 +10,8 @@ from typing import Any
 from datasets import Dataset
 from huggingface_hub import snapshot_download
 
-from hf_mlm.pipelines.gallery import Gallery
 from hf_mlm.pipelines.image_text import ImageTextPipeline, Query
-from hf_mlm.runs.gallery import FOLDER
+from hf_mlm.runs.gallery import FOLDER, Gallery
 
 
 OTHER = {"image": "text", "text": "image"}
