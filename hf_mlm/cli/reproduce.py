@@ -11,6 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from hf_mlm.reproduce.runs import Runner
+    from hf_mlm.reproduce.scales import Checkpoint
 
 
 class ScaleName(str, Enum):
@@ -18,6 +19,13 @@ class ScaleName(str, Enum):
 
     SMOKE = "smoke"
     FULL = "full"
+
+
+class CheckpointName(str, Enum):
+    """The checkpoint that is tested."""
+
+    LAST = "last"
+    BEST = "best"
 
 
 def _option(name: str, text: str) -> typer.models.OptionInfo:
@@ -39,6 +47,12 @@ def reproduce(
     word_vectors: Annotated[
         str | None, _option("word_vectors", "File for systems without BERT, use, or none.")
     ] = None,
+    regions: Annotated[
+        str | None, typer.Option(help="UMGF, MKGFormer: a grid such as 2x2, or a file of a detector's boxes.")
+    ] = None,
+    checkpoint: Annotated[
+        CheckpointName | None, typer.Option(help="Tested of all runs; the last of mlm, the best of 2m-ner by default.")
+    ] = None,
     override: Annotated[list[str] | None, typer.Option(help="Setting of training, such as bf16=true.")] = None,
     dry_run: Annotated[bool, _option("dry_run", "List the runs and what is missing; train nothing.")] = False,
 ) -> None:
@@ -53,7 +67,8 @@ def reproduce(
 
     named = {"text_encoder": text_encoder, "vit": vit, "resnet": resnet}
     encoders = {name: source for name, source in named.items() if source}
-    setup = Setup(scale.value, data_dir, encoders, word_vectors, read_overrides(override or []))
+    rule: Checkpoint | None = None if checkpoint is None else checkpoint.value
+    setup = Setup(scale.value, data_dir, encoders, word_vectors, read_overrides(override or []), rule, regions)
     asked = command.request(paper, table, setup, output, read_seeds(seeds), only, dataset)
     if dry_run:
         typer.echo("\n".join(command.outline(asked)))

@@ -85,7 +85,7 @@ def data_uri(content: bytes, media_type: str) -> str:
     return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
 
 
-def page(title: str, *sections: Markup, language: str = "en") -> str:
+def page(title: str, *sections: Markup | None, language: str = "en") -> str:
     """Wrap sections into a whole document with the house style sheet inside it."""
     style = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
     head = element(

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import hf_mlm
 from hf_mlm.files import write_text
-from hf_mlm.reproduce.catalog import Table, find_table
+from hf_mlm.reproduce.catalog import find_table
+from hf_mlm.reproduce.experiments import Table
 from hf_mlm.reproduce.page import render, to_csv, to_markdown
-from hf_mlm.reproduce.planning import missing
+from hf_mlm.reproduce.planning import estimate, missing
 from hf_mlm.reproduce.published import validation_curves
 from hf_mlm.reproduce.runs import (
     GENERATED,
@@ -92,9 +93,11 @@ def request(
             raise ValueError(f"--override {name}={setup.overrides[name]} would change nothing: give it as {option}.")
     table = find_table(paper, number)
     table = table.only(only) if only else table
-    table = table.on(dataset) if dataset else table
+    wanted = dataset or table.dataset
+    table = table.on(wanted) if wanted else table
     chosen = {name: value for name, value in (("only", only), ("dataset", dataset)) if value}
-    return Request(table, setup, tuple(seeds) or SEEDS[setup.scale], output, chosen)
+    usual = (table.seeds if setup.scale == "full" else ()) or SEEDS[setup.scale]
+    return Request(table, setup, tuple(seeds) or usual, output, chosen)
 
 
 def jobs_of(asked: Request) -> list[Job]:
@@ -196,24 +199,31 @@ def facts(asked: Request) -> list[str]:
 
 def _changes(setup: Setup) -> list[str]:
     """The options of a command that change what is trained."""
-    named = {**setup.encoders, **({"word_vectors": setup.word_vectors} if setup.word_vectors else {})}
+    others = {name: getattr(setup, name) for name in ("word_vectors", "checkpoint", "regions")}
+    named = {**setup.encoders, **{name: value for name, value in others.items() if value}}
     words = [word for name, source in named.items() for word in (f"--{name}", source)]
     settings = [f"{name}={json.dumps(value)}" for name, value in setup.overrides.items()]
     return [*words, *(word for setting in settings for word in ("--override", setting))]
 
 
 def outline(asked: Request) -> list[str]:
-    """List the runs of a request and what is missing, one line each; nothing is trained.
+    """List the runs of a request, and what is missing or, at full scale, how long they will take here.
 
     Args:
         asked: the table.
+
+    Returns:
+        Lines. Nothing is trained but a few timed steps of each system.
     """
     lacking = missing(asked.table.paper, asked.table.specs, asked.setup)
     if lacking:
         names = [f"{spec.name}, seed {seed}" for seed in asked.seeds for spec in asked.table.specs]
         return [*names, "", "Missing:", *(f"  {line}" for line in lacking)]
     jobs = jobs_of(asked)
-    return [f"{_state(job, asked.output / 'runs'):<9}{job.spec.name}, seed {job.seed}" for job in jobs]
+    states = [_state(job, asked.output / "runs") for job in jobs]
+    lines = [f"{state:<9}{job.spec.name}, seed {job.seed}" for job, state in zip(jobs, states, strict=True)]
+    waiting = [job for job, state in zip(jobs, states, strict=True) if state != "finished"]
+    return [*lines, "", *estimate(waiting)] if asked.setup.scale == "full" and waiting else lines
 
 
 def _state(job: Job, folder: Path) -> str:

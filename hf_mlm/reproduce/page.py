@@ -10,23 +10,23 @@ from hf_mlm.drawing.charts import Dot, dot_plot, line_chart
 from hf_mlm.drawing.html import Markup, element, page
 from hf_mlm.publishing.cards import markdown_table
 from hf_mlm.reporting.tables import figure_table
-from hf_mlm.reproduce.catalog import Table
+from hf_mlm.reproduce.experiments import Table
 from hf_mlm.reproduce.tables import Entry
 
 
-UNCHECKED, ABSENT, NOT_RUN, UNTOLD = "not checked", "none", "not run", "not told"
+UNREADABLE, ABSENT, NOT_RUN, UNTOLD = "unreadable", "none", "not run", "not told"
 FOOTNOTE = (
-    f"Published figures are those that our study of the papers noted. “{UNCHECKED}”: the paper has a figure here that "
-    "was not noted, and none is guessed. "
-    f"“{ABSENT}”: the paper has no such figure. “{NOT_RUN}”: no run of ours has finished. "
-    f"“{UNTOLD}”: the run has finished and its data do not tell this figure. ↓: lower is better."
+    f"“{UNREADABLE}”: the paper has a figure here that cannot be read in our copy. “{ABSENT}”: there is no such "
+    f"figure. “{NOT_RUN}”: no run of ours has finished. “{UNTOLD}”: the run has finished and its data do not tell "
+    "this figure. ↓: lower is better."
 )
 COLUMNS = ("row", "column", "published", "source", "ours", "sd", "seeds", "low", "high")
 DIFFERENCES = ("difference", "difference_low", "difference_high", "p_value")
+Grid = dict[str, dict[str, Entry]]  # rows -> columns -> cells
 
 
 def to_markdown(table: Table, entries: Sequence[Entry], facts: Sequence[str] = ()) -> str:
-    """Write a table as Markdown, two columns for each of its own, published and ours, if the paper has the table.
+    """Write a table as Markdown, block by block as the paper prints it, our line below the published one.
 
     What is compared with one of the rows stands in a table of its own below.
 
@@ -35,28 +35,30 @@ def to_markdown(table: Table, entries: Sequence[Entry], facts: Sequence[str] = (
         entries: its cells.
         facts: how it came about, a few words each.
     """
-    grid, columns = arrange(entries)
-    sides = (", published", ", ours") if in_paper(entries) else ("",)
-    heads = [named(column, table) + side for column in columns for side in sides]
-    paragraphs = [f"### {heading(table)}", *([" · ".join(facts)] if facts else []), table.note]
-    rows = [
-        [row, *(text for column in columns for text in texts_of(cells.get(column), table)[-len(sides) :])]
-        for row, cells in grid.items()
-    ]
-    parts = [*paragraphs, markdown_table(["", *heads], rows), *_compared(table, entries), FOOTNOTE]
-    return "\n\n".join(parts) + "\n"
+    parts = [f"### {heading(table)}", *([" · ".join(facts)] if facts else []), table.note]
+    for block, grid in arrange(table, entries).items():
+        columns = columns_of(grid)
+        heads = ["", *([""] if in_paper(entries) else []), *(named(column, table) for column in columns)]
+        parts += [*([f"**{block}**"] if block else []), markdown_table(heads, lines_of(table, entries, grid, columns))]
+    if compared := _compared(table, entries):
+        heads, rows = compared
+        parts += [f"{_difference(table)}, with its 95 % interval:", markdown_table(heads, rows)]
+    return "\n\n".join([*parts, FOOTNOTE]) + "\n"
 
 
-def _compared(table: Table, entries: Sequence[Entry]) -> list[str]:
-    """A table of the differences to one row; nothing where none is known."""
-    grid, columns = arrange(entry for entry in entries if entry.against)
-    if not grid:
-        return []
-    title = (
-        f"Difference to {table.compared_with}, by a paired bootstrap over the test sentences, with its 95 % interval:"
-    )
-    rows = [[row, *(difference_text(cells.get(column), table) for column in columns)] for row, cells in grid.items()]
-    return [title, markdown_table(["", *columns], rows)]
+def _difference(table: Table) -> str:
+    return f"Difference to {table.compared_with}, by a paired bootstrap over the test sentences"
+
+
+def _compared(table: Table, entries: Sequence[Entry]) -> tuple[list[str], list[list[str]]] | None:
+    """Heads and rows of the differences to one row, block by block; None where none is known."""
+    known = [entry for entry in entries if entry.against]
+    blocks = arrange(table, known)
+    rows = dict.fromkeys(line for grid in blocks.values() for line in grid)
+    found = {row: [next(iter(grid.get(row, {}).values()), None) for grid in blocks.values()] for row in rows}
+    heads = ["", *(block or "F1" for block in blocks)]
+    lines = [[row, *(difference_text(entry, table) for entry in cells)] for row, cells in found.items()]
+    return (heads, lines) if known else None
 
 
 def to_csv(table: Table, entries: Iterable[Entry]) -> str:
@@ -67,7 +69,7 @@ def to_csv(table: Table, entries: Iterable[Entry]) -> str:
     for entry in entries:
         low, high = (entry.ours.interval or ("", "")) if entry.ours else ("", "")
         ours = (entry.ours.mean, entry.ours.sd, entry.ours.seeds) if entry.ours else (ours_text(entry, table), "", 0)
-        known = (UNCHECKED if entry.source else ABSENT) if entry.published is None else entry.published
+        known = (UNREADABLE if entry.source else ABSENT) if entry.published is None else entry.published
         about = entry.against or {}
         difference = [about.get("difference", ""), *about.get("interval", ("", "")), about.get("p_value", "")]
         writer.writerow([entry.cell.row, entry.cell.column, known, entry.source, *ours, low, high, *difference])
@@ -75,19 +77,19 @@ def to_csv(table: Table, entries: Iterable[Entry]) -> str:
 
 
 def heading(table: Table) -> str:
-    """What a table is called.
+    """Name a table.
 
     Example:
         >>> from hf_mlm.reproduce.catalog import find_table
-        >>> heading(find_table("mlm", "3")), heading(find_table("2m-ner", "grid"))
-        ('MLM, Table 3: Cross-modal retrieval', '2M-NER, grid: Validation F1 by α and learning rate, in percent')
+        >>> heading(find_table("mlm", "3")), heading(find_table("2m-ner", "5"))
+        ('MLM, Table 3: Cross-modal retrieval', '2M-NER, Table 5: All systems, in percent')
     """
     number = f"Table {table.number}" if table.number.isdigit() else table.number
     return f"{table.paper.upper()}, {number}: {table.title}{', in percent' if table.percent else ''}"
 
 
 def named(column: str, table: Table) -> str:
-    """What a column is called, with an arrow where lower is better.
+    """Name a column, with an arrow where lower is better.
 
     Example:
         >>> from hf_mlm.reproduce.catalog import find_table
@@ -108,11 +110,11 @@ def render(
         facts: how it came about, a few words each: scale, seeds, version, command.
         curves: the authors' validation curves, drawn where there are any.
     """
-    grid, names = arrange(entries)
-    parts = [(named(name, table), {row: grid[row][name] for row in grid if name in grid[row]}) for name in names]
-    columns = _columns(entries, table)
-    sections = [(name, [_row(entry, table, columns) for entry in cells.values()]) for name, cells in parts]
-    plots = [dot_plot(name, [_dot(row, entry) for row, entry in cells.items()]) for name, cells in parts]
+    blocks = arrange(table, entries)
+    columns = columns_of(*blocks.values())
+    heads = ["", *([""] if in_paper(entries) else []), *(named(column, table) for column in columns)]
+    sections = [(block, lines_of(table, entries, grid, columns)) for block, grid in blocks.items()]
+    compared, drawn = _compared(table, entries), _plots(table, blocks)
     return page(
         heading(table),
         element(
@@ -122,22 +124,26 @@ def render(
             element("p", table.note),
             _scale_note(table),
         ),
-        element("section", figure_table(table.title, columns, sections), element("p", FOOTNOTE)),
-        *([element("section", element("h2", "Side by side"), *drawn)] if (drawn := [*filter(None, plots)]) else []),
-        *([_authors_curves(curves)] if curves else []),
+        element("section", figure_table(table.title, heads, sections), element("p", FOOTNOTE)),
+        *(
+            [element("section", figure_table(_difference(table), compared[0], [("", compared[1])]))]
+            if compared
+            else []
+        ),
+        *([element("section", element("h2", "Side by side"), *drawn)] if (drawn := _plots(table, blocks)) else []),
+        _authors_curves(curves) if curves else None,
     )
 
 
-def _columns(entries: Sequence[Entry], table: Table) -> list[str]:
-    """Heads of the columns that there is something to say in: not all papers have the table, or a row to compare."""
-    known = ["published"] if in_paper(entries) else []
-    return ["", "ours", *known, *([f"difference to {table.compared_with}"] if table.compared_with else [])]
-
-
-def _row(entry: Entry, table: Table, columns: Sequence[str]) -> list[str]:
-    published, ours = texts_of(entry, table)
-    cells = [entry.cell.row, ours, *([published] if "published" in columns else [])]
-    return [*cells, *([difference_text(entry, table)] if table.compared_with else [])]
+def _plots(table: Table, blocks: Mapping[str, Grid]) -> list[Markup]:
+    """A dot plot for each column, of those with F1 for F1 alone."""
+    found = []
+    for block, grid in blocks.items():
+        columns = columns_of(grid)
+        for column in ["F1"] if "F1" in columns else columns:
+            dots = [_dot(row, cells[column]) for row, cells in grid.items() if column in cells]
+            found.append(dot_plot(" ".join(filter(None, (block, named(column, table)))), dots))
+    return [plot for plot in found if plot]
 
 
 def _dot(row: str, entry: Entry) -> Dot:
@@ -163,14 +169,29 @@ def _authors_curves(curves: Mapping[str, Sequence[float]]) -> Markup:
     return element("section", element("h2", "The authors' training"), intro, element("div", *charts, class_="charts"))
 
 
-def arrange(entries: Iterable[Entry]) -> tuple[dict[str, dict[str, Entry]], list[str]]:
-    """Sort entries into rows; return them with the columns, both in the order of first appearance."""
-    grid: dict[str, dict[str, Entry]] = {}
-    columns: dict[str, None] = {}
+def arrange(table: Table, entries: Iterable[Entry]) -> dict[str, Grid]:
+    """Sort entries into blocks, lines and columns, in the order of first appearance."""
+    blocks: dict[str, Grid] = {name: {} for name in table.blocks}
     for entry in entries:
-        grid.setdefault(entry.cell.row, {})[entry.cell.column] = entry
-        columns[entry.cell.column] = None
-    return grid, list(columns)
+        block, line, column = table.position(entry.cell)
+        blocks.setdefault(block, {}).setdefault(line, {})[column] = entry
+    return {name: grid for name, grid in blocks.items() if grid}
+
+
+def columns_of(*grids: Grid) -> list[str]:
+    """All columns of some blocks, in the order of first appearance."""
+    return list(dict.fromkeys(column for grid in grids for cells in grid.values() for column in cells))
+
+
+def lines_of(table: Table, entries: Sequence[Entry], grid: Grid, columns: Sequence[str]) -> list[list[str]]:
+    """Lines of a block: of each row the published and our values, or ours alone if the paper has no such table."""
+    found = []
+    for row, cells in grid.items():
+        published, ours = zip(*(texts_of(cells.get(column), table) for column in columns), strict=True)
+        if in_paper(entries):
+            found.append([row, "published", *published])
+        found.append(["", "ours", *ours] if in_paper(entries) else [row, *ours])
+    return found
 
 
 def in_paper(entries: Iterable[Entry]) -> bool:
@@ -182,14 +203,14 @@ def texts_of(entry: Entry | None, table: Table) -> tuple[str, str]:
     """Published and own figure as they are shown; never empty."""
     if entry is None:
         return ABSENT, ABSENT
-    known = UNCHECKED if entry.source else ABSENT
+    known = UNREADABLE if entry.source else ABSENT
     return (known if entry.published is None else number(entry.published, table)), ours_text(entry, table)
 
 
 def ours_text(entry: Entry, table: Table) -> str:
     """Our figure with its spread over seeds, or the interval of a single run."""
     if entry.ours is None:
-        return UNTOLD if entry.finished else NOT_RUN
+        return ABSENT if entry.cell.spec is None else UNTOLD if entry.finished else NOT_RUN
     mean = number(entry.ours.mean, table)
     if entry.ours.sd is not None:
         return f"{mean} ± {number(entry.ours.sd, table)}"
@@ -200,7 +221,7 @@ def ours_text(entry: Entry, table: Table) -> str:
 
 
 def difference_text(entry: Entry | None, table: Table) -> str:
-    """How much a figure differs from that of the row which the table compares with; a dash where nothing tells it."""
+    """Difference of a figure to that of the row which the table compares with; a dash where nothing tells it."""
     if entry is None or entry.against is None:
         return "–"
     low, high = entry.against["interval"]
@@ -216,6 +237,6 @@ def number(value: float, table: Table) -> str:
         >>> number(0.14, find_table("mlm", "3")), number(70.489, find_table("2m-ner", "5"))
         ('0.14', '70.49')
     """
-    if table.number == "2":
+    if table.whole:
         return f"{value:,.0f}"
     return f"{value:.2f}" if table.percent or value < 1 else f"{value:.1f}"

@@ -1,14 +1,23 @@
-"""Find out what some runs need and this machine lacks, before anything is trained."""
+"""Plan some runs before anything is trained: what they need and this machine lacks, and how long they take here."""
 
 from __future__ import annotations
 
 import importlib.util
+import io
+import tempfile
+import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import redirect_stdout
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
+from typing import Any
 
 from hf_mlm.data.splits import SPLITS
-from hf_mlm.reproduce.experiments import CountSpec, IRLESpec, Spec, TaggerSpec
+from hf_mlm.reproduce.experiments import FOLDS, CountSpec, IRLESpec, Spec, TaggerSpec
+from hf_mlm.reproduce.runners import all_settings, open_trainer
+from hf_mlm.reproduce.runs import Job
 from hf_mlm.reproduce.scales import ENCODERS, SYSTEMS, Setup, encoders_of, has_vectors, sees
 
 
@@ -141,6 +150,8 @@ def _installed(module: str) -> bool:
 def missing_files(paper: str, specs: Sequence[Spec], data_dir: str) -> list[str]:
     """Say what a folder lacks, with the way out; datasets that lack the same share a sentence.
 
+    Of a table of counts, datasets may be absent as long as one is there.
+
     Args:
         paper: ``"mlm"`` or ``"2m-ner"``.
         specs: what is to be run.
@@ -154,6 +165,9 @@ def missing_files(paper: str, specs: Sequence[Spec], data_dir: str) -> list[str]
         problem = _problem(paper, dataset, data_dir, splits)
         if problem:
             problems.setdefault(problem, []).append(dataset)
+    lacking = sum(map(len, problems.values()))
+    if all(isinstance(spec, CountSpec) for spec in specs) and lacking < len(wanted):
+        return []
     return [f"{', '.join(datasets)}: {problem}" for problem, datasets in problems.items()]
 
 
@@ -199,3 +213,64 @@ def splits_in(paper: str, dataset: str, data_dir: str) -> list[Collection[str]]:
     if layout.parquet:
         return [Manifest.load(layout.parquet).planned]
     return [layout.splits] if layout.splits else []
+
+
+STEPS, EVALUATED = 4, 1 / 3  # timed steps, the first of them not counted; cost of evaluating a row, in steps
+
+
+def estimate(jobs: Sequence[Job]) -> list[str]:
+    """Estimate how long trainings take on this machine, from a few timed steps of each system.
+
+    Args:
+        jobs: that nothing is missing for.
+
+    Returns:
+        One line a training, and one for all.
+    """
+    rates: dict[Any, float] = {}
+    hours: list[tuple[Job, float]] = []
+    for job in jobs:
+        if isinstance(job.spec, CountSpec):
+            continue
+        system = job.spec.system
+        if system not in rates:
+            rates[system] = seconds_a_row(job)
+        sizes, epochs = _sizes(job), float(all_settings(job, Path())["num_train_epochs"])
+        rows = epochs * (sizes["train"] + EVALUATED * sizes["validation"]) + EVALUATED * sizes.get("test", 0)
+        hours.append((job, rates[system] * rows / 3600))
+    lines = [f"{job.spec.name}, seed {job.seed}: about {each:,.2f} hours" for job, each in hours]
+    total = sum(each for _, each in hours)
+    return [*lines, f"In all about {total:,.1f} hours here, by {STEPS - 1} timed steps of each system."]
+
+
+def seconds_a_row(job: Job) -> float:
+    """Train a few steps in a scratch folder, and return the median time of one, a training row."""
+    from transformers import TrainerCallback
+
+    times: list[float] = []
+
+    class Clock(TrainerCallback):
+        """Notes when steps end."""
+
+        def on_step_end(self, args: Any, state: Any, control: Any, **others: Any) -> None:
+            times.append(time.perf_counter())
+
+    short = {"max_steps": STEPS, "eval_strategy": "no", "save_strategy": "no", "load_best_model_at_end": False}
+    with tempfile.TemporaryDirectory() as folder, redirect_stdout(io.StringIO()):
+        settings = {**all_settings(job, Path(folder)), **short, "disable_tqdm": True}
+        trainer = open_trainer(job.spec, settings, Path(folder))
+        trainer.add_callback(Clock())
+        trainer.train()
+        trainer.free_models()
+    return median(after - before for before, after in pairwise(times)) / trainer.args.train_batch_size
+
+
+def _sizes(job: Job) -> dict[str, int]:
+    """Rows of each split, without what a fold leaves out."""
+    from datasets import load_dataset
+
+    tagger = isinstance(job.spec, TaggerSpec)
+    splits = load_dataset("mmnerd" if tagger else "mlm", job.spec.dataset, data_dir=job.setup.data_dir)
+    sizes = {name: len(rows) for name, rows in splits.items()}
+    folded = isinstance(job.spec, TaggerSpec) and job.spec.fold is not None
+    return {**sizes, "train": sizes["train"] * (FOLDS - 1) // FOLDS} if folded else sizes

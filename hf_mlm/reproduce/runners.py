@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from numbers import Real
 from pathlib import Path
 from typing import Any, cast
@@ -14,7 +14,8 @@ import yaml
 from transformers.utils import logging
 
 from hf_mlm.files import write_text
-from hf_mlm.reproduce.experiments import CountSpec, IRLESpec, TaggerSpec
+from hf_mlm.reproduce.analysis import confusion, groups_of, score_groups, tagged_sentences, write_errors
+from hf_mlm.reproduce.experiments import CLASSES, CountSpec, IRLESpec, Spec, TaggerSpec
 from hf_mlm.reproduce.runs import Job, Outcome, on_cpu, processes, share_batch
 from hf_mlm.reproduce.scales import WORLD_SIZES, recipe_of, settings_of
 
@@ -31,18 +32,24 @@ def run_irle(job: Job, folder: Path) -> Outcome:
         job: with an `IRLESpec`.
         folder: of the run; gets ``recipe.yaml``, which ``hf-mlm train irle --config`` repeats.
     """
-    from hf_mlm.runs.settings import read_recipe
-    from hf_mlm.training.irle.arguments import IRLEArguments, IRLETrainingArguments
     from hf_mlm.training.irle.train import train
 
     spec = cast(IRLESpec, job.spec)
-    base = read_recipe(recipe_of(spec, job.setup))
-    settings = merge(base, settings_of(spec, job.setup, job.seed, folder / "model"))
-    recipe = write_recipe(share_batch(settings, job.setup.overrides), folder)
+    recipe = write_recipe(share_batch(all_settings(job, folder), job.setup.overrides), folder)
     began = time.monotonic()
-    run = train(*read_settings([IRLEArguments, IRLETrainingArguments], recipe))
+    run = train(*read_settings(spec, recipe))
+    grouped = analyse_groups(run) if spec == IRLESpec(spec.dataset) else {}
     run.trainer.free_models()
-    return Outcome(only_numbers(run.results), [], time.monotonic() - began)
+    return Outcome({**only_numbers(run.results), **grouped}, [], time.monotonic() - began)
+
+
+def analyse_groups(run: Any) -> dict[str, float]:
+    """Score the test split of a finished training of both tasks by language and class."""
+    from hf_mlm.training.irle.scoring import score
+
+    rows = run.dataset["test"]
+    _, predictions = score(run.trainer.model, run.trainer.processing_class, rows, resamples=0)
+    return score_groups(groups_of(rows, CLASSES), predictions, np.array(rows["geo_cell"][:]))
 
 
 def run_tagger(job: Job, folder: Path) -> Outcome:
@@ -52,17 +59,36 @@ def run_tagger(job: Job, folder: Path) -> Outcome:
         job: with a `TaggerSpec`.
         folder: of the run; gets ``recipe.yaml``.
     """
-    from hf_mlm.training.taggers.arguments import NERArguments, NERTrainingArguments
     from hf_mlm.training.taggers.train import train
 
     spec = cast(TaggerSpec, job.spec)
-    recipe = write_recipe(
-        share_batch(settings_of(spec, job.setup, job.seed, folder / "model"), job.setup.overrides), folder
-    )
+    recipe = write_recipe(share_batch(all_settings(job, folder), job.setup.overrides), folder)
     began = time.monotonic()
-    run = train(*read_settings([NERArguments, NERTrainingArguments], recipe), tested=spec.tested)
+    run = train(*read_settings(spec, recipe), tested=spec.tested)
+    errors = analyse_errors(run, spec, folder) if spec == TaggerSpec("2M-NER", spec.dataset) else {}
     run.trainer.free_models()
-    return Outcome(only_numbers(run.results), read_counts(folder / "model"), time.monotonic() - began)
+    results = {**only_numbers(run.results), **errors}
+    return Outcome(results, read_counts(folder / "model"), time.monotonic() - began)
+
+
+def analyse_errors(run: Any, spec: TaggerSpec, folder: Path) -> dict[str, float]:
+    """Tag the test split once more, write its errors, and count what is confused with what.
+
+    Args:
+        run: a finished training.
+        spec: that was trained.
+        folder: of the run; gets ``predictions.jsonl`` and ``errors.html``.
+    """
+    from hf_mlm.training.taggers.data import encode_sentences
+    from hf_mlm.training.taggers.scoring import score_encoded
+
+    rows = run.dataset["test"]
+    encoded = encode_sentences(rows, run.trainer.processing_class, ordered=True)
+    _, metrics = score_encoded(run.trainer, encoded, "test", keep=True)
+    sentences = list(tagged_sentences(rows, encoded["id"][:], metrics.kept, metrics.label_names))
+    if run.trainer.is_world_process_zero():
+        write_errors(sentences, spec.name, folder)
+    return confusion(sentences, [name[2:] for name in metrics.label_names if name.startswith("B-")])
 
 
 def run_count(job: Job, folder: Path) -> Outcome:
@@ -74,7 +100,11 @@ def run_count(job: Job, folder: Path) -> Outcome:
     """
     from datasets import load_dataset
 
+    from hf_mlm.reproduce.planning import missing_files
+
     spec = cast(CountSpec, job.spec)
+    if job.setup.scale == "full" and missing_files(spec.paper, [spec], str(job.setup.data_dir)):
+        return Outcome({})  # others of the table are there
     name = "mlm" if spec.paper == "mlm" else "mmnerd"
     if job.setup.scale == "smoke" and name == "mlm":
         splits = load_dataset("mlm", "demo", size=WORLD_SIZES[spec.dataset], holdout="random")
@@ -142,26 +172,66 @@ def write_recipe(settings: Mapping[str, Any], folder: Path) -> Path:
     return target
 
 
-def read_settings(types: Sequence[type], recipe: Path) -> tuple[Any, ...]:
+def all_settings(job: Job, folder: Path) -> dict[str, Any]:
+    """List all settings of a job's training, those of the recipe that it starts from among them.
+
+    Args:
+        job: with an `IRLESpec` or a `TaggerSpec`.
+        folder: of the run.
+    """
+    from hf_mlm.runs.settings import read_recipe
+
+    spec = cast(IRLESpec | TaggerSpec, job.spec)
+    base = read_recipe(recipe_of(spec, job.setup)) if isinstance(spec, IRLESpec) else {}
+    return merge(base, settings_of(spec, job.setup, job.seed, folder / "model"))
+
+
+def read_settings(spec: Spec, recipe: Path) -> tuple[Any, Any]:
     """Read a run's recipe, and go on from the last checkpoint of its training.
 
     That the folder is the same run's tells its name. What the name leaves out may have changed since the interruption
     and does not hinder: where the data lie, on what device and on how many processes the run goes on.
 
     Args:
-        types: dataclasses of the settings, those of the training last.
+        spec: of the run.
         recipe: what `write_recipe` has written.
+
+    Returns:
+        Settings of data and model, and of the training.
     """
     from hf_mlm.runs.checkpoints import last_complete_checkpoint
     from hf_mlm.runs.settings import parse_settings
+    from hf_mlm.training.irle.arguments import ARGUMENTS as IRLE
+    from hf_mlm.training.taggers.arguments import ARGUMENTS as TAGGERS
 
-    settings = parse_settings(types, ["--config", str(recipe)], "hf-mlm reproduce")
-    checkpoint = last_complete_checkpoint(settings[-1].output_dir)
+    types = list(IRLE if isinstance(spec, IRLESpec) else TAGGERS)
+    arguments, training = parse_settings(types, ["--config", str(recipe)], "hf-mlm reproduce")
+    checkpoint = last_complete_checkpoint(training.output_dir)
     if checkpoint is not None:
         if processes().is_main_process:
             logger.warning(f"Going on from {checkpoint}.")
-        settings[-1].resume_from_checkpoint = checkpoint
-    return settings
+        training.resume_from_checkpoint = checkpoint
+    return arguments, training
+
+
+def open_trainer(spec: Spec, settings: Mapping[str, Any], folder: Path) -> Any:
+    """Put together the trainer of a run, without training.
+
+    Args:
+        spec: of the run.
+        settings: all of them.
+        folder: gets ``recipe.yaml``.
+    """
+    arguments, training = read_settings(spec, write_recipe(settings, folder))
+    if isinstance(spec, IRLESpec):
+        from hf_mlm.training.irle.data import load_splits
+        from hf_mlm.training.irle.train import build_trainer as build_irle
+
+        return build_irle(arguments, training, load_splits(arguments))
+    from hf_mlm.training.taggers.data import load_sentences
+    from hf_mlm.training.taggers.train import build_trainer
+
+    return build_trainer(arguments, training, load_sentences(arguments))
 
 
 def read_counts(model_dir: Path) -> list[list[int]]:

@@ -75,6 +75,7 @@ MAKERS = (
     "hf_mlm.models",
     "hf_mlm.training",
     "hf_mlm.world",
+    "hf_mlm.reproduce.analysis",
     "hf_mlm.reproduce.experiments",
     "hf_mlm.reproduce.runners",
     "hf_mlm.reproduce.scales",

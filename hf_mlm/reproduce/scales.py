@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -13,8 +14,9 @@ from hf_mlm.reproduce.experiments import FOLDS, IRLESpec, TaggerSpec
 
 
 Scale = Literal["smoke", "full"]
+Checkpoint = Literal["last", "best"]
 SEEDS: dict[str, tuple[int, ...]] = {"smoke": (1,), "full": (1, 2, 3)}
-WORLD_SIZES = {"irle": 240, "irle-gr": 180}  # settlements of the embedded world at smoke scale
+WORLD_SIZES = {"mlm": 300, "irle": 240, "irle-gr": 180}  # settlements of the embedded world at smoke scale
 PLACES = 45  # of the captioned world at smoke scale, each in four sentences
 
 
@@ -29,6 +31,10 @@ class Setup:
         word_vectors: file of pre-trained word vectors for the systems without BERT, ``"use"`` for the multilingual
             sub-word vectors that the package knows, or ``"none"`` to learn them from the training sentences.
         overrides: settings of ``TrainingArguments`` that go before all others, such as a batch size.
+        checkpoint: the one that is tested, of all runs alike: ``"last"``, or ``"best"`` on validation by the loss of
+            IR+LE and the F1 of taggers. When None the last of IR+LE, as published, and the best of taggers.
+        regions: of UMGF's and MKGFormer's images: a grid such as ``"2x2"``, ``"whole"``, or a file of boxes; grids of
+            as many regions as their papers have when None.
     """
 
     scale: Scale
@@ -36,6 +42,8 @@ class Setup:
     encoders: dict[str, str] = field(default_factory=dict)
     word_vectors: str | None = None
     overrides: dict[str, Any] = field(default_factory=dict)
+    checkpoint: Checkpoint | None = None
+    regions: str | None = None
 
 
 @dataclass(frozen=True)
@@ -49,6 +57,7 @@ class System:
         text_form: settings that make its text-only form, beside leaving the image encoders out.
         small: settings of its configuration at smoke scale.
         training: settings of its training.
+        grid: rows and columns of its regions, as many as its paper has of a detector; None of one without.
     """
 
     model_type: str
@@ -57,6 +66,7 @@ class System:
     encoders: tuple[str, ...] = ("text_encoder",)
     text_form: dict[str, Any] = field(default_factory=dict)
     small: dict[str, Any] = field(default_factory=dict)
+    grid: tuple[int, int] | None = None
 
     @property
     def reads_vectors(self) -> bool:
@@ -102,6 +112,7 @@ SYSTEMS = {
         encoders=("text_encoder", "resnet"),
         text_form=_NO_IMAGES,
         small={"graph_size": 16, "graph_layers": 1, "graph_heads": 2, "graph_ffn_size": 16},
+        grid=(2, 2),
     ),
     "MKGFormer": System(
         "mkgformer",
@@ -109,6 +120,7 @@ SYSTEMS = {
         encoders=("text_encoder", "vit"),
         text_form=_NO_IMAGES,
         small={"fusion_layers": 1},
+        grid=(2, 3),
     ),
     "2M-NER": System("two_mner", _BERT, encoders=("text_encoder", "vit", "resnet"), small={"collaboration_heads": 2}),
 }
@@ -181,9 +193,9 @@ def recipe_of(spec: IRLESpec, setup: Setup) -> str:
 
 
 def _irle(spec: IRLESpec, setup: Setup) -> dict[str, Any]:
-    alone = spec.tasks == ("geo",)  # has no medR to be chosen by
-    chosen = {"metric_for_best_model": "image_f1", "greater_is_better": True} if alone else {}
-    given = {"dataset": spec.dataset, "data_dir": setup.data_dir, "reference": spec.reference, **chosen}
+    rule: dict[str, Any] = {"metric_for_best_model": "loss", "greater_is_better": False}  # which every task has
+    rule |= {"load_best_model_at_end": setup.checkpoint == "best"}
+    given = {"dataset": spec.dataset, "data_dir": setup.data_dir, "reference": spec.reference, **rule}
     return {**given, "model": {"tasks": list(spec.tasks)}} if setup.scale == "full" else _small_irle(spec)
 
 
@@ -222,15 +234,23 @@ def _tagger(spec: TaggerSpec, setup: Setup) -> dict[str, Any]:
         **_controls(spec),
         **system.training,
         **({"per_device_eval_batch_size": 64, **_EVERY_EPOCH} if full else _small_tagger(spec)),
+        **({"load_best_model_at_end": False} if full and setup.checkpoint == "last" else {}),
+        **_regions(spec, system, setup),
         **({} if spec.learning_rate is None else {"learning_rate": spec.learning_rate}),
     }
+
+
+def _regions(spec: TaggerSpec, system: System, setup: Setup) -> dict[str, Any]:
+    if system.grid is None or not sees(spec):
+        return {}
+    rows, columns = system.grid
+    return {"regions": setup.regions or f"{rows}x{columns}", "num_regions": rows * columns}
 
 
 def _model(spec: TaggerSpec, system: System, setup: Setup) -> dict[str, Any]:
     form = system.text_form if spec.text_only else {}
     sizes = {} if system.reads_vectors and has_vectors(setup) else system.model  # the vectors tell their size
-    searched = {} if spec.alpha is None else {"alpha": spec.alpha}
-    return {**sizes, **form, **searched, **(system.small if setup.scale == "smoke" else {})}
+    return {**sizes, **form, **dict(spec.settings), **(system.small if setup.scale == "smoke" else {})}
 
 
 def _controls(spec: TaggerSpec) -> dict[str, Any]:
@@ -278,7 +298,7 @@ def _write_tree(tree: Path, places: int) -> None:
     (tree / IMAGE_FOLDER).mkdir(parents=True)
     world = CaptionedWorld(places)
     for word, split in SPLIT_NAMES.items():
-        rows = list(world.rows(split))
+        rows = _with_sources(world.rows(split))
         for language in LANGUAGES:
             folder = tree / f"train_valid_test_{language}"
             folder.mkdir(exist_ok=True)
@@ -286,5 +306,15 @@ def _write_tree(tree: Path, places: int) -> None:
                 Sentence(row["tokens"], row["tags"], row["image_id"]) for row in rows if row["language"] == language
             )
             write_conll(folder / f"{word}_conll_format.txt", sentences)
-        for row in rows:
+        for row in {row["image_id"]: row for row in rows}.values():
             (tree / IMAGE_FOLDER / f"{row['image_id']}.jpg").write_bytes(row["image"]["bytes"])
+
+
+def _with_sources(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Give images with a person names as tweets have them, and others names as captions have them, as in MMNERD."""
+    found = list(rows)
+    tweets = {row["image_id"] for row in found if "B-PER" in row["tags"]}
+    for row in found:
+        number = row["image_id"][1:]
+        row["image_id"] = f"O_{number}" if row["image_id"] in tweets else f"{int(number):08}---{number}"
+    return found

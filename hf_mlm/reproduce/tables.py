@@ -13,8 +13,7 @@ import numpy.typing as npt
 
 from hf_mlm.metrics.functional.bootstrap import paired_bootstrap, percentile_interval, resampled_weights
 from hf_mlm.metrics.functional.scores import precision_recall_f1
-from hf_mlm.reproduce.catalog import Cell, Table
-from hf_mlm.reproduce.experiments import Spec
+from hf_mlm.reproduce.experiments import Cell, Spec, Table
 from hf_mlm.reproduce.published import published
 from hf_mlm.reproduce.runs import Job, Outcome
 
@@ -25,8 +24,8 @@ class Entry:
 
     Attributes:
         cell: of the table.
-        published: the paper's figure; None if unknown.
-        source: where it stands; empty if the paper has no such table.
+        published: the paper's figure; None if it has none, or an unreadable one.
+        source: paper and table; empty if the paper has no such cell.
         ours: over the seeds that are finished; None without one.
         finished: whether a run has finished.
         against: a paired bootstrap against the row that the table compares with; None without one.
@@ -66,7 +65,7 @@ def fill(table: Table, outcomes: Outcomes) -> list[Entry]:
     entries = []
     for cell in table.cells:
         figure = published(table.paper, table.number, cell.row, cell.column)
-        runs = outcomes.get(cell.spec, {})
+        runs = outcomes.get(cell.spec, {}) if cell.spec else {}
         entries.append(
             Entry(
                 cell,

@@ -17,15 +17,18 @@ from hf_mlm.reproduce.page import FOOTNOTE, NOT_RUN
     ("words", "message"),
     [
         ("mlm --table 3", "the tables of mlm need the files of MLM: pass their folder as --data_dir, or try"),
-        ("mlm --table 5", "mlm has no table '5' to reproduce; choose one of 2, 3, 4, controls."),
+        ("mlm --table 5", "Expected a table of mlm, found '5': choose one of 2, 3, 4, groups, controls."),
         ("mlm --table 3 --seeds a", "--seeds 'a' must be whole numbers with commas between, such as 1,2,3."),
         ("mlm --table 3 --override bf16", "--override 'bf16' must be name=value, such as bf16=true."),
-        ("2m-ner --table 5 --only GPT", "table 5 has no row of 'GPT'; choose one of BiLSTM-CRF, HBiLSTM-CRF"),
+        (
+            "2m-ner --table 5 --only GPT",
+            "Expected a system of table 5, found 'GPT': choose one of BiLSTM-CRF, HBiLSTM-CRF",
+        ),
         (
             "2m-ner --table 5 --dataset it",
-            "table 5 has nothing on the data set 'it'; choose one of en, fr, es, de, all.",
+            "Expected a data set of table 5, found 'it': choose one of all, en, fr, es, de.",
         ),
-        ("mlm --table 3 --dataset all", "table 3 has nothing on the data set 'all'; choose one of irle, irle-gr."),
+        ("mlm --table 3 --dataset all", "Expected a data set of table 3, found 'all': choose one of irle, irle-gr."),
     ],
 )
 def test_mistakes_are_one_sentence(
@@ -57,7 +60,12 @@ def test_a_dry_run_lists_runs_and_what_is_missing(capsys: pytest.CaptureFixture[
 @pytest.mark.heavy
 @pytest.mark.real
 @pytest.mark.parametrize(
-    ("words", "runs"), [("mlm --table 4 --only multitask", 2), ("2m-ner --table 6", 6), ("2m-ner --table grid --only 'α = 0.8'", 4)]
+    ("words", "runs"),
+    [
+        ("mlm --table 4 --only multitask", 2),
+        ("2m-ner --table 6 --dataset en+de", 1),
+        ("2m-ner --table grid --only 'α = 0.8'", 4),
+    ],
 )
 def test_smoke_scale_trains_tests_and_prints_a_table(
     words: str, runs: int, capsys: pytest.CaptureFixture[str], tmp_path: Path

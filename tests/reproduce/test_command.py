@@ -21,12 +21,11 @@ def test_a_table_is_run_written_and_not_run_again(tmp_path: Path) -> None:
     runner, notices = StubRunner(asked.table), list[str]()
     files = reproduce(asked, runner.kinds, notices.append)
     assert [path.name for path in files] == [f"2m-ner-9-smoke.{ending}" for ending in ("md", "csv", "html")]
-    assert len(runner.asked) == 30 and "51.50 ± 0.71" in files[0].read_text()  # mean of 0.51 and 0.52
-    assert notices[0] == "30 runs, 0 of them finished already." and notices[-1].startswith(
-        "[30/30] 2m-ner-all-resnet-alone"
-    )
+    assert len(runner.asked) == 6 and "51.50 ± 0.71" in files[0].read_text()  # mean of 0.51 and 0.52
+    assert notices[0] == "6 runs, 0 of them finished already."
+    assert notices[-1].startswith("[6/6] 2m-ner-all-resnet-alone")
     reproduce(asked, {}, notices.append)
-    assert notices[31] == "30 runs, 30 of them finished already."
+    assert notices[7] == "6 runs, 6 of them finished already."
 
 
 def test_the_table_of_an_interrupted_command_has_what_is_finished(tmp_path: Path) -> None:
@@ -35,8 +34,8 @@ def test_the_table_of_an_interrupted_command_has_what_is_finished(tmp_path: Path
     with pytest.raises(KeyboardInterrupt):
         reproduce(asked, StubRunner(asked.table, fails_at=3).kinds, notices.append)
     assert notices[-1] == "Interrupted: the same command goes on, and runs that are finished are kept."
-    row = (tmp_path / "2m-ner-5-BERT-smoke.md").read_text().splitlines()[8]
-    assert row.count("51.00") == 2 and row.count("not run") == 3
+    ours = [line for line in (tmp_path / "2m-ner-5-BERT-smoke.md").read_text().splitlines() if "| ours |" in line]
+    assert [line.count("51.00") for line in ours] == [7, 7, 0, 0, 0] and ours[2].count("not run") == 7
 
 
 def test_a_table_that_is_cut_off_early_has_what_was_finished_before(tmp_path: Path) -> None:
@@ -44,10 +43,9 @@ def test_a_table_that_is_cut_off_early_has_what_was_finished_before(tmp_path: Pa
     reproduce(request("2m-ner", "5", Setup("smoke"), tmp_path, only="UMT"), StubRunner(table).kinds)
     with pytest.raises(KeyboardInterrupt):
         reproduce(request("2m-ner", "5", Setup("smoke"), tmp_path), StubRunner(table, fails_at=1).kinds)
-    rows = {
-        line.split("|")[1].strip(): line for line in (tmp_path / "2m-ner-5-smoke.md").read_text().splitlines()[8:17]
-    }
-    assert rows["UMT"].count("51.00") == 5 and rows["BERT"].count("not run") == 5
+    text = (tmp_path / "2m-ner-5-smoke.md").read_text().splitlines()
+    ours = {line.split("|")[1].strip(): text[number + 1] for number, line in enumerate(text) if "published" in line}
+    assert ours["UMT"].count("51.00") == 7 and ours["BERT"].count("not run") == 7
 
 
 def test_a_part_of_a_table_leaves_the_whole_one_as_it_is(tmp_path: Path) -> None:
@@ -57,7 +55,7 @@ def test_a_part_of_a_table_leaves_the_whole_one_as_it_is(tmp_path: Path) -> None
     part, *_ = reproduce(request("2m-ner", "5", Setup("smoke"), tmp_path, only="UMT", dataset="en"), {})
     assert part.name == "2m-ner-5-UMT-en-smoke.md" and whole.read_text() == before
     assert "--table 5 --scale smoke --only UMT --dataset en" in part.read_text()
-    assert part.read_text().count("| UMT |") == 1 and "BERT" not in part.read_text()
+    assert part.read_text().count("| UMT | published |") == 1 and "BERT" not in part.read_text()
 
 
 def test_a_longer_list_of_seeds_takes_over_the_shorter_ones_runs(tmp_path: Path) -> None:
@@ -90,6 +88,8 @@ def test_tables_share_runs(tmp_path: Path) -> None:
 def test_seeds_of_the_scale() -> None:
     assert request("mlm", "3", Setup("smoke"), Path("x")).seeds == (1,)
     assert request("mlm", "3", Setup("full"), Path("x")).seeds == (1, 2, 3)
+    assert request("2m-ner", "8", Setup("full"), Path("x")).seeds == (1, 2)  # two runs a fold, as the paper's
+    assert request("2m-ner", "8", Setup("smoke"), Path("x")).seeds == (1,)
     with pytest.raises(ValueError, match="--seeds 1,1 names a seed twice"):
         request("mlm", "3", Setup("full"), Path("x"), [1, 1])
 
@@ -142,3 +142,23 @@ def test_a_table_tells_what_was_done_otherwise_than_in_the_paper(tmp_path: Path)
 def test_what_each_run_sets_is_not_overridden(name: str, option: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=f"^--override {name}=4 would change nothing: give it as {option}\\.$"):
         request("2m-ner", "5", Setup("smoke", overrides={name: 4}), tmp_path)
+
+
+def test_a_table_is_run_on_the_data_of_the_paper_unless_others_are_asked_for() -> None:
+    def datasets(dataset: str | None) -> set[str]:
+        return {
+            spec.dataset for spec in request("2m-ner", "9", Setup("smoke"), Path("x"), dataset=dataset).table.specs
+        }
+
+    assert datasets(None) == {"all"} and datasets("en") == {"en"}
+
+
+def test_the_outline_of_full_scale_estimates_what_is_not_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = request("mlm", "4", Setup("full", str(tmp_path / "data")), tmp_path, [1])
+    (tmp_path / "data").mkdir()
+    monkeypatch.setattr(command, "estimate", lambda jobs: [f"{len(jobs)} to estimate"])
+    assert outline(asked)[-1] == "4 to estimate"
+    reproduce(asked, StubRunner(asked.table).kinds)
+    assert all(line.startswith("finished") for line in outline(asked))

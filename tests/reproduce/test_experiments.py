@@ -24,3 +24,7 @@ def test_a_spec_is_told_by_what_differs_from_its_defaults() -> None:
 def test_names_can_be_read() -> None:
     assert IRLESpec("irle-gr", reference=True).name == "irle-gr-multitask-reference"
     assert TaggerSpec("2M-NER", "en+de", fold=2, text_only=True).name == "2m-ner-en+de-text-fold2"
+    assert (
+        TaggerSpec("2M-NER", "all", settings=(("alpha", 0.3),), learning_rate=1e-4).name
+        == "2m-ner-all-alpha0.3-rate0.0001"
+    )

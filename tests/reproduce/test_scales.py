@@ -89,10 +89,23 @@ def test_controls_reach_the_training() -> None:
     assert recipe_of(IRLESpec("irle", reference=True), FULL) == "irle-reference"
 
 
-def test_location_alone_is_not_chosen_by_a_median_rank() -> None:
-    settings = settings_of(IRLESpec("irle-gr", ("geo",)), FULL, 1, Path("run"))
-    assert settings["metric_for_best_model"] == "image_f1" and settings["greater_is_better"]
-    assert recipe_of(IRLESpec("irle-gr", ("geo",)), FULL) == "irle-gr"
+@pytest.mark.parametrize("tasks", [("geo",), ("retrieval",), ("retrieval", "geo")])
+def test_all_rows_of_a_paper_choose_their_checkpoint_alike(tasks: tuple[str, ...]) -> None:
+    names = ("load_best_model_at_end", "metric_for_best_model", "greater_is_better")
+    best, spec = Setup("full", "data", checkpoint="best"), IRLESpec("irle-gr", tasks)
+    chosen = [[settings_of(spec, setup, 1, Path("run"))[name] for name in names] for setup in (FULL, best)]
+    assert chosen == [[False, "loss", False], [True, "loss", False]] and recipe_of(spec, FULL) == "irle-gr"
+    tagger, last = TaggerSpec("UMT", "en"), Setup("full", "data", checkpoint="last")
+    assert [settings_of(tagger, setup, 1, Path("run"))[names[0]] for setup in (FULL, last)] == [True, False]
+
+
+@pytest.mark.parametrize(("model", "grid", "count"), [("UMGF", "2x2", 4), ("MKGFormer", "2x3", 6)])
+def test_images_have_as_many_regions_as_in_the_baselines_papers(model: str, grid: str, count: int) -> None:
+    settings = settings_of(TaggerSpec(model, "en"), FULL, 1, Path("run"))
+    assert (settings["regions"], settings["num_regions"]) == (grid, count)
+    boxes = settings_of(TaggerSpec(model, "en"), Setup("full", "data", regions="boxes.jsonl"), 1, Path("run"))
+    assert (boxes["regions"], boxes["num_regions"]) == ("boxes.jsonl", count)
+    assert "regions" not in settings_of(TaggerSpec(model, "en", text_only=True), FULL, 1, Path("run"))
 
 
 def test_overrides_and_named_encoders_go_first() -> None:
@@ -116,7 +129,9 @@ def test_of_two_trees_made_at_once_the_first_stays(tmp_path: Path, monkeypatch: 
 
 
 def test_a_point_of_a_search_has_its_own_alpha_and_learning_rate() -> None:
-    settings = settings_of(TaggerSpec("2M-NER", "all", alpha=0.3, learning_rate=2e-5), SMOKE, 1, Path("run"))
+    settings = settings_of(
+        TaggerSpec("2M-NER", "all", settings=(("alpha", 0.3),), learning_rate=2e-5), SMOKE, 1, Path("run")
+    )
     assert (settings["model"]["alpha"], settings["learning_rate"]) == (0.3, 2e-5)
 
 
@@ -137,4 +152,10 @@ def test_generated_sentences_load_like_the_authors_files(tmp_path: Path) -> None
         wanted = [row for row in whole[split] if row["language"] in ("en", "de")]
         assert sorted(row["tokens"] for row in rows) == sorted(row["tokens"] for row in wanted)
         assert all(row["image"] is not None for row in rows)
+        assert all(
+            row["source"] == "twitter"
+            for row in rows
+            if any(row["ner_tags"][i] == 1 for i in range(len(row["tokens"])))
+        )
+        assert set(rows["source"]) == {"twitter", "cc12m"} or split != "train"
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["mmnerd-9"]
