@@ -75,6 +75,41 @@ def write_json(content: Any, path: str | os.PathLike[str]) -> None:
     write_text(path, json.dumps(content, indent=2, sort_keys=True) + "\n")
 
 
+def read_json(path: str | os.PathLike[str], remedy: str) -> Any:
+    """Read a JSON file that this package has written.
+
+    Args:
+        path: of the file.
+        remedy: the way out, for the message.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is not UTF-8 or not JSON, nested too deeply, or has numbers that are too long.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{os.fspath(path)} is not JSON ({reason_of(error)}); {remedy}.") from error
+
+
+def reason_of(error: BaseException, longest: int = 300) -> str:
+    r"""Shorten what an exception says to one line; errors of encoding leave out what they were about.
+
+    Args:
+        error: of any library.
+        longest: characters of the line.
+
+    Example:
+        >>> reason_of(ValueError("no\n  number"))
+        'no number'
+    """
+    if isinstance(error, UnicodeDecodeError):
+        return f"byte {error.start} is not {error.encoding.upper()}"
+    text = " ".join(str(error).split()) or type(error).__name__
+    text = repr(error) if isinstance(error, KeyError) else text
+    return text if len(text) <= longest else f"{text[:longest]}…"
+
+
 def sha256_of(path: str | os.PathLike[str]) -> str:
     """SHA-256 of a file's bytes, hexadecimal; a megabyte at a time, so a file may be larger than memory."""
     digest = hashlib.sha256()

@@ -1,7 +1,8 @@
-"""An open HDF5 file of small datasets, one an entity and field, that answers in arrays or in sentences."""
+"""Reader of the authors' HDF5 files: small datasets, one for each entity and field; every message of it is here."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,6 +15,10 @@ from numpy.typing import NDArray
 
 from hf_mlm.data.checks import check_not_empty, check_position, check_unique
 from hf_mlm.data.mlm.rows import LANGUAGES, ROWS_PER_TABLE, FeatureRow, FeatureSpec, pack_features
+from hf_mlm.files import reason_of
+
+
+MAX_BYTES = 1 << 26  # of one dataset, whose like in the authors' files has some kilobytes
 
 
 class FeatureStore:
@@ -34,9 +39,10 @@ class FeatureStore:
         self._h5py = _import_h5py()
         try:
             self._file = self._h5py.File(path, "r")
+            self._name = self._h5py.h5f.get_name(self._file.id)
         except OSError as error:
             raise ValueError(
-                f"{path} cannot be opened as HDF5 ({_reason(error)}); the copy is incomplete or no HDF5 file: "
+                f"{path} cannot be opened as HDF5 ({reason_of(error)}); the copy is incomplete or no HDF5 file: "
                 "fetch it again and compare its size and checksum with the source's."
             ) from error
 
@@ -47,10 +53,14 @@ class FeatureStore:
         self._file.close()
 
     def __contains__(self, name: str) -> bool:
-        return name in self._file
+        try:
+            return name in self._file
+        except (RuntimeError, ValueError) as error:
+            reason = reason_of(error)
+            raise ValueError(f"{self.path}: {name!r} cannot be looked up ({reason}); fetch the file again.") from error
 
     def ids(self) -> NDArray[np.int64]:
-        """The integer ids (Wikidata's numbers without the Q) under ``ids``, in the order of the file.
+        """Read ``ids``, the numbers of the Wikidata items without the Q, in the order of the file.
 
         Raises:
             ValueError: if the dataset is absent, not a vector of integers, or has an id twice.
@@ -61,11 +71,13 @@ class FeatureStore:
                 f"{self.path}: 'ids' must be a vector of integers, got shape {ids.shape} of {ids.dtype}; "
                 "it lists the numbers of the Wikidata items."
             )
+        if len(ids) and ids.min() < 1:
+            raise ValueError(f"{self.path}: 'ids' holds {ids.min()}; the numbers of Wikidata's items begin at 1.")
         check_unique(ids.tolist(), str(self.path))
         return ids.astype(np.int64)
 
     def vector(self, name: str, size: int | None = None) -> NDArray[np.float32]:
-        """A dataset of one vector.
+        """Read a dataset of one vector.
 
         Args:
             name: of the dataset.
@@ -83,7 +95,7 @@ class FeatureStore:
         return values
 
     def vectors(self, name: str, size: int | None = None) -> NDArray[np.float32]:
-        """A dataset of several vectors; a leading axis of length 1, which some of the files have, is dropped.
+        """Read a dataset of several vectors; a leading axis of length 1, which some of the files have, is dropped.
 
         Args:
             name: of the dataset.
@@ -102,7 +114,7 @@ class FeatureStore:
         return matrix
 
     def cell(self, name: str, num_cells: int | None = None) -> tuple[int, int | None]:
-        """A geographic cell, given as a one-hot vector or as a single integer.
+        """Read a geographic cell, given as a one-hot vector or as a single integer.
 
         Args:
             name: of the dataset.
@@ -143,9 +155,10 @@ class FeatureStore:
         return values
 
     def _read(self, name: str, dtype: type[np.float32] | None) -> NDArray[Any]:
-        """The whole dataset, through h5py's low-level calls: half the time of ``file[name][()]``."""
+        """Read a whole dataset through h5py's low-level calls, in half the time of ``file[name][()]``."""
         try:
             dataset = self._h5py.h5d.open(self._file.id, name.encode())
+            self._refuse_foreign(name, dataset)
             values = np.empty(dataset.shape, dtype or dataset.dtype)
             space = self._h5py.h5s.ALL
             dataset.read(space, space, values)
@@ -154,11 +167,20 @@ class FeatureStore:
                 f"{self.path} has no dataset '{name}', which its other contents call for; fetch the file again, or "
                 "take the entity's id out of 'ids'."
             ) from error
-        except (OSError, TypeError, ValueError) as error:
+        except (OSError, RuntimeError, MemoryError, TypeError, ValueError) as error:
             raise ValueError(
-                f"{self.path}: '{name}' cannot be read ({_reason(error)}); the file is damaged: fetch it again."
+                f"{self.path}: '{name}' cannot be read ({reason_of(error)}); the file is damaged: fetch it again."
             ) from error
         return values
+
+    def _refuse_foreign(self, name: str, dataset: Any) -> None:
+        """Refuse what lies in another file, and sizes that no entity has, before anything is read or allocated."""
+        stored = dataset.get_create_plist()
+        outside = stored.get_external_count() or stored.get_layout() == self._h5py.h5d.VIRTUAL
+        if outside or self._h5py.h5f.get_name(dataset) != self._name:
+            raise ValueError("its values lie in another file, and only this one is read")
+        if (size := math.prod(dataset.shape) * dataset.dtype.itemsize) > MAX_BYTES:
+            raise ValueError(f"it claims {size:,} bytes in shape {dataset.shape}, more than {MAX_BYTES:,}")
 
     def _wrong_shape(self, name: str, shape: tuple[int, ...], expected: str) -> ValueError:
         return ValueError(
@@ -175,17 +197,13 @@ def _import_h5py() -> Any:
     return h5py
 
 
-def _reason(error: Exception) -> str:
-    return str(error).strip().strip("'\"") or type(error).__name__
-
-
 _STACKED = "{id}_summaries"
 _BY_LANGUAGE = ("{id}_{language}", "{id}_{language}wiki")
 
 
 @dataclass(frozen=True)
 class FeatureFiles:
-    """Where the fields of some entities lie: all in one file, or one file each.
+    """Files of the fields of some entities: one for all, or one each.
 
     Attributes:
         images: file of the image vectors.
@@ -201,18 +219,18 @@ class FeatureFiles:
 
     @classmethod
     def single(cls, path: Path) -> FeatureFiles:
-        """All fields in one file."""
+        """Take all fields from one file."""
         return cls(path, path, path, path)
 
     @property
     def paths(self) -> list[Path]:
-        """The distinct files."""
+        """List the distinct files."""
         listed = (self.images, self.summaries, self.classes, self.cells)
         return list(dict.fromkeys(path for path in listed if path is not None))
 
 
 class FeatureReader:
-    """Reads entities from open feature files; a context manager.
+    """Reader of entities from open feature files; a context manager.
 
     The first entity tells which of classes, cells and coordinates there are; all others must agree.
 
@@ -269,7 +287,7 @@ class FeatureReader:
         )
 
     def _common_ids(self, first: FeatureStore) -> NDArray[np.int64]:
-        """Ids of the file of cells (else of images) that have images and summaries, as the authors selected them."""
+        """List the ids in the file of cells (else of images) that have images and summaries, as the authors did."""
         ids = {store: store.ids() for store in (first, self._images, self._summaries)}
         return ids[first][np.isin(ids[first], ids[self._images]) & np.isin(ids[first], ids[self._summaries])]
 
@@ -292,7 +310,7 @@ class FeatureReader:
         )
 
     def _find(self, suffix: str, entity: int) -> tuple[FeatureStore, str] | None:
-        """File and name of a dataset that not all sources have."""
+        """Find the file and the name of a dataset that not all sources have."""
         store, name = self._optional[suffix], f"{entity}_{suffix}"
         if store and suffix not in self._absent:
             return store, name
@@ -341,7 +359,7 @@ class FeatureReader:
         return None if found is None else found[0].cell(found[1], self.spec.num_cells)[0]
 
     def _read_position(self, entity: int, suffix: str) -> tuple[float, float] | None:
-        """Latitude and longitude in degrees, which the pilot files' ``coords`` hold in the other order."""
+        """Read latitude and longitude in degrees, which the pilot files' ``coords`` hold in the other order."""
         found = self._find(suffix, entity)
         if found is None:
             return None
@@ -355,7 +373,7 @@ class FeatureReader:
 
 @dataclass(frozen=True)
 class HDF5Shard:
-    """Some entities of feature files: what one process reads at a time.
+    """Entities of feature files that one process reads in a go.
 
     Attributes:
         files: where their fields lie.
@@ -373,7 +391,7 @@ class HDF5Shard:
         return len(self.ids)
 
     def tables(self) -> Iterator[pa.Table]:
-        """The rows, a few hundred at a time.
+        """Read the rows, some hundred at a time.
 
         Raises:
             ValueError: as ``FeatureReader.row``.

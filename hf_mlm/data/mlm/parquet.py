@@ -5,6 +5,7 @@ A JSON file beside the Parquet files names them, with their sizes: the manifest 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -16,12 +17,12 @@ import pyarrow.parquet as pq
 
 from hf_mlm.data.mlm.rows import ROWS_PER_TABLE, FeatureSpec, cast_features
 from hf_mlm.data.splits import SPLITS
-from hf_mlm.files import check_file, checksum_of, write_text
+from hf_mlm.files import check_file, checksum_of, read_json, reason_of, write_text
 
 
 MANIFEST, INDEX = "mlm_features.json", "mlm_rows.json"
 _MANIFEST_FORMAT, _INDEX_FORMAT = "hf_mlm feature shards, version 1", "hf_mlm raw rows, version 1"
-_DAMAGED = (UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, AttributeError)
+_DAMAGED = (ValueError, KeyError, TypeError, AttributeError)
 
 
 def read_tables(path: Path, remedy: str, checksum: str | None = None) -> Iterator[pa.Table]:
@@ -42,6 +43,25 @@ def read_tables(path: Path, remedy: str, checksum: str | None = None) -> Iterato
                 yield pa.Table.from_batches([batch]).replace_schema_metadata(None)
     except (OSError, pa.ArrowException) as error:
         raise ValueError(f"{path} cannot be read ({str(error).strip()}); {remedy}.") from error
+
+
+def _sealed(content: dict[str, Any], indent: int | None = None) -> str:
+    """Write JSON with a checksum of itself."""
+    return json.dumps({**content, "seal": _seal(content)}, indent=indent)
+
+
+def _opened(path: Path, form: str) -> dict[str, Any]:
+    """Read what `_sealed` wrote, less format and seal; files from before there were seals have none."""
+    content = read_json(path, "write it again")
+    if not isinstance(content, dict) or content.pop("seal", None) not in (None, _seal(content)):
+        raise ValueError("its checksum is not the one that was noted")
+    if content.pop("format") != form:
+        raise KeyError("format")
+    return content
+
+
+def _seal(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -94,22 +114,20 @@ class Manifest:
             ValueError: if the file is not one.
         """
         try:
-            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            if content.pop("format") != _MANIFEST_FORMAT:
-                raise KeyError("format")
+            content = _opened(path, _MANIFEST_FORMAT)
             shards = {
                 split: [ShardEntry(**entry) for entry in listed] for split, listed in content.pop("shards").items()
             }
             return cls(spec=FeatureSpec(**content.pop("spec")), shards=shards, **content)
         except _DAMAGED as error:
             raise ValueError(
-                f"{path} is not a manifest of this version of hf_mlm ({error!r}); run `hf-mlm data convert` into an "
-                "empty folder."
+                f"{path} is not a manifest of this version of hf_mlm ({reason_of(error)}); run `hf-mlm data convert` "
+                "into an empty folder."
             ) from error
 
     def save(self, path: Path) -> None:
         """Write the manifest; a reader sees the old one or the new one, never half."""
-        write_text(path, json.dumps({"format": _MANIFEST_FORMAT, **asdict(self)}))
+        write_text(path, _sealed({"format": _MANIFEST_FORMAT, **asdict(self)}))
 
 
 @dataclass(frozen=True)
@@ -197,9 +215,7 @@ class BuiltRows:
             ValueError: if the file is not one.
         """
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            if content.pop("format") != _INDEX_FORMAT:
-                raise KeyError("format")
+            content = _opened(path, _INDEX_FORMAT)
             rows = cls(**content)
             for name in (name for splits in rows.configs.values() for names in splits.values() for name in names):
                 if not isinstance(rows.sizes[name], int) or Path(name).is_absolute() or ".." in Path(name).parts:
@@ -208,12 +224,13 @@ class BuiltRows:
                 raise KeyError("checksums")
             return rows
         except _DAMAGED as error:
-            raise ValueError(f"{path} is no index of this version of hf_mlm ({error!r}); build again.") from error
+            reason = reason_of(error)
+            raise ValueError(f"{path} is no index of this version of hf_mlm ({reason}); build again.") from error
 
     def save(self, path: Path) -> None:
         """Write the index, with the checksums of its files; nobody sees it half-written."""
         checksums = {name: checksum_of(path.parent / name) for name in self.sizes}
-        write_text(path, json.dumps({"format": _INDEX_FORMAT, **asdict(self), "checksums": checksums}, indent=1))
+        write_text(path, _sealed({"format": _INDEX_FORMAT, **asdict(self), "checksums": checksums}, indent=1))
 
 
 @dataclass(frozen=True)
@@ -282,7 +299,9 @@ def open_files(
     Raises:
         ValueError: if the first file is damaged.
     """
-    first = next(paths[0] for paths in files.values() if paths)
+    first = next((paths[0] for paths in files.values() if paths), None)
+    if first is None:
+        raise ValueError(f"Expected Parquet files of {', '.join(files) or 'any split'}, found none; write them again.")
     known = checksums or {}
     return read_schema(first), {
         split: [BuiltShard(path, known.get(path)) for path in paths] for split, paths in files.items()

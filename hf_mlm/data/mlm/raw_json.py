@@ -8,9 +8,10 @@ A file is a list of entities ``{"id": 64, "coordinates": ["52.5", "13.4"], "summ
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote
@@ -28,7 +29,8 @@ from hf_mlm.geo.partition import GeoCellPartition, check_settings
 from hf_mlm.geo.quotas import sample_by_quota
 
 
-SHOWN = 10  # faults in one message
+SHOWN = 10  # faults, or names, in one message
+_DIGITS = 19  # of a number that fits 64 bits
 
 logger = logging.getLogger(__name__)
 
@@ -110,7 +112,7 @@ class RawFile:
             parts = PurePosixPath(name.replace("\\", "/"))
             if parts.is_absolute() or ".." in parts.parts or ":" in name:
                 raise ValueError(
-                    f"{where}: the image name {name!r} points outside {self.images}; give a bare file name."
+                    f"{where}: the image name {name!r:.120} points outside {self.images}; give a bare file name."
                 )
         return [str(self.images / PurePosixPath(name.replace("\\", "/"))) for name in names]
 
@@ -134,9 +136,14 @@ def refuse(faults: Sequence[str], path: Path) -> None:
         )
 
 
+def _some(names: Iterable[str]) -> str:
+    """Show the first names of an object, each cut where it is long."""
+    return ", ".join(f"{name!r:.60}" for name in islice(names, SHOWN))
+
+
 def _field(entity: dict[str, Any], name: str, kinds: tuple[type, ...], where: str) -> Any:
     if name not in entity:
-        raise ValueError(f"{where} has no {name!r}; it has {', '.join(map(repr, entity))}. Add it or drop the entity.")
+        raise ValueError(f"{where} has no {name!r}; it has {_some(entity)}. Add it or drop the entity.")
     value = entity[name]
     if not isinstance(value, kinds) or isinstance(value, bool):
         expected = " or ".join(kind.__name__ for kind in kinds)
@@ -164,7 +171,7 @@ def _whole(text: str, name: str, where: str) -> str:
 def _entity_id(entity: dict[str, Any], where: str) -> str:
     value = _field(entity, "id", (int, str), where)
     number = str(value).removeprefix("Q")
-    if not (number.isascii() and number.isdigit()):
+    if not (number.isascii() and number.isdigit() and len(number) < _DIGITS):
         raise ValueError(f"{where}: 'id' has to be a Wikidata number such as 64 or 'Q64', got {value!r:.60}.")
     return f"Q{int(number)}"
 
@@ -173,8 +180,9 @@ def _label(entity: dict[str, Any], where: str) -> str:
     if "item" in entity:
         return str(_field(entity, "item", (str, int), where))
     if "label" not in entity:
-        found = ", ".join(map(repr, entity))
-        raise ValueError(f"{where} has no 'label'; it has {found}. Name the entity in 'label' or 'item', or drop it.")
+        raise ValueError(
+            f"{where} has no 'label'; it has {_some(entity)}. Name the entity in 'label' or 'item', or drop it."
+        )
     return unquote(_field(entity, "label", (str,), where)).replace("_", " ")
 
 
@@ -190,7 +198,7 @@ def _summaries(entity: dict[str, Any], where: str) -> dict[str, str | None]:
             raise ValueError(f"{where}: the summary in {language!r} has to be a string, got {text!r:.60}.")
         summaries[language] = _whole(text, language, where) if text and has_letters(text) else None
     if not any(summaries.values()):
-        found = ", ".join(f"{key}, of blanks" if text and key in LANGUAGES else key for key, text in texts.items())
+        found = _some(f"{key}, of blanks" if text and key in LANGUAGES else key for key, text in texts.items())
         raise ValueError(
             f"{where} has no summary in any of {', '.join(LANGUAGES)} (found: {found or 'none'}); "
             "add one or drop the entity."

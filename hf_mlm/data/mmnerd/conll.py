@@ -98,14 +98,14 @@ class Columns:
         names = {"\t": "tabs", " ": "spaces"}
         if self.separator not in line and other in line:
             return (
-                f"{where}: {line!r} is divided by {names[other]}, where line {self.line} is divided by "
+                f"{where}: {line!r:.120} is divided by {names[other]}, where line {self.line} is divided by "
                 f"{names[self.separator]}; use one separator in the whole file."
             )
         if len(cells) == 1:
-            return f"{where}: {line!r} has no label; write token and label, or a blank line between sentences."
+            return f"{where}: {line!r:.120} has no label; write token and label, or a blank line between sentences."
         return (
-            f"{where}: {line!r} has {len(cells)} columns, where line {self.line} has {self.count}; every word needs "
-            "one token and one label."
+            f"{where}: {line!r:.120} has {len(cells)} columns, where line {self.line} has {self.count}; every word "
+            "needs one token and one label."
         )
 
 
@@ -136,7 +136,7 @@ def find_columns(lines: list[str], name: str, chosen: Mapping[str, int | str] | 
             draft = replace(draft, numbered=draft.count > 2 and _numbers_words(lines[number - 1 :][:_SAMPLE], draft))
             return _place(draft, lines, name, dict(chosen or {}))
         if separator == " ":
-            raise ValueError(f"{name}:{number}: {line!r} has no label; write token, tab and label on every line.")
+            raise ValueError(f"{name}:{number}: {line!r:.120} has no label; write token, tab and label on every line.")
     return Columns(separator)
 
 
@@ -160,7 +160,7 @@ def _place(columns: Columns, lines: list[str], name: str, chosen: dict[str, int 
         if not isinstance(position, int) or not -columns.count <= position < columns.count:
             raise ValueError(
                 f"{name}: expected the column of each {role} as a number from 0 to {columns.count - 1}, found "
-                f"{position!r}; line {columns.line} is {lines[columns.line - 1]!r}."
+                f"{position!r}; line {columns.line} is {lines[columns.line - 1]!r:.120}."
             )
     positions = range(int(columns.numbered), columns.count)
     tag = chosen["tag"] if "tag" in chosen else _tag_column(columns, positions, lines, name)
@@ -257,7 +257,7 @@ def _sentences(
     """Make a sentence of its words' lines, once for each image."""
     rows = [(number, cells[columns.token], cells[columns.tag]) for number, cells in words]
     if columns.numbered:
-        rows = list(_surface(rows, [cells[0] for _, cells in words]))
+        rows = list(surface_words(rows, [cells[0] for _, cells in words]))
     numbers = tuple(number for number, _, _ in rows)
     first = numbers[0] if numbers else end
     lines = () if numbers == tuple(range(first, first + len(numbers))) else numbers
@@ -265,8 +265,13 @@ def _sentences(
         yield Sentence([token for _, token, _ in rows], [tag for _, _, tag in rows], image, first, lines, own)
 
 
-def _surface(rows: Iterable[tuple[int, str, str]], ids: Iterable[str]) -> Iterator[tuple[int, str, str]]:
-    """Put multiword tokens in the place of their words, and leave out empty nodes, as CoNLL-U has them."""
+def surface_words(rows: Iterable[tuple[int, str, str]], ids: Iterable[str]) -> Iterator[tuple[int, str, str]]:
+    """Put multiword tokens of CoNLL-U in the place of their words, and leave out empty nodes.
+
+    Args:
+        rows: line, word and label.
+        ids: their numbers: of a word, of the words of a token (3-4), or of an empty node (5.1).
+    """
     surface, tags, stop = (0, "", ""), [""], -1
     for (number, token, tag), identity in zip(rows, ids, strict=True):
         match = _NUMBER.fullmatch(identity)
@@ -316,9 +321,9 @@ def _format(number: int, sentence: Sentence) -> str:
         raise ValueError(f"sentence {number} has {len(tokens)} tokens, {len(tags)} labels and image id {image_id!r}.")
     for text in [*tokens, image_id or ""]:
         if "\t" in text or "\n" in text or (text is image_id and text.endswith("\r")):
-            raise ValueError(f"sentence {number}: {text!r} holds a tab or a line end; replace it.")
+            raise ValueError(f"sentence {number}: {text!r:.120} holds a tab or a line end; replace it.")
     for tag in tags:
         if not is_label(tag):
-            raise ValueError(f"sentence {number}: the label {tag!r} is not O, B-TYPE or I-TYPE; correct it.")
+            raise ValueError(f"sentence {number}: the label {tag!r:.120} is not O, B-TYPE or I-TYPE; correct it.")
     header = "" if image_id is None else f"{IMAGE_PREFIX}{image_id}\n"
     return header + "".join(f"{token}\t{tag}\n" for token, tag in zip(tokens, tags, strict=True)) + "\n"

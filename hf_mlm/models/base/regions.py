@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from hf_mlm.data.text_file import read_text
+from hf_mlm.files import reason_of
 from hf_mlm.models.base.processing import ImageTaggerProcessor
 
 
@@ -163,8 +164,8 @@ def _parse(line: str, where: str) -> tuple[str, list[Box]]:
     """The image and its boxes, best first."""
     try:
         entry = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{where}: this is no JSON ({error.msg}, column {error.colno}).") from error
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{where}: this is no JSON ({reason_of(error)}).") from error
     if not isinstance(entry, dict) or not {"image_id", "boxes"} <= set(entry) or not isinstance(entry["boxes"], list):
         raise ValueError(f'{where}: a line must be like {{"image_id": "O_12", "boxes": [[0, 0, 99.5, 60]]}}.')
     image_id, boxes = str(entry["image_id"]), entry["boxes"]

@@ -6,6 +6,7 @@ import gzip
 import importlib
 import json
 import os
+import zlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Protocol, cast
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from transformers.utils import logging
 
+from hf_mlm.files import reason_of
 from hf_mlm.models.word_level.vocabulary import WordVocabulary
 
 
@@ -189,7 +191,7 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
             for number, line in enumerate(file, 1):
                 if text := line.rstrip(b" \r\n"):
                     yield number, text
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, zlib.error) as error:
             raise ValueError(f"{path} is damaged ({error}): fetch it anew.") from error
 
 
@@ -216,7 +218,10 @@ def _numbers(line: bytes, size: int, place: str) -> FloatArray:
     try:
         vector = np.array(line.rsplit(b" ", size)[1:], dtype=np.float32)
     except ValueError as error:
-        raise ValueError(f"{place} has something among its {size} numbers that is none ({error}): mend it.") from error
+        reason = reason_of(error, 80)
+        raise ValueError(f"{place} has, among {size} numbers, one that is none ({reason}): mend it.") from error
+    if len(vector) != size:
+        raise ValueError(f"{place} has {len(vector)} numbers, and the first vector has {size}: mend the line.")
     if not np.isfinite(vector).all():
         raise ValueError(f"{place} has numbers that are not finite: mend or delete the line.")
     return vector

@@ -100,7 +100,7 @@ def test_only_what_is_asked_for_is_kept_and_the_first_of_several_counts(tmp_path
     [
         ("a 1 2\nb 3\n", r"line 2 has 1 numbers after its word, and the first vector has 2"),
         ("2 2\na 1 2\n 3 4\n", r"line 3 has"),
-        ("a 1 2\nb 3 x\n", r"line 2 has something among its 2 numbers that is none"),
+        ("a 1 2\nb 3 x\n", r"line 2 has, among 2 numbers, one that is none"),
         ("a 1 2\nb 3 nan\n", r"line 2 has numbers that are not finite"),
         (b"a 1 2\n\xe9 3 4\n", r"line 2 is not UTF-8"),
         ("", r"has no vectors: each line is to hold a word and its numbers"),
