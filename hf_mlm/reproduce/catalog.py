@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 from typing import Any, Literal, cast
+
+import yaml
 
 from hf_mlm.reproduce.experiments import CLASSES, FOLDS, Cell, CountSpec, IRLESpec, Table, TaggerSpec
 from hf_mlm.reproduce.published import DATASETS, LANGUAGES
@@ -115,6 +118,10 @@ def _pairs() -> Iterator[Cell]:
                 yield Cell(f"{' + '.join(pair)} → {language}", column, spec, f"test_{group}{metric}")
 
 
+def _text_only() -> Iterator[Cell]:
+    return _on_datasets({f"{name}, text": replace(OURS, model=name, text_only=True) for name in MULTIMODAL})
+
+
 def _folds() -> Iterator[Cell]:
     rows = {f"fold {fold}": replace(OURS, fold=fold) for fold in range(1, FOLDS + 1)}
     return _on_datasets({**rows, "ALL": OURS}, ("all",))
@@ -159,195 +166,44 @@ def _grid() -> Iterator[Cell]:
         yield Cell(f"α = {alpha:g}", f"{rate:g}", spec, "eval_f1")
 
 
-_MICRO = (
-    "F1 is micro-averaged over entities and lenient, as the authors' code counts it: a label that continues nothing "
-    "begins an entity. The epoch is chosen on validation (`--checkpoint last`: the last one); the authors' code "
-    "chooses it on test."
-)
-_BASELINES = (
-    "The baselines are written anew from their papers, with the CRF over words. AdaCAN reads the image encoder that "
-    "--resnet names, where its paper has VGG-16; UMGF and MKGFormer cut images into grids of 2 x 2 and 2 x 3 parts, "
-    "where their papers have four and six regions of a detector (--regions takes a file of boxes); UMGF's learning "
-    "rate falls linearly, in its paper by steps."
-)
 _BY_DATASET = {name: f"{name} " for name in DATASETS}
 _BY_DIRECTION = {name: f", {name}" for name in DIRECTIONS}
 _BY_MODALITY = {name: f", {name}" for name in ("image", "text")}
-_CHECKPOINT = (
-    "All rows take the last epoch, as published; --checkpoint best takes that of the lowest validation loss, of all "
-    "rows alike."
+_RANKS = tuple(f"{direction} medR" for direction in DIRECTIONS)
+
+
+def _table(paper: str, number: str, cells: Iterator[Cell], **settings: Any) -> tuple[tuple[str, str], Table]:
+    about = _TEXTS[paper][number]
+    note = about["note"].format(**_TEXTS["passages"])
+    return (paper, number), Table(paper, number, about["title"], tuple(cells), note, **settings)
+
+
+def _scored(number: str, cells: Iterator[Cell], **settings: Any) -> tuple[tuple[str, str], Table]:
+    """A table of 2M-NER in per cent, one block a dataset."""
+    return _table("2m-ner", number, cells, **{"percent": True, "blocks": _BY_DATASET, **settings})
+
+
+_TEXTS = yaml.safe_load(Path(__file__).with_name("tables.yaml").read_text(encoding="utf-8"))
+TABLES = dict(
+    [
+        _table("mlm", "2", _mlm_counts(), whole=True),
+        _table("mlm", "3", _retrieval(), lower_is_better=("medR",), blocks=_BY_DIRECTION),
+        _table("mlm", "4", _location(), blocks=_BY_MODALITY),
+        _table("mlm", "groups", _mlm_groups(), lower_is_better=_RANKS),
+        _table("mlm", "controls", _mlm_controls(), lower_is_better=_RANKS),
+        _table("2m-ner", "2", _ner_counts(), whole=True),
+        _table("2m-ner", "3", _other_datasets(), whole=True),
+        _scored("5", _on_datasets({model: replace(OURS, model=model) for model in SYSTEMS}), compared_with="2M-NER"),
+        _scored("6", _pairs(), blocks={}),
+        _scored("7", _text_only(), compared_with="2M-NER, text"),
+        _scored("8", _folds(), seeds=(1, 2)),
+        _scored("9", _branches(), compared_with="2M-NER", dataset="all"),
+        _scored("sources", _sources()),
+        _table("2m-ner", "errors", _errors(), whole=True),
+        _scored("controls", _ner_controls(), compared_with="2M-NER"),
+        _scored("grid", _grid(), blocks={}),
+    ]
 )
-_CATALOG = (
-    Table(
-        "mlm",
-        "2",
-        "Size of the data sets",
-        tuple(_mlm_counts()),
-        "Entities that the files hold, of all splits together; classes are counted by name, which raw files tell and "
-        "feature files do not. The paper's text rounds MLM-irle-gr to 24k entities, its table has 22,501.",
-        whole=True,
-    ),
-    Table(
-        "mlm",
-        "3",
-        "Cross-modal retrieval",
-        tuple(_retrieval()),
-        "Among 500 test entities, drawn ten times: the mean of the median ranks, and the share of queries whose match "
-        "is among the first 1, 5, 10. Ranks are by cosine; in the authors' code images rank texts by dot product with "
-        f"vectors that are not unit length, which the table of controls shows beside it. {_CHECKPOINT}",
-        lower_is_better=("medR",),
-        blocks=_BY_DIRECTION,
-    ),
-    Table(
-        "mlm",
-        "4",
-        "Location estimation",
-        tuple(_location()),
-        "Shares of the most likely cell, averaged over cells by their number of test entities, as the authors' code "
-        "computes them with scikit-learn; the paper's Equation 3c does not define an F1. So recall is accuracy. "
-        f"{_CHECKPOINT}",
-        blocks=_BY_MODALITY,
-    ),
-    Table(
-        "mlm",
-        "groups",
-        "The multitask system by language and class",
-        tuple(_mlm_groups()),
-        "Section 6.2.1 names two classes that it retrieves well, and has no figures. Median ranks are among the whole "
-        "test split. Raw files tell classes; feature files tell neither class nor, unless we wrote them, language.",
-        lower_is_better=tuple(f"{direction} medR" for direction in DIRECTIONS),
-    ),
-    Table(
-        "mlm",
-        "controls",
-        "The corrected system against the published code's behaviour",
-        tuple(_mlm_controls()),
-        "As published: half of the training images belong to another entity and are taught the text's cell, the "
-        "losses are weighted 0.25 and 0.5 throughout, and images rank texts by dot product. Not copied: splits and "
-        "draws without a seed, negatives from the whole dataset, and a summary that a counter over calls chooses. "
-        "Corrected: each image learns its own cell, the weights are learned, and ranks are by cosine. Both are "
-        f"multitask. {_CHECKPOINT}",
-        lower_is_better=tuple(f"{direction} medR" for direction in DIRECTIONS),
-    ),
-    Table(
-        "2m-ner",
-        "2",
-        "Size of the data sets",
-        tuple(_ner_counts()),
-        "An entity counts once a sentence for each name and type. The paper does not say how it counts; the released "
-        "English files have 5 to 6 % more mentions than Table 2, and counted so they come within 1.3 % of it.",
-        whole=True,
-    ),
-    Table(
-        "2m-ner",
-        "3",
-        "Sentences of MMNERD and of other data sets",
-        tuple(_other_datasets()),
-        "The other data sets are not counted here.",
-        whole=True,
-    ),
-    Table(
-        "2m-ner",
-        "5",
-        "All systems",
-        tuple(_on_datasets({model: replace(OURS, model=model) for model in SYSTEMS})),
-        f"{_MICRO} {_BASELINES}",
-        True,
-        compared_with="2M-NER",
-        blocks=_BY_DATASET,
-    ),
-    Table(
-        "2m-ner",
-        "6",
-        "2M-NER trained on one language and on two",
-        tuple(_pairs()),
-        f"Trained and validated on both languages of a pair, tested on each by itself, as the paper has it. {_MICRO}",
-        True,
-    ),
-    Table(
-        "2m-ner",
-        "7",
-        "Systems without images",
-        tuple(_on_datasets({f"{model}, text": replace(OURS, model=model, text_only=True) for model in MULTIMODAL})),
-        "The paper does not describe the text-only forms: here each system is trained without its image encoder and "
-        f"what reads it, all else equal. {_MICRO} {_BASELINES}",
-        True,
-        compared_with="2M-NER, text",
-        blocks=_BY_DATASET,
-    ),
-    Table(
-        "2m-ner",
-        "8",
-        "2M-NER on four fifths of the training sentences",
-        tuple(_folds()),
-        "The paper divides the training set into five, trains twice a fold, and can be read as training on one "
-        "fifth or on four. Here a fold is the fifth that is left out: the paper's folds lie between 68.6 and 69.6, "
-        "too near the 70.49 of the whole set for one fifth. No image is in two folds, and validation and test are "
-        f"whole. {_MICRO}",
-        True,
-        blocks=_BY_DATASET,
-        seeds=(1, 2),
-    ),
-    Table(
-        "2m-ner",
-        "9",
-        "2M-NER without an image encoder",
-        tuple(_branches()),
-        "No code was published for this table: the encoder is left out with its alignment loss and its collaboration "
-        f"block. {_MICRO}",
-        True,
-        "2M-NER",
-        blocks=_BY_DATASET,
-        dataset="all",
-    ),
-    Table(
-        "2m-ner",
-        "sources",
-        "2M-NER on captions and on tweets",
-        tuple(_sources()),
-        "The paper asks how hard each source is (RQ4) and answers by type: all persons are in tweets. Here each "
-        f"source is scored by itself. {_MICRO}",
-        True,
-        blocks=_BY_DATASET,
-    ),
-    Table(
-        "2m-ner",
-        "errors",
-        "Gold entities of the test split by what 2M-NER finds in their place",
-        tuple(_errors()),
-        "Rows are gold types, columns types that are found at the same words; other words: an entity that overlaps; "
-        "the last row: found where there is none. The paper tells two kinds of error by example (Section 5.6): the "
-        "folder of each run lists its own with text and image, in errors.html, and all predictions in "
-        "predictions.jsonl.",
-        whole=True,
-    ),
-    Table(
-        "2m-ner",
-        "controls",
-        "2M-NER and its controls",
-        tuple(_ner_controls()),
-        "Text-only: trained without image encoders. Shuffled: every sentence has the image of another of its split, "
-        "in training and test. Blank: all images are the same grey. ResNet trained too: as the paper says, where "
-        "its code freezes the ResNet. Repeated images aligned: sentences that share an image stay in the "
-        "contrastive loss, as in the code. As published: the behaviour of the authors' model; not copied are its "
-        "random crops and flips of the ResNet's images, in test as well, its default image, batches of 32, and the "
-        f"choice of the epoch on test. A system that reads images loses F1 by the first three. {_MICRO}",
-        True,
-        "2M-NER",
-        blocks=_BY_DATASET,
-    ),
-    Table(
-        "2m-ner",
-        "grid",
-        "Validation F1 of 2M-NER by α and learning rate",
-        tuple(_grid()),
-        "Rows are α, columns learning rates, the data all four languages. The paper searched α from 0.1 to 0.9 and "
-        "learning rates from 1e-5 to 5e-4, and chose 0.8 and 5e-5; the points between the ends are ours. Test is not "
-        "looked at.",
-        True,
-    ),
-)
-TABLES = {(table.paper, table.number): table for table in _CATALOG}
 
 
 def find_table(paper: str, number: str) -> Table:

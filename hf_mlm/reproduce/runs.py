@@ -102,7 +102,9 @@ def code_fingerprint(root: Path = Path(__file__).parents[2]) -> str:
     digest = hashlib.sha256()
     for maker in MAKERS:
         place = root.joinpath(*maker.split("."))
-        files = [path for path in place.rglob("*") if path.suffix in KINDS] or [place.with_suffix(".py")]
+        beside = place.with_suffix(".yaml")
+        files = [path for path in place.rglob("*") if path.suffix in KINDS]
+        files = files or [place.with_suffix(".py"), *([beside] if beside.is_file() else [])]
         for path in sorted(files):
             digest.update(f"{path.relative_to(root).as_posix()}:{sha256_of(path)};".encode())
     return digest.hexdigest()[:16]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+
+import yaml
 
 from hf_mlm.data.mmnerd.conll import Sentence, write_conll
 from hf_mlm.data.mmnerd.layout import IMAGE_FOLDER, LANGUAGES, SPLIT_NAMES
@@ -63,10 +65,10 @@ class System:
     model_type: str
     training: dict[str, Any]
     model: dict[str, Any] = field(default_factory=dict)
-    encoders: tuple[str, ...] = ("text_encoder",)
+    encoders: Sequence[str] = ("text_encoder",)
     text_form: dict[str, Any] = field(default_factory=dict)
     small: dict[str, Any] = field(default_factory=dict)
-    grid: tuple[int, int] | None = None
+    grid: Sequence[int] | None = None
 
     @property
     def reads_vectors(self) -> bool:
@@ -75,79 +77,10 @@ class System:
 
 
 IMAGE_ENCODERS = ("vit", "resnet")
-ENCODERS = {
-    "text_encoder": "google-bert/bert-base-multilingual-cased",
-    "vit": "openai/clip-vit-base-patch32",
-    "resnet": "microsoft/resnet-152",
-}
-_BERT = {"learning_rate": 5e-5, "per_device_train_batch_size": 16, "num_train_epochs": 8, "max_grad_norm": 0}
-_ADAM = {"learning_rate": 1e-3, "per_device_train_batch_size": 16, "num_train_epochs": 25, "max_grad_norm": 5}
-_SGD = {**_ADAM, "optim": "sgd", "lr_scheduler_type": "constant", "num_train_epochs": 50}
-_SGD |= {"learning_rate": 16 * 5e-3}  # 5e-3 with one sentence a step, as the original has it, and 16 here
-_WARM = {"weight_decay": 0.01, "max_grad_norm": 1, "per_device_train_batch_size": 16, "num_train_epochs": 30}
-_GLOVE = {"word_embedding_size": 300}
-_NO_IMAGES = {"use_images": False}
-SYSTEMS = {
-    "BiLSTM-CRF": System("bilstm_crf", _ADAM, _GLOVE, encoders=()),
-    "HBiLSTM-CRF": System("hbilstm_crf", _SGD, _GLOVE, encoders=()),
-    "BERT": System("crf_tagger", _BERT, {"head": "softmax"}),
-    "BERT-CRF": System("crf_tagger", _BERT),
-    "AdaCAN": System("adacan", _ADAM, _GLOVE, ("resnet",), _NO_IMAGES),
-    "UMT": System(
-        "umt",
-        {
-            **_WARM,
-            "learning_rate": 5e-5,
-            "warmup_steps": 0.1,
-            "per_device_train_batch_size": 32,
-            "num_train_epochs": 24,
-        },
-        encoders=("text_encoder", "resnet"),
-        text_form=_NO_IMAGES,
-        small={"num_heads": 2},
-    ),
-    "UMGF": System(
-        "umgf",
-        {**_WARM, "learning_rate": 1e-4, "weight_decay": 0},  # the Trainer decays linearly, the original by steps
-        encoders=("text_encoder", "resnet"),
-        text_form=_NO_IMAGES,
-        small={"graph_size": 16, "graph_layers": 1, "graph_heads": 2, "graph_ffn_size": 16},
-        grid=(2, 2),
-    ),
-    "MKGFormer": System(
-        "mkgformer",
-        {**_WARM, "learning_rate": 3e-5, "warmup_steps": 0.01, "learning_rates": {"head": 5e-2}},
-        encoders=("text_encoder", "vit"),
-        text_form=_NO_IMAGES,
-        small={"fusion_layers": 1},
-        grid=(2, 3),
-    ),
-    "2M-NER": System("two_mner", _BERT, encoders=("text_encoder", "vit", "resnet"), small={"collaboration_heads": 2}),
-}
-
-_EVERY_EPOCH = {
-    "eval_strategy": "epoch",
-    "save_strategy": "epoch",
-    "logging_strategy": "epoch",
-    "save_total_limit": 1,
-    "load_best_model_at_end": True,
-    "metric_for_best_model": "f1",
-    "greater_is_better": True,
-}
-_ONCE = {"eval_strategy": "no", "save_strategy": "no", "logging_strategy": "no", "num_train_epochs": 1}
-_TINY = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
-TINY_ENCODERS: dict[str, dict[str, Any]] = {
-    "text_encoder": {"model_type": "bert", "max_position_embeddings": 64, **_TINY},
-    "vit": {"model_type": "clip_vision_model", "image_size": 32, "patch_size": 16, **_TINY},
-    "resnet": {
-        "model_type": "resnet",
-        "embedding_size": 8,
-        "hidden_sizes": [8, 16],
-        "depths": [1, 1],
-        "layer_type": "basic",
-    },
-}
-TINY_IMAGES = {"size": {"height": 32, "width": 32}}
+_SETTINGS = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
+ENCODERS: dict[str, str] = _SETTINGS["encoders"]
+SYSTEMS = {name: System(**settings) for name, settings in _SETTINGS["systems"].items()}
+_SMOKE = _SETTINGS["smoke"]
 
 
 def has_vectors(setup: Setup) -> bool:
@@ -201,40 +134,29 @@ def _irle(spec: IRLESpec, setup: Setup) -> dict[str, Any]:
 
 def _small_irle(spec: IRLESpec) -> dict[str, Any]:
     model = {"tasks": list(spec.tasks), "embedding_size": 16}
-    published = {"retrieval_loss": "cosine_embedding", "geo_label_smoothing_km": None}
     return {
+        **_SMOKE["irle"],
         "dataset_options": {"size": WORLD_SIZES[spec.dataset], "holdout": "random"},
         "reference": spec.reference,
-        "model": {**model, **published} if spec.reference else model,
-        "image_encoder": TINY_ENCODERS["resnet"],
-        "text_encoder": {**TINY_ENCODERS["text_encoder"], "max_position_embeddings": 128},
-        "image_processor": TINY_IMAGES,
-        "crop": None,
-        "vocabulary_size": 500,
-        "pool_size": 20,
-        "pools": 3,
-        "warmup_steps": 0,
-        "per_device_train_batch_size": 32,
-        **_ONCE,
+        "model": {**model, **(_SMOKE["published"] if spec.reference else {})},
     }
 
 
 def _tagger(spec: TaggerSpec, setup: Setup) -> dict[str, Any]:
-    system = SYSTEMS[spec.model]
-    full = setup.scale == "full"
-    named: dict[str, Any] = {**ENCODERS, **setup.encoders} if full else TINY_ENCODERS
-    encoders = {name: named[name] for name in encoders_of(spec)}
+    system, full = SYSTEMS[spec.model], setup.scale == "full"
+    named: dict[str, Any] = {**ENCODERS, **setup.encoders} if full else _SMOKE["encoders"]
+    last = {"load_best_model_at_end": False} if setup.checkpoint == "last" else {}
+    small = {**_SMOKE["tagger"], **({"image_processor": _SMOKE["images"]} if sees(spec) else {})}
     return {
         "model_type": system.model_type,
         "dataset": spec.dataset,
         "data_dir": setup.data_dir,
         "model": _model(spec, system, setup),
         **({"word_vectors": setup.word_vectors} if system.reads_vectors and has_vectors(setup) else {}),
-        **encoders,
+        **{name: named[name] for name in encoders_of(spec)},
         **_controls(spec),
         **system.training,
-        **({"per_device_eval_batch_size": 64, **_EVERY_EPOCH} if full else _small_tagger(spec)),
-        **({"load_best_model_at_end": False} if full and setup.checkpoint == "last" else {}),
+        **({**_SETTINGS["full"]["tagger"], **last} if full else small),
         **_regions(spec, system, setup),
         **({} if spec.learning_rate is None else {"learning_rate": spec.learning_rate}),
     }
@@ -257,13 +179,6 @@ def _controls(spec: TaggerSpec) -> dict[str, Any]:
     found: dict[str, Any] = {} if spec.images == "own" else {"images": spec.images}
     found |= {"reference": True} if spec.reference else {}
     return found | ({} if spec.fold is None else {"fold": spec.fold - 1, "folds": FOLDS})
-
-
-def _small_tagger(spec: TaggerSpec) -> dict[str, Any]:
-    images = {"image_processor": TINY_IMAGES} if sees(spec) else {}
-    learning = {"learning_rate": 5e-3, "optim": "adamw_torch", "warmup_steps": 0, **_ONCE}
-    learning |= {"num_train_epochs": 10}  # enough to find a name
-    return {"vocabulary_size": 500, **images, **learning}
 
 
 def demo_tree(folder: Path, places: int) -> Path:
