@@ -1,7 +1,8 @@
-"""Brings a config's files from Zenodo (record 3885753) to this machine."""
+"""Download of a config's files from Zenodo (record 3885753), and unpacking of archives."""
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import lzma
@@ -19,7 +20,7 @@ from huggingface_hub.utils import tqdm
 
 from hf_mlm.data import zenodo
 from hf_mlm.data.mlm.layout import config_named
-from hf_mlm.files import check_room, full_disk_in_words, locked, replacing_folder, write_text
+from hf_mlm.files import check_room, full_disk_in_words, locked, reason_of, replacing_folder, write_text
 
 
 CONFIGS = ("mlm", "irle", "irle-gr")
@@ -120,7 +121,10 @@ def _write_provenance(files: list[zenodo.RemoteFile], path: Path) -> None:
 
 
 MAX_RATIO = 100  # deflate reaches 1000 on zeros; JSON, images and compressed HDF5 stay far below 100
-MAX_FILES = 2_000_000
+MAX_FILES = 500_000  # MLM v2 has 433,589 images
+MAX_EMPTY = 10_000  # folders and empty files
+MAX_NAME = 1 << 16  # bytes of a name and of what a tar file says beside it
+BYTES_PER_ENTRY = 120  # of a zip file's list of members
 _BLOCK = 1 << 20
 _SUFFIX = re.compile(r"\.(zip|tar|tar\.gz|tgz)$", re.IGNORECASE)
 _BROKEN = (
@@ -128,10 +132,11 @@ _BROKEN = (
     *(NotImplementedError, RuntimeError),  # unknown compression, encryption
     *(FileExistsError, NotADirectoryError),  # a file where another member has a folder
 )
+_ODD = (errno.EINVAL, errno.ENAMETOOLONG)  # a position before the file's beginning; a name that no file can have
 
 
 def is_archive(name: str) -> bool:
-    """Whether a file name is that of a zip or tar archive.
+    """Tell whether a file name is that of a zip or tar archive.
 
     Example:
         >>> [is_archive(name) for name in ("MLM.zip", "MLM.tar.gz", "metadata.txt")]
@@ -141,7 +146,7 @@ def is_archive(name: str) -> bool:
 
 
 def archive_stem(name: str) -> str:
-    """File name of an archive without what makes it one.
+    """Give the file name of an archive without its ending.
 
     Example:
         >>> archive_stem("MLM_v1.0.tar.gz")
@@ -175,23 +180,31 @@ def unpack(archive: Path, target: Path, max_ratio: int = MAX_RATIO, max_files: i
                 raise OSError(
                     f"Expected {written:,} files of {archive} in {working}, found {found:,}: unpack it again."
                 )
-    except _BROKEN as error:
-        raise ValueError(f"{archive} is damaged or no archive ({error}); delete it and fetch it again.") from error
+    except (*_BROKEN, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in _ODD and not isinstance(error, _BROKEN):
+            raise
+        reason = reason_of(error)
+        raise ValueError(f"{archive} is damaged or no archive ({reason}); delete it and fetch it again.") from error
 
 
 def _unpack_members(archive: Path, folder: Path, budget: int, max_files: int) -> int:
     """Write the members of an archive, and count them."""
-    count = 0
-    members = _zip_members(archive) if zipfile.is_zipfile(archive) else _tar_members(archive)
-    for count, (name, source) in enumerate(tqdm(members, desc=f"Unpacking {archive.name}", unit=" files"), start=1):
-        if count > max_files:
-            raise ValueError(f"{archive} holds more than {max_files:,} files; it is not the data set, do not use it.")
-        path = folder / _inner_path(name, archive)
-        if path.exists():
-            raise ValueError(f"{archive} holds {name!r} twice; it is damaged or malicious, do not use it.")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with source, path.open("xb") as written:
-            budget -= _copy(source, written, budget, archive)
+    count = empty = 0
+    members = (_zip_members if zipfile.is_zipfile(archive) else _tar_members)(archive, max_files)
+    for name, source in tqdm(members, desc=f"Unpacking {archive.name}", unit=" files"):
+        size = 0
+        if source is not None:
+            path = folder / _inner_path(name, archive)
+            if path.exists():
+                raise ValueError(f"{archive} holds {name!r} twice; it is damaged or malicious, do not use it.")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with source, path.open("xb") as written:
+                size = _copy(source, written, budget, archive)
+            budget -= size
+            count += 1
+        empty += not size
+        if count > max_files or empty > MAX_EMPTY:
+            raise _too_many(archive, max_files if count > max_files else MAX_EMPTY)
     return count
 
 
@@ -211,25 +224,54 @@ def _copy(source: IO[bytes], written: IO[bytes], budget: int, archive: Path) -> 
 
 def _inner_path(name: str, archive: Path) -> PurePosixPath:
     path = PurePosixPath(name.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or ":" in name or not path.name:
+    if path.is_absolute() or ".." in path.parts or ":" in name or "\0" in name or not path.name:
         raise ValueError(f"{archive} holds {name!r}, which would be written outside its folder; do not use it.")
     return path
 
 
-def _zip_members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
+def _zip_members(archive: Path, max_files: int) -> Iterator[tuple[str, IO[bytes] | None]]:
+    entries, size = _directory(archive)
+    if entries > max_files or size > max_files * BYTES_PER_ENTRY:
+        raise _too_many(archive, max_files)
     with zipfile.ZipFile(archive) as opened:
         for info in opened.infolist():
             if stat.S_ISLNK(info.external_attr >> 16):
                 raise ValueError(f"{archive} holds the link {info.filename!r}; only plain files are unpacked.")
-            if not info.is_dir():
-                yield info.filename, opened.open(info)
+            yield info.filename, None if info.is_dir() else opened.open(info)
 
 
-def _tar_members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
-    with tarfile.open(archive) as opened:
-        for info in opened:
+def _directory(archive: Path) -> tuple[int, int]:
+    """Number and bytes of the entries in a zip file's list of members, as its end record claims; 0 without one."""
+    with archive.open("rb") as file:
+        file.seek(max(0, archive.stat().st_size - (1 << 16) - 22))
+        end = file.read()
+    record, record64 = end.rfind(b"PK\5\6"), end.rfind(b"PK\6\6")
+    start, width = (record64 + 32, 8) if record64 >= 0 else (record + 10, 2)
+    if max(record, record64) < 0:
+        return 0, 0
+    size = start + width
+    return int.from_bytes(end[start:size], "little"), int.from_bytes(end[size : size + max(width, 4)], "little")
+
+
+class _BoundedTarInfo(tarfile.TarInfo):
+    """A member of a tar file whose name, which `tarfile` reads as a whole, is not endless."""
+
+    def _proc_member(self, tar: tarfile.TarFile) -> tarfile.TarInfo:
+        named = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE)
+        if self.type in (*named, tarfile.SOLARIS_XHDTYPE) and self.size > MAX_NAME:
+            raise tarfile.ReadError(f"a name or header of {self.size:,} bytes")
+        return super()._proc_member(tar)  # type: ignore[misc,no-any-return]  # the hook for subclasses has no stub
+
+
+def _tar_members(archive: Path, max_files: int) -> Iterator[tuple[str, IO[bytes] | None]]:
+    with tarfile.open(archive, tarinfo=_BoundedTarInfo) as opened:
+        while (info := opened.next()) is not None:
+            opened.members.clear()  # type: ignore[attr-defined]  # a million of them would fill the memory
             source = opened.extractfile(info) if info.isreg() else None
-            if source is not None:
-                yield info.name, source
-            elif not info.isdir():
+            if source is None and not info.isdir():
                 raise ValueError(f"{archive} holds {info.name!r}, a link or device; only plain files are unpacked.")
+            yield info.name, source
+
+
+def _too_many(archive: Path, max_files: int) -> ValueError:
+    return ValueError(f"{archive} holds more than {max_files:,} files; it is not the data set, do not use it.")

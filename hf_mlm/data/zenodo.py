@@ -1,4 +1,4 @@
-"""The files of the Zenodo record: what there is, and a verified copy of it."""
+"""Files of the Zenodo record: their list, and verified copies of them."""
 
 from __future__ import annotations
 
@@ -27,12 +27,16 @@ _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "hf-mlm (https://pypi.o
 
 
 class UnavailableError(OSError):
-    """The record, or one of its files, cannot be had at the moment."""
+    """Failure of the server: the record, or one of its files, cannot be had at the moment."""
+
+
+class _RetryError(requests.ConnectionError):
+    """An answer that another attempt may better."""
 
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file of the record.
+    """File of the record.
 
     Attributes:
         name: bare file name.
@@ -48,7 +52,7 @@ class RemoteFile:
 
 
 def api_url() -> str:
-    """The API's address: Zenodo's, or that in the environment variable HF_MLM_ZENODO_API (a mirror)."""
+    """Give the API's address: Zenodo's, or that in the environment variable HF_MLM_ZENODO_API (a mirror)."""
     return os.environ.get("HF_MLM_ZENODO_API", "https://zenodo.org/api").rstrip("/")
 
 
@@ -63,7 +67,7 @@ def list_files(api: str) -> list[RemoteFile]:
     """
     url = f"{api}/records/{RECORD}"
     try:
-        response = requests.get(url, headers=_HEADERS, timeout=TIMEOUT)
+        response = _get(url, {})
         response.raise_for_status()
         return [_remote_file(entry, url) for entry in response.json()["files"]]
     except (requests.RequestException, KeyError, TypeError, ValueError) as error:
@@ -94,6 +98,8 @@ def fetch(file: RemoteFile, target: Path) -> None:
                         f"{file.url} broke off ({_reason(error)}); a new start goes on there"
                     ) from error
                 time.sleep(attempt * PAUSE)
+            except requests.RequestException as error:  # a loop of redirects, or one to another scheme
+                raise UnavailableError(f"{file.url} cannot be fetched ({_reason(error)})") from error
     if _md5(part) != file.md5:
         part.unlink()
         raise ValueError(
@@ -103,7 +109,7 @@ def fetch(file: RemoteFile, target: Path) -> None:
 
 
 def member_names(file: RemoteFile) -> list[str]:
-    """Names inside a zip archive of the record, for which only its directory is fetched; none for other archives."""
+    """List the members of a zip archive of the record, of which only the directory is fetched; none of others."""
     try:
         with zipfile.ZipFile(io.BufferedReader(_RangeReader(file), 1 << 16)) as opened:
             return opened.namelist()
@@ -121,16 +127,32 @@ def _remote_file(entry: dict[str, Any], url: str) -> RemoteFile:
     return RemoteFile(name, int(entry["size"]), md5, entry["links"]["self"])
 
 
+def _get(url: str, headers: dict[str, str], stream: bool = False) -> requests.Response:
+    """Ask for an address; a redirect that leaves https is refused, and one to other schemes by `requests`."""
+    response = requests.get(url, headers=_HEADERS | headers, timeout=TIMEOUT, stream=stream)
+    if url.startswith("https:") and not response.url.startswith("https:"):
+        response.close()
+        raise requests.exceptions.InvalidSchema(f"it leads to {response.url}, which is not https")
+    return response
+
+
 def _continue(file: RemoteFile, part: Path) -> None:
     start = part.stat().st_size if part.exists() else 0
     if start == file.size:
         return
     start = start if start < file.size else 0
-    headers = _HEADERS | ({"Range": f"bytes={start}-"} if start else {})
-    with requests.get(file.url, headers=headers, timeout=TIMEOUT, stream=True) as response:
+    with _get(file.url, {"Range": f"bytes={start}-"} if start else {}, stream=True) as response:
+        resumed = response.status_code == requests.codes.partial_content
+        sent = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
+        if response.status_code == requests.codes.range_not_satisfiable or (
+            resumed and sent and int(sent[1]) != start
+        ):
+            part.unlink(missing_ok=True)  # what is there cannot be gone on with
+            raise _RetryError(f"status {response.status_code} to a request from byte {start:,}")
+        if response.status_code in (408, 429) or response.status_code >= 500:
+            raise _RetryError(f"status {response.status_code}")
         if not response.ok:
             raise UnavailableError(f"{file.url} answered {response.status_code} {response.reason}")
-        resumed = response.status_code == requests.codes.partial_content
         _write(response, part, start if resumed else 0, file)
 
 
@@ -157,7 +179,9 @@ def _md5(path: Path) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """A few words; those of `requests` repeat host, port, path and class names."""
+    """Say an error in a few words; those of `requests` repeat host, port, path and class names."""
+    if isinstance(error, _RetryError):
+        return str(error)
     if isinstance(error, requests.Timeout):
         return f"no answer within {TIMEOUT[-1]} seconds"
     if isinstance(error, requests.HTTPError) and error.response is not None:
@@ -168,7 +192,7 @@ def _reason(error: Exception) -> str:
 
 
 class _RangeReader(io.RawIOBase):
-    """A remote file that can be read from any position, by range requests."""
+    """Remote file that can be read from any position, by range requests."""
 
     def __init__(self, file: RemoteFile) -> None:
         self._file, self._position = file, 0
@@ -191,8 +215,8 @@ class _RangeReader(io.RawIOBase):
         wanted = min(len(buffer), self._file.size - self._position)
         if wanted <= 0:
             return 0
-        headers = _HEADERS | {"Range": f"bytes={self._position}-{self._position + wanted - 1}"}
-        with requests.get(self._file.url, headers=headers, timeout=TIMEOUT, stream=True) as response:
+        span = f"bytes={self._position}-{self._position + wanted - 1}"
+        with _get(self._file.url, {"Range": span}, stream=True) as response:
             if response.status_code != requests.codes.partial_content:
                 raise OSError("the server gives no ranges")
             content = next(response.iter_content(wanted), b"")

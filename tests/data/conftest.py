@@ -118,6 +118,8 @@ class Record:
         self.cuts: list[int] = []  # break the next answers off after so many bytes
         self.ranges = True
         self.status = 200
+        self.answers: list[int | str] = []  # statuses, or Content-Ranges, of the next files
+        self.redirect = ""
         self.requests: list[tuple[str, str | None]] = []
         self.url = ""
 
@@ -137,32 +139,45 @@ class Record:
         return [(path.rsplit("/", 1)[1], wanted) for path, wanted in self.requests if "/files/" in path]
 
 
-def handler(record: Record) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            wanted = self.headers.get("Range")
-            record.requests.append((self.path, wanted))
-            if self.path.endswith("/api/records/3885753"):
-                return self.answer(record.status, record.listing())
-            content = record.files.get(self.path.removeprefix("/files/"))
-            if content is None:
-                return self.answer(404, b"")
-            if wanted and record.ranges:
-                start, stop = re.fullmatch(r"bytes=(\d+)-(\d*)", wanted).groups()  # type: ignore[union-attr]
-                return self.answer(206, content[int(start) : int(stop) + 1 if stop else None])
-            return self.answer(200, content)
+class Handler(BaseHTTPRequestHandler):
+    """Answers for the record of its class."""
 
-        def answer(self, status: int, content: bytes) -> None:
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            cut = record.cuts.pop(0) if record.cuts and "/files/" in self.path else len(content)
-            self.wfile.write(content[:cut])
+    record: Record
 
-        def log_message(self, *_: Any) -> None:
-            pass
+    def do_GET(self) -> None:
+        wanted = self.headers.get("Range")
+        self.record.requests.append((self.path, wanted))
+        if self.path.endswith("/api/records/3885753"):
+            return self.answer(self.record.status, self.record.listing())
+        content = self.record.files.get(self.path.removeprefix("/files/"))
+        if content is None:
+            return self.answer(404, b"")
+        if self.record.redirect or self.record.answers:
+            return self.misbehave()
+        if wanted and self.record.ranges:
+            start, stop = re.fullmatch(r"bytes=(\d+)-(\d*)", wanted).groups()  # type: ignore[union-attr]
+            return self.answer(206, content[int(start) : int(stop) + 1 if stop else None])
+        return self.answer(200, content)
 
-    return Handler
+    def misbehave(self) -> None:
+        if self.record.redirect:
+            return self.answer(302, b"", Location=self.record.redirect)
+        answer = self.record.answers.pop(0)
+        if isinstance(answer, int):
+            return self.answer(answer, b"")
+        return self.answer(206, b"x" * 10, **{"Content-Range": answer})
+
+    def answer(self, status: int, content: bytes, **headers: str) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        cut = self.record.cuts.pop(0) if self.record.cuts and "/files/" in self.path else len(content)
+        self.wfile.write(content[:cut])
+
+    def log_message(self, *_: Any) -> None:
+        pass
 
 
 @pytest.fixture
@@ -171,7 +186,7 @@ def record(monkeypatch: pytest.MonkeyPatch) -> Iterator[Record]:
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     monkeypatch.setattr("hf_mlm.data.zenodo.PAUSE", 0)
     served = Record()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler(served))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("RecordHandler", (Handler,), {"record": served}))
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     served.url = f"http://127.0.0.1:{server.server_port}"
     monkeypatch.setenv("HF_MLM_ZENODO_API", f"{served.url}/api")

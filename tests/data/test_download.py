@@ -2,6 +2,7 @@
 
 import io
 import stat
+import struct
 import tarfile
 import threading
 import zipfile
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from hf_mlm.data.download import archive_stem, download, unpack
+from hf_mlm.data.download import MAX_EMPTY, archive_stem, download, unpack
 from hf_mlm.data.mlm.layout import find_layout
 from hf_mlm.data.zenodo import ATTEMPTS
 
@@ -224,6 +225,36 @@ def test_bombs_are_refused_before_they_fill_the_disk(write: Any, name: str, tmp_
 def test_too_many_files_are_refused(write: Any, name: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="holds more than 2 files"):
         unpack(write(tmp_path / name, WHOLE), tmp_path / "out", max_files=2)
+
+
+@pytest.mark.parametrize(
+    "kind", [tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE]
+)
+def test_endless_names_in_a_tar_are_refused_unread(kind: bytes, tmp_path: Path) -> None:
+    """The header claims a name of 4 GB, of which not a byte follows."""
+    info = tarfile.TarInfo("././@LongLink")
+    info.type, info.size = kind, 2**32
+    (tmp_path / "a.tar").write_bytes(info.tobuf(tarfile.GNU_FORMAT))
+    with pytest.raises(ValueError, match=r"a\.tar is damaged .*4,294,967,296 bytes"):
+        unpack(tmp_path / "a.tar", tmp_path / "out")
+
+
+@pytest.mark.parametrize("kind", [tarfile.DIRTYPE, tarfile.REGTYPE])
+def test_folders_and_empty_files_without_number_are_refused(kind: bytes, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        for number in range(MAX_EMPTY + 1):
+            info = tarfile.TarInfo(f"x{number}")
+            info.type = kind
+            archive.addfile(info)
+    with pytest.raises(ValueError, match="more than 10,000 files"):
+        unpack(tmp_path / "a.tar", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_zip_of_too_many_members_is_refused_by_its_end_record(tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(b"PK\5\6" + struct.pack("<HHHHIIH", 0, 0, 3, 3, 100, 0, 0))
+    with pytest.raises(ValueError, match="holds more than 2 files"):
+        unpack(tmp_path / "a.zip", tmp_path / "out", max_files=2)
 
 
 def test_a_name_twice_is_refused(tmp_path: Path) -> None:

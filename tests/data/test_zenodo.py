@@ -79,6 +79,36 @@ def test_a_file_that_is_gone(large: RemoteFile, record: Any, tmp_path: Path) -> 
         fetch(large, tmp_path / "a.zip")
 
 
+@pytest.mark.parametrize("status", [429, 500, 502, 503])
+def test_a_busy_server_is_asked_again(status: int, large: RemoteFile, record: Any, tmp_path: Path) -> None:
+    record.answers = [status, status]
+    fetch(large, tmp_path / "a.zip")
+    assert (tmp_path / "a.zip").read_bytes() == LARGE
+    record.answers = [status] * 100
+    with pytest.raises(UnavailableError, match=f"broke off .status {status}"):
+        fetch(large, tmp_path / "b.zip")
+
+
+@pytest.mark.parametrize("answer", [416, "bytes 7-99/300000"])
+def test_a_remainder_that_the_server_refuses_is_dropped(
+    answer: Any, large: RemoteFile, record: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "a.zip.part").write_bytes(LARGE[:1000])
+    record.answers = [answer]
+    fetch(large, tmp_path / "a.zip")
+    assert (tmp_path / "a.zip").read_bytes() == LARGE
+    assert [start for _, start in record.fetched()] == ["bytes=1000-", None]
+
+
+@pytest.mark.parametrize("address", ["file:///etc/passwd", "ftp://127.0.0.1/x", "/files/MLM_irle.zip"])
+def test_redirects_elsewhere_and_in_circles_are_told(
+    address: str, large: RemoteFile, record: Any, tmp_path: Path
+) -> None:
+    record.redirect = address
+    with pytest.raises(UnavailableError, match="MLM_irle.zip cannot be fetched"):
+        fetch(large, tmp_path / "a.zip")
+
+
 def test_names_in_a_remote_archive_cost_its_directory_only(record: Any) -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:

@@ -71,8 +71,8 @@ class FeatureStore:
                 f"{self.path}: 'ids' must be a vector of integers, got shape {ids.shape} of {ids.dtype}; "
                 "it lists the numbers of the Wikidata items."
             )
-        if len(ids) and ids.min() < 1:
-            raise ValueError(f"{self.path}: 'ids' holds {ids.min()}; the numbers of Wikidata's items begin at 1.")
+        if len(ids) and ids.min() < 0:
+            raise ValueError(f"{self.path}: 'ids' holds {ids.min()}; no Wikidata item has a negative number.")
         check_unique(ids.tolist(), str(self.path))
         return ids.astype(np.int64)
 

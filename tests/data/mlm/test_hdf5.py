@@ -257,3 +257,55 @@ def test_a_file_without_ids(tmp_path: Path) -> None:
         file["64_images"] = np.ones((1, 4), "f4")
     with pytest.raises(ValueError, match="has no dataset 'ids'"):
         rows_of(path)
+
+
+def replace_images(path: Path, write: Any) -> None:
+    with h5py_hdf5.File(path, "r+") as file:
+        del file["84_images"]
+        write(file)
+
+
+def virtual(file: Any) -> None:
+    layout = h5py_hdf5.VirtualLayout((1, 4), "f4")
+    layout[:] = h5py_hdf5.VirtualSource(file.filename + ".other", "x", (1, 4))
+    file.create_virtual_dataset("84_images", layout)
+
+
+FOREIGN = {
+    "bytes of another file": lambda file: file.create_dataset(
+        "84_images", (1, 4), "f4", external=[("/etc/passwd", 0, 16)]
+    ),
+    "a virtual dataset": virtual,
+    "a link to another file": lambda file: file.__setitem__(
+        "84_images", h5py_hdf5.ExternalLink(file.filename + ".other", "x")
+    ),
+}
+
+
+@pytest.mark.parametrize("case", FOREIGN)
+def test_values_in_another_file_are_refused(case: str, tmp_path: Path, make_entities: Any, write_final: Any) -> None:
+    path = write_final(tmp_path / "train.h5", make_entities(IDS))
+    with h5py_hdf5.File(f"{path}.other", "w") as other:
+        other["x"] = np.ones((1, 4), "f4")
+    replace_images(path, FOREIGN[case])
+    with pytest.raises(ValueError, match="'84_images' cannot be read .its values lie in another file"):
+        rows_of(path)
+
+
+def test_a_dataset_of_a_tebibyte_is_refused_unread(tmp_path: Path, make_entities: Any, write_final: Any) -> None:
+    path = write_final(tmp_path / "train.h5", make_entities(IDS))
+    replace_images(path, lambda file: file.create_dataset("84_images", (2**36, 4), "f4", chunks=(1024, 4)))
+    with pytest.raises(ValueError, match="'84_images' .*claims 1,099,511,627,776 bytes"):
+        rows_of(path)
+
+
+def test_links_in_circles_are_told(tmp_path: Path, make_entities: Any, write_final: Any) -> None:
+    path = write_final(tmp_path / "train.h5", make_entities(IDS))
+    replace_images(path, lambda file: file.__setitem__("84_images", h5py_hdf5.SoftLink("/84_images")))
+    with pytest.raises(ValueError, match="'84_images' cannot be read"):
+        rows_of(path)
+
+
+def test_negative_ids_are_refused(tmp_path: Path, make_entities: Any, write_final: Any) -> None:
+    with pytest.raises(ValueError, match="'ids' holds -1"):
+        rows_of(write_final(tmp_path / "train.h5", make_entities([-1, 5])))
