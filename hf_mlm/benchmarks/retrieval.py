@@ -1,4 +1,4 @@
-"""Ranks of 22,000 matches in both directions against one chunked matrix product, the floor of any exact method."""
+"""Ranks in both directions against one chunked matrix product, and the search of galleries against FAISS."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
+import torch
+from datasets import Dataset
+from torch.nn import functional
 
-from hf_mlm.benchmarks.harness import Report
+from hf_mlm.benchmarks.harness import Report, seconds
 from hf_mlm.metrics.functional.retrieval import two_way_ranks
+from hf_mlm.runs.gallery import Gallery
 
 
 ROWS = 22_000
@@ -93,3 +97,53 @@ def traced_memory(images: np.ndarray, texts: np.ndarray) -> float:
 def hot_ranks() -> Callable[[], object]:
     """Ranks of 2,000 rows."""
     return both_ways(2000)
+
+
+GALLERY, QUERIES, TOP = 250_000, 64, 10
+
+
+def run_gallery(report: Report, sizes: Sequence[int]) -> None:
+    """Compare exact search with FAISS's flat index; then the recall of two compressed indexes."""
+    for size in sizes or [GALLERY]:
+        search_gallery(report, size)
+
+
+def search_gallery(report: Report, size: int) -> None:
+    """Compare the search among so many rows."""
+    import faiss
+
+    gallery, queries = _gallery(size)
+    vectors, asked = gallery.embeds["text"].numpy(), queries.numpy()
+    flat = faiss.IndexFlatIP(WIDTH)
+    flat.add(vectors)
+    report.compare(
+        f"{QUERIES} queries among {size:,} × {WIDTH}, top {TOP}, float32",
+        lambda: gallery.search(queries, "text", TOP)[1],
+        lambda: flat.search(asked, TOP)[1],
+        peer_name="FAISS IndexFlatIP",
+        equal=lambda ours, theirs: float((ours == theirs).mean()) > 0.99,  # rounding may change the order of two
+        items=QUERIES,
+        target="≥ 1×",
+    )
+    exact = flat.search(asked, TOP)[1]
+    scalar = faiss.IndexScalarQuantizer(WIDTH, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT)
+    for name, index in (("int8", scalar), ("binary hashes", faiss.IndexLSH(WIDTH, WIDTH))):
+        index.train(vectors)
+        index.add(vectors)
+        recall = np.mean([np.isin(*pair).mean() for pair in zip(exact, index.search(asked, TOP)[1], strict=True)])
+        took = seconds(partial(index.search, asked, TOP))
+        report.note(f"{size:,} rows by FAISS, {name}: recall {recall:.3f}, {1000 * took:,.0f} ms.")
+
+
+def _gallery(size: int) -> tuple[Gallery, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    embeds = functional.normalize(torch.randn(size, WIDTH, generator=generator))
+    noise = torch.randn(QUERIES, WIDTH, generator=generator) / WIDTH**0.5
+    rows = Dataset.from_dict({"row": range(size)})
+    return Gallery({"text": embeds}, rows, ""), functional.normalize(embeds[:QUERIES] + noise)
+
+
+def hot_gallery() -> Callable[[], object]:
+    """A search among 20,000 rows."""
+    gallery, queries = _gallery(20_000)
+    return lambda: gallery.search(queries, "text", TOP)

@@ -16,8 +16,8 @@ from hf_mlm.publishing.cards import markdown_table
 
 
 HEADS = {
-    "peer": ("ratio", "95 %", "what", "ours", "peer", "peer's time", "target"),
-    "alone": ("what", "ours", "95 %", "target"),
+    "peer": ("ratio", "95 %", "what", "ours", "memory", "peer", "peer's time", "its memory", "target"),
+    "alone": ("what", "ours", "95 %", "memory", "target"),
     "floor": ("times the floor", "95 %", "what", "ours", "floor", "its time"),
     "growth": ("times as long", "95 %", "what", "size", "ours"),
 }
@@ -49,7 +49,8 @@ def to_json(title: str, facts: Mapping[str, Any], report: Report) -> str:
 def _cells(row: Row) -> list[str]:
     ours = duration(row.seconds.value)
     if row.kind == "alone":
-        return [row.name, f"{ours} for {row.items:,}", _interval(row.seconds, duration), row.target or "–"]
+        interval = _interval(row.seconds, duration)
+        return [row.name, f"{ours} for {row.items:,}", interval, _megabytes(row.memory), row.target or "–"]
     assert row.ratio is not None  # every other kind has one
     cells = [f"**{row.ratio.value:.3g}×**", _interval(row.ratio, "{:.3g}".format), row.name]
     if row.kind == "growth":
@@ -58,7 +59,12 @@ def _cells(row: Row) -> list[str]:
     if row.kind == "floor":
         return [*cells, ours, row.peer, theirs]
     ours, theirs = f"{ours} for {row.items:,}", f"{theirs} for {row.peer_items:,}"
-    return [*cells, ours, row.peer, theirs, row.target or "–"]
+    own, other = _megabytes(row.memory), _megabytes(row.peer_memory)
+    return [*cells, ours, own, row.peer, theirs, other, row.target or "–"]
+
+
+def _megabytes(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.0f} MB"
 
 
 def _interval(median: Median, write: Any) -> str:

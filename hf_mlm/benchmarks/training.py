@@ -111,11 +111,11 @@ def sentences(size: int) -> Dataset:
     return rows.select([number % len(rows) for number in range(size)]).select_columns(["tokens", "ner_tags"])
 
 
-def tagger(vocabulary_size: int) -> CRFTaggerForTokenClassification:
+def tagger(vocabulary_size: int, **settings: Any) -> CRFTaggerForTokenClassification:
     """BERT-CRF with random weights."""
     torch.manual_seed(0)
     encoder = BertConfig(vocab_size=vocabulary_size, **SHAPE)
-    return CRFTaggerForTokenClassification(CRFTaggerConfig(text_encoder_config=encoder)).train()
+    return CRFTaggerForTokenClassification(CRFTaggerConfig(text_encoder_config=encoder, **settings)).train()
 
 
 def batches(rows: Any, order: Sequence[int], processor: Any) -> Iterator[dict[str, torch.Tensor]]:
