@@ -36,6 +36,7 @@ def draft(
     executor_options: Annotated[Path | None, typer.Option(help="YAML file of the executor's arguments.")] = None,
 ) -> None:
     """Read sources, propose entities, translate; run again to go on."""
+    _begin(target)
     from rich.console import Console
 
     from hf_mlm.construction.executors import ExecutorSettings, shown_progress, summary_table
@@ -188,15 +189,20 @@ def mlm(
     ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Ask nobody: recorded responses only.")] = False,
     give_up_after: Annotated[int, typer.Option(help="Attempts before an image is left out.")] = 4,
+    ask_again: Annotated[
+        bool, typer.Option("--ask_again", help="Ask again for images that were left out so.")
+    ] = False,
     wikipedia: Annotated[str | None, typer.Option(help="api.php of another wiki, with {language}.")] = None,
     commons: Annotated[str | None, typer.Option(help="api.php of another image repository.")] = None,
 ) -> None:
     """Build MLM from Wikidata (dump or endpoint), Wikipedia and Commons."""
+    _begin(target)
     from rich.console import Console
 
     from hf_mlm.construction.executors import ExecutorSettings, shown_progress, summary_table
     from hf_mlm.construction.http import HttpSettings
     from hf_mlm.construction.mlm.build import (
+        FAILURES,
         DumpSource,
         EndpointSource,
         Source,
@@ -223,10 +229,52 @@ def mlm(
         tasks,
         ExecutorSettings.load(executor, workers, executor_options),
         shown_progress,
+        ask_again,
     )
     Console().print(summary_table(manifests))
     if "dataset" in manifests:
         sys.stdout.write(f'Complete: load_dataset("mlm", "irle", data_dir="{target / "dataset"}")\n')
         sys.stdout.write(f"Card, Croissant and licences are in {target / 'dataset'}; report: {write_report(target)}\n")
+        failures = len((target / FAILURES).read_text(encoding="utf-8").splitlines())
+        if failures:
+            sys.stdout.write(f"{failures:,} images did not come, see {target / FAILURES}; --ask_again asks again.\n")
     else:
         sys.stdout.write(f"Submitted; run the same command again when the jobs are done to see what {target} holds.\n")
+
+
+@app.command()
+def diff(
+    old: Annotated[Path, typer.Argument(help="Folder `dataset` of the earlier build.")],
+    new: Annotated[Path, typer.Argument(help="The same of the later one.")],
+    output: Annotated[Path | None, typer.Option(help="Folder for changes.json and CHANGES.md.")] = None,
+) -> None:
+    """Compare two builds of MLM: new, changed and gone entities."""
+    from hf_mlm.construction.mlm.revisions import compare_builds, write_changes
+
+    changes = compare_builds(old, new)
+    if output:
+        write_changes(changes, output)
+    sys.stdout.write(changes.to_markdown())
+
+
+@app.command()
+def publish(
+    target: Annotated[Path, typer.Argument(help="Folder of a finished build of MLM.")],
+    repo: Annotated[str, typer.Option(help="namespace/name on the Hub.")],
+    tag: Annotated[str | None, typer.Option(help="Of the revision; the date of the dump when omitted.")] = None,
+    private: Annotated[bool, typer.Option("--private", help="Only the namespace may read it.")] = False,
+    rights_cleared: Annotated[
+        bool, typer.Option("--rights_cleared", help="You may publish images without a stated licence.")
+    ] = False,
+) -> None:
+    """Upload a build as the next revision of a dataset, with the changes since the one that is there."""
+    from hf_mlm.construction.mlm.revisions import publish_build
+
+    address, changes = publish_build(target / "dataset", repo, tag, private, rights_cleared)
+    sys.stdout.write(f"{address}\n{changes.to_markdown() if changes else 'This is the first revision.'}\n")
+
+
+def _begin(target: Path) -> None:
+    """Say at once that something is done: the imports take seconds."""
+    sys.stdout.write(f"Building in {target}; interrupted at any moment, the same command goes on.\n")
+    sys.stdout.flush()

@@ -257,18 +257,20 @@ def shown_progress(stages: Sequence[Stage], logs: Path) -> Iterator[None]:
 
 
 def summary_table(manifests: Mapping[str, StageManifest]) -> Table:
-    """Tabulate the rows of each stage, and the counts of what it dropped and noticed.
+    """Tabulate the results of each stage, and the counts of what it dropped and noticed.
+
+    The dataset counts entities, and not the rows of all its tables.
 
     Args:
         manifests: of the finished stages, by name.
     """
     table = Table(title="Stages", title_justify="left")
     table.add_column("stage")
-    table.add_column("rows", justify="right")
+    table.add_column("results", justify="right")
     table.add_column("left out")
     table.add_column("noticed")
     for name, manifest in manifests.items():
-        table.add_row(name, f"{manifest.rows:,}", _lines(manifest.dropped), _lines(manifest.noted))
+        table.add_row(name, f"{manifest.results:,}", _lines(manifest.dropped), _lines(manifest.noted))
     return table
 
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from hf_mlm.construction.cards.builds import iso_date
+from hf_mlm.construction.cards.builds import SETTLEMENTS, entity_nouns, iso_date
 from hf_mlm.construction.cards.card import PROVENANCE, images_by_licence
 from hf_mlm.construction.mlm.dataset import CONFIGS, LICENCES
 from hf_mlm.construction.stage import MANIFEST, OutputFile, StageManifest
@@ -66,6 +66,7 @@ class BuildFindings:
 
     Attributes:
         record: of the build.
+        nouns: plural of the entities, such as "settlements".
         sizes: config -> entities.
         countries: ISO 3166 alpha-2 code, or "" for none -> entities of config ``mlm``.
         languages: language -> its summaries.
@@ -75,6 +76,7 @@ class BuildFindings:
     """
 
     record: Mapping[str, Any]
+    nouns: str
     sizes: Mapping[str, int]
     countries: Mapping[str, int]
     languages: Mapping[str, Texts]
@@ -112,6 +114,7 @@ def find_in_build(dataset: Path) -> BuildFindings:
     countries, languages = _entities([dataset / file.name for file in of_config(files, "mlm")])
     return BuildFindings(
         provenance["build"],
+        entity_nouns(provenance["build"], provenance["stages"].get("names", {}).get("facts", {})),
         {config: sum(file.rows for file in of_config(files, config)) for config in ("mlm", *CONFIGS)},
         countries,
         languages,
@@ -283,34 +286,63 @@ def _header(findings: BuildFindings) -> Markup:
     facts = [f"languages {', '.join(config['languages'])}", f"base types {', '.join(config['base_types'])}"]
     facts += [_several(config["hops"], "hop"), *cells, f"code {findings.record['code']}"]
     lead = (
-        f"{findings.sizes['mlm']:,} settlements with {findings.summaries:,} summaries and {findings.images:,} images, "
+        f"{findings.sizes['mlm']:,} {findings.nouns} with {findings.summaries:,} summaries and {findings.images:,} "
+        "images, "
         f"built from {origin}, Wikipedia and Wikimedia Commons."
     )
     return element(
         "header",
-        element("h1", "A new MLM"),
+        element("h1", "A new MLM" if findings.nouns == SETTLEMENTS else f"An MLM of {findings.nouns}"),
         element("p", lead, class_="lead"),
         element("p", " · ".join(facts), class_="facts"),
     )
 
 
+# MLM §3 and Table 2, which counts what has an image, a summary and a cell.
+PAPER: Mapping[str, float] = {
+    "instances of the classes": 2_500_000,
+    "entities of irle": 218_681,
+    "entities of irle-gr": 22_501,
+    "summaries per entity": 2.11,
+    "images per entity": 1.44,
+}
+_NO_INSTANCE = "no instance of the classes"
+
+
 def _figures(findings: BuildFindings, published: PublishedCounts | None) -> Markup:
-    entities = findings.sizes["mlm"]
-    counts = {"entities": entities, "summaries": findings.summaries, "images": findings.images}
-    theirs = {
-        name.replace("data points", "entities"): n for name, n in (published.totals if published else {}).items()
+    entities = max(1, findings.sizes["mlm"])
+    ours: dict[str, float | None] = {
+        "instances of the classes": _instances(findings),
+        "entities": findings.sizes["mlm"],
+        "summaries": findings.summaries,
+        "images": findings.images,
+        **{f"entities of {config}": findings.sizes[config] for config in _LEVELS},
+        "summaries per entity": findings.summaries / entities,
+        "images per entity": findings.images / entities,
     }
-    rows = [[name, f"{count:,}", *([f"{theirs[name]:,}"] if theirs else [])] for name, count in counts.items()]
-    for name in ("summaries", "images"):
-        ours = [counts[name] / max(1, entities)]
-        shares = ours + ([theirs[name] / theirs["entities"]] if theirs else [])
-        rows.append([f"{name} per entity", *(f"{share:.2f}" for share in shares)])
-    rows += [
-        [f"entities of {config}", f"{findings.sizes[config]:,}", *(["–"] if theirs else [])] for config in _LEVELS
-    ]
-    columns = ["", "this build", *(["MLM v1"] if theirs else [])]
+    theirs: dict[str, float | None] = {}
+    if published:
+        totals = {name.replace("data points", "entities"): count for name, count in published.totals.items()}
+        theirs |= totals | {
+            f"{name} per entity": totals[name] / totals["entities"] for name in ("summaries", "images")
+        }
+    columns: list[Mapping[str, float | None]] = [ours, PAPER, *([theirs] if theirs else [])]
+    rows = [[name, *(_count(column.get(name)) for column in columns)] for name in ours]
+    names = ["", "this build", "paper", *(["MLM v1"] if theirs else [])]
     note = "" if published else f"Set {VARIABLE} to a folder with the authors' counts to see these beside."
-    return _section("Figures", figure_table("Size", columns, [("", rows)]), *([note] if note else []))
+    return _section("Figures", figure_table("Size", names, [("", rows)]), *([note] if note else []))
+
+
+def _count(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.2f}" if isinstance(value, float) else f"{value:,}"
+
+
+def _instances(findings: BuildFindings) -> int | None:
+    """Items that the stage of entities has seen, without those of other classes."""
+    for loss in findings.losses:
+        if loss.stage == "entities" and loss.unit == "rows":
+            return loss.kept + sum(count for reason, count in loss.dropped.items() if reason != _NO_INSTANCE)
+    return None
 
 
 def _maps(findings: BuildFindings, ground: Ground) -> list[Markup]:
@@ -418,8 +450,10 @@ def _loss_section(losses: Sequence[Losses]) -> Markup:
 
 
 def _loss_table(loss: Losses) -> Markup:
-    total = loss.kept + sum(loss.dropped.values())
-    reasons = sorted(loss.dropped.items(), key=lambda entry: -entry[1])
+    """Shares of the rows that came in; most items of a dump are no instances, and would hide the rest."""
+    dropped = {reason: count for reason, count in loss.dropped.items() if reason != _NO_INSTANCE}
+    total = loss.kept + sum(dropped.values())
+    reasons = sorted(dropped.items(), key=lambda entry: -entry[1])
     rows = [(f"{name} ({count:,})", [100 * count / total]) for name, count in [("kept", loss.kept), *reasons]]
     caption = f"{total:,} {loss.unit} came in"
     heading = element("h3", f"Stage {loss.stage}" + (", images" if loss.unit == "images" else ""))

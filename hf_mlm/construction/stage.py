@@ -78,6 +78,18 @@ class OutputFile:
         path = folder / self.name
         return path.is_file() and path.stat().st_size == self.bytes
 
+    def is_whole(self, folder: Path) -> bool:
+        """Tell whether the folder holds a file of this name, size and hash."""
+        return (
+            self.is_in(folder) and _sha256(folder / self.name, (folder / self.name).stat().st_mtime_ns) == self.sha256
+        )
+
+
+@cache
+def _sha256(path: Path, changed: int) -> str:
+    """SHA-256 of a file, read once until it is ``changed`` again."""
+    return sha256_of(path)
+
 
 @dataclass(frozen=True)
 class StageManifest:
@@ -105,6 +117,11 @@ class StageManifest:
     def rows(self) -> int:
         """Rows in all files."""
         return sum(file.rows for file in self.files)
+
+    @property
+    def results(self) -> int:
+        """Rows of the stage; of MLM's dataset those of the config ``mlm``, which has every entity once."""
+        return sum(file.rows for file in self.files if "/" not in file.name or file.name.startswith("mlm/"))
 
     @property
     def sha256(self) -> str:
@@ -326,23 +343,32 @@ class SealStage(Block):
     Args:
         folder: of the stage.
         tasks: of the stage.
+        required: true if a stage without rows ends the build.
     """
 
     name = "seal stage"
 
-    def __init__(self, folder: Path, tasks: int) -> None:
+    def __init__(self, folder: Path, tasks: int, required: bool = False) -> None:
         super().__init__()
-        self.folder, self.tasks = folder, tasks
+        self.folder, self.tasks, self.required = folder, tasks, required
 
     def run(self, data: Iterable[Document] | None, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
         """Merge; gives nothing.
 
         Raises:
             FileNotFoundError: if a task is not finished.
+            ValueError: if the stage has no row and needs one; the message counts the reasons.
         """
         parts = [StageManifest.load(self.folder / f"{task:05d}.json") for task in range(self.tasks)]
         remove_unfinished(self.folder)
-        StageManifest.merged(parts).save(self.folder / MANIFEST)
+        merged = StageManifest.merged(parts)
+        if self.required and not merged.rows:
+            reasons = ", ".join(f"{count:,} dropped because of {why!r}" for why, count in merged.dropped.items())
+            raise ValueError(
+                f"Expected {self.folder.name} after the stage {self.folder.name!r}, found none: "
+                f"{reasons or 'nothing came in'}; change the build config or the source, and give an empty folder."
+            )
+        merged.save(self.folder / MANIFEST)
         return iter(())
 
 
@@ -356,6 +382,7 @@ class Stage:
         schema: of the rows that are written, which have an ``id``.
         tasks: parts of the work.
         polite: true if the blocks ask a public service, so that only a few tasks may run at once.
+        required: true if the build ends where this stage has no row.
     """
 
     folder: Path
@@ -363,6 +390,7 @@ class Stage:
     schema: pa.Schema
     tasks: int = 1
     polite: bool = False
+    required: bool = False
 
     @property
     def name(self) -> str:
@@ -381,7 +409,7 @@ class Stage:
 
     def seal(self) -> Block:
         """The block that runs once after all tasks."""
-        return SealStage(self.folder, self.tasks)
+        return SealStage(self.folder, self.tasks, self.required)
 
     def pipeline(self) -> list[PipelineStep]:
         """The datatrove pipeline: the blocks and the writer, with one ledger for all."""
@@ -392,14 +420,16 @@ class Stage:
         return list(chain)
 
     def is_sealed(self) -> bool:
-        """Tell whether the stage is finished and its files are still there."""
-        path = self.folder / MANIFEST
-        return path.is_file() and all(file.is_in(self.folder) for file in StageManifest.load(path).files)
+        """Tell whether the stage is finished and its files are as they were."""
+        return self._has(MANIFEST)
 
     def is_finished(self, task: int) -> bool:
-        """Tell whether a task is finished and its file is still there."""
-        path = self.folder / f"{task:05d}.json"
-        return path.is_file() and all(file.is_in(self.folder) for file in StageManifest.load(path).files)
+        """Tell whether a task is finished and its files are as they were."""
+        return self._has(f"{task:05d}.json")
+
+    def _has(self, name: str) -> bool:
+        path = self.folder / name
+        return path.is_file() and all(file.is_whole(self.folder) for file in StageManifest.load(path).files)
 
 
 def write_rows(path: Path, rows: Iterable[Row], schema: pa.Schema) -> OutputFile:

@@ -50,10 +50,10 @@ def small_dataset(tmp_path: Path) -> Path:
     StageManifest.of_task("dataset", files, Ledger()).save(tmp_path / "manifest.json")
     dropped = {"no summary": 2, "image: of 0 bytes": 3, "image beyond the limit": 4}
     stages = {
-        "places": {"dropped": dropped, "files": [{"rows": 3}, {"rows": 4}]},
+        "entities": {"dropped": dropped, "files": [{"rows": 3}, {"rows": 4}]},
         "selection": {"dropped": {}, "files": [], "facts": {"irle: cells": ["47a1", "89c1"]}},
     }
-    (tmp_path / "provenance.json").write_text(json.dumps({"build": {"code": "x"}, "stages": stages}))
+    (tmp_path / "provenance.json").write_text(json.dumps({"build": {"code": "x", "edition": {}}, "stages": stages}))
     return tmp_path
 
 
@@ -64,8 +64,8 @@ def test_findings(small_dataset: Path) -> None:
     assert found.licences == {"CC0": 1, "not stated": 1}
     assert found.partitions["irle"].counts.tolist() == [1, 2] and list(found.partitions) == ["irle"]
     assert list(found.losses) == [
-        Losses("places", "rows", 7, {"no summary": 2}),
-        Losses("places", "images", 2, {"of 0 bytes": 3, "beyond the limit": 4}),
+        Losses("entities", "rows", 7, {"no summary": 2}),
+        Losses("entities", "images", 2, {"of 0 bytes": 3, "beyond the limit": 4}),
     ]
 
 
@@ -106,12 +106,16 @@ FINDINGS = BuildFindings(
         "edition": {"languages": ["en", "de"], "base_types": ["Q486972"], "hops": 1},
         "code": "0.1.0+abc",
     },
+    "settlements",
     {"mlm": 30, "irle": 28, "irle-gr": 20},
     {"DE": 20, "FR": 7, "": 3},
     {"en": Texts(30, 300), "de": Texts(15, 90)},
     {"CC BY-SA 4.0": 25, "not stated": 5},
     {"irle": GeoCellPartition.from_tokens(["47a1"], [28])},
-    [Losses("places", "rows", 30, {"no image": 10}), Losses("images", "images", 30, {"of 0 bytes": 1})],
+    [
+        Losses("entities", "rows", 30, {"no image": 10, "no instance of the classes": 900}),
+        Losses("images", "images", 30, {"of 0 bytes": 1}),
+    ],
 )
 GROUND = Ground(None, {"DE": "Europe", "FR": "Europe"}, {"DE": "Germany", "FR": "France"})
 

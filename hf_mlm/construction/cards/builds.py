@@ -19,7 +19,9 @@ from hf_mlm.construction.cards.card import (
     stage_table,
     write_dataset_card,
 )
-from hf_mlm.construction.mlm.dataset import ARTICLES, LICENCES
+from hf_mlm.construction.mlm.dataset import ARTICLES, ENTITIES, LICENCES
+from hf_mlm.construction.mlm.items import BASE_TYPES
+from hf_mlm.construction.mlm.revisions import content_hash
 from hf_mlm.construction.mmnerd.dataset import SOURCES, Written
 from hf_mlm.construction.stage import OutputFile, StageManifest
 from hf_mlm.files import write_text
@@ -27,6 +29,7 @@ from hf_mlm.publishing.cards import CITATIONS, HOME, markdown_table
 
 
 PEOPLE, MACHINE = "people", "machine"
+SETTLEMENT, SETTLEMENTS = "Q486972", "settlements"
 _MLM_LICENCES = {
     "cc0-1.0": "https://creativecommons.org/publicdomain/zero/1.0/",
     "cc-by-sa-4.0": "https://creativecommons.org/licenses/by-sa/4.0/",
@@ -34,10 +37,10 @@ _MLM_LICENCES = {
 }
 _MLM_LIMITS = (
     "Entities are in here because somebody wrote about them and photographed them: Europe and North America have far "
-    "more than their share of the world's settlements (72 % of the authors' MLM is European). Coordinates are those "
-    "of the entities, not of cameras; an image may be of a detail, of another century, or of what is not there. "
-    "Summaries are what an encyclopaedia said on the day of the build, translated by nobody: the languages of an "
-    "entity may say different things."
+    "more than their share (72 % of the authors' MLM, of settlements, is European). Coordinates are those of the "
+    "entities, not of cameras; an image may be of a detail, of another century, or of what is not there. Summaries "
+    "are what an encyclopaedia said on the day of the build, translated by nobody: the languages of an entity may say "
+    "different things."
 )
 _MLM_USE = (
     "Photographs may show people. Do not train on this to find persons or where they live, and show an estimated "
@@ -47,7 +50,9 @@ _MLM_FIELDS = (
     "`entity_id` (Wikidata), `label`, `summaries` (a text or null for each language), `images`, `classes`, `latitude` "
     "and `longitude` in degrees, `country` (ISO 3166 alpha-2 or null); `irle` and `irle-gr` also have `geo_cell`, a "
     f"class whose names are S2 tokens. `{LICENCES}` has a row an image: author, licence, page on Commons and SHA-1 of "
-    f"the original; `image` is the file's name in `images`. `{ARTICLES}` has a row a summary: article and revision."
+    f"the original; `image` is the file's name in `images`. `{ARTICLES}` has a row a summary: article and revision. "
+    f"`{ENTITIES}` has a row an entity: the countries that Wikidata states, the rule by which one was chosen, and "
+    "digests of texts, facts and images, by which two builds are compared."
 )
 
 
@@ -59,7 +64,7 @@ def describe_folder(dataset: Path, record: Mapping[str, Any], manifests: Mapping
         record: of the build, see `hf_mlm.construction.mlm.build.RECORD`.
         manifests: of all stages, by name.
     """
-    _write_provenance(dataset, record, manifests, {})
+    _write_provenance(dataset, record, manifests, {"content": content_hash(dataset)})
     files = manifests["dataset"].files
     write_dataset_card(dataset, describe(record, manifests, _licences(dataset, files, LICENCES)), files)
 
@@ -78,15 +83,16 @@ def describe(
     asked = [*source.get("dump", ["https://www.wikidata.org/"]), source.get("endpoint")]
     date = iso_date(source.get("date", ""))
     made = f"Wikidata, Wikipedia ({', '.join(languages)}) and Wikimedia Commons, by hf_mlm {record['code']}"
+    nouns = entity_nouns(record, manifests["names"].facts)
     facts = (
         "Facts of Wikidata are CC0. Summaries are Wikipedia's, CC BY-SA 4.0: credit the article, which is in "
         f"`{ARTICLES}` with its revision. Every image has an author and a licence of its own, a row each in "
         f"`{LICENCES}`:"
     )
     return Description(
-        name="mlm",
-        title="MLM: multiple languages and modalities, built anew",
-        summary=f"{_contents(manifests)}, from {made}, after [Armitage et al., CIKM 2020]"
+        name="mlm" if nouns == SETTLEMENTS else f"mlm-{re.sub(r'[^a-z0-9]+', '-', nouns.lower()).strip('-')}",
+        title="MLM: multiple languages and modalities, " + ("built anew" if nouns == SETTLEMENTS else f"of {nouns}"),
+        summary=f"{_contents(manifests, nouns)}, from {made}, after [Armitage et al., CIKM 2020]"
         "(https://doi.org/10.1145/3340531.3412783).",
         languages=languages,
         licences=_MLM_LICENCES,
@@ -123,10 +129,33 @@ def iso_date(name: str) -> str:
     return re.sub(r"^(\d{4})(\d\d)(\d\d)$", r"\1-\2-\3", name)
 
 
-def _contents(manifests: Mapping[str, StageManifest]) -> str:
+def entity_nouns(record: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
+    """The plural of what was built, by the labels of its base types.
+
+    Args:
+        record: of the build.
+        facts: of the stage ``names``.
+
+    Example:
+        >>> entity_nouns({"edition": {"base_types": ["Q23413", "Q16970"]}}, {"base types": {"Q23413": "castle"}})
+        'castles and instances of Q16970'
+    """
+    if list(record["edition"].get("base_types", [SETTLEMENT])) == [SETTLEMENT]:
+        return SETTLEMENTS
+    labels = {base: facts.get(BASE_TYPES, {}).get(base) for base in record["edition"]["base_types"]}
+    return " and ".join(_plural(label) if label else f"instances of {base}" for base, label in labels.items())
+
+
+def _plural(noun: str) -> str:
+    if re.search(r"[^aeiou]y$", noun):
+        return f"{noun[:-1]}ies"
+    return f"{noun}es" if noun.endswith(("s", "x", "ch", "sh")) else f"{noun}s"
+
+
+def _contents(manifests: Mapping[str, StageManifest], nouns: str) -> str:
     rows = manifests["selection"].rows
     illustrated = manifests["selection"].noted.get("entities with image and summary", 0)
-    return f"{rows:,} settlements with summaries, {illustrated:,} of them with images"
+    return f"{rows:,} {nouns} with summaries, {illustrated:,} of them with images"
 
 
 def _source(record: Mapping[str, Any]) -> str:

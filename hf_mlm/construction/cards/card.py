@@ -52,10 +52,10 @@ def stage_table(manifests: Mapping[str, StageManifest]) -> str:
         manifests: of the stages, by name.
     """
     rows = [
-        [f"`{name}`", f"{manifest.rows:,}", _counted(manifest.dropped), _counted(manifest.noted)]
+        [f"`{name}`", f"{manifest.results:,}", _counted(manifest.dropped), _counted(manifest.noted)]
         for name, manifest in manifests.items()
     ]
-    return markdown_table(["stage", "rows", "left out", "noticed"], rows)
+    return markdown_table(["stage", "results", "left out", "noticed"], rows)
 
 
 def _counted(counts: Mapping[str, int]) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from hf_mlm.construction.executors import RECORD, ExecutorSettings, Watch, read_mapping, run_build
-from hf_mlm.construction.http import HttpSettings
+from hf_mlm.construction.http import HttpSettings, ResponseCache
 from hf_mlm.construction.mlm.dataset import SELECTION_SCHEMA, DatasetStage, Folders, JoinStages, Select
 from hf_mlm.construction.mlm.dump import ReadDump, plan_parts
 from hf_mlm.construction.mlm.items import (
@@ -42,8 +42,8 @@ from hf_mlm.construction.mlm.wikimedia import (
     ImageRules,
     summary_schema,
 )
-from hf_mlm.construction.stage import ReadStage, Stage, StageManifest, code_version
-from hf_mlm.files import full_disk_in_words
+from hf_mlm.construction.stage import MANIFEST, ReadStage, Stage, StageManifest, code_version
+from hf_mlm.files import full_disk_in_words, write_text
 from hf_mlm.geo.partition import RULES
 from hf_mlm.geo.quotas import EU_POPULATION_SHARES
 
@@ -198,14 +198,17 @@ class DumpSource:
 
     @classmethod
     def of(cls, paths: Sequence[Path], date: str | None = None) -> DumpSource:
-        """Make a source with the date in the first file's name, such as wikidata-20260105-all.json.bz2.
+        """Make a source with the date in the files' names, such as wikidata-20260105-all.json.bz2.
 
         Raises:
             FileNotFoundError: if a file is missing, or there is none.
+            ValueError: if the names tell several dates.
         """
         plan_parts(paths, 1)
-        found = re.search(r"\d{8}", paths[0].name)
-        return cls(tuple(path.absolute() for path in paths), date or (found[0] if found else "unknown"))
+        dates = {found[0] for path in paths if (found := re.search(r"\d{8}", path.name))}
+        if len(dates) > 1 and date is None:
+            raise ValueError(f"Expected files of one dump, found the dates {', '.join(sorted(dates))}; give one dump.")
+        return cls(tuple(path.absolute() for path in paths), date or min(dates, default="unknown"))
 
     def stages(self, folders: Folders, config: BuildConfig, tasks: int) -> list[Stage]:
         """Items, classes, entities, names."""
@@ -213,11 +216,13 @@ class DumpSource:
         items, entities = folders["items"], folders["entities"]
         read = ReadDump(self.paths, languages, self.date, config.image_properties)
         classes = ClassesOfDump(items, config.base_types, config.hops)
+        select = SelectEntities(folders["classes"])
+        names = NamesOfDump(entities, items, languages, config.base_types)
         return [
-            Stage(items, [read], item_schema(languages), tasks),
+            Stage(items, [read], item_schema(languages), tasks, required=True),
             Stage(folders["classes"], [classes], CLASS_SCHEMA),
-            Stage(entities, [ReadStage(items), SelectEntities(folders["classes"])], entity_schema(languages), tasks),
-            Stage(folders["names"], [NamesOfDump(entities, items, languages)], NAME_SCHEMA),
+            Stage(entities, [ReadStage(items), select], entity_schema(languages), tasks, required=True),
+            Stage(folders["names"], [names], NAME_SCHEMA),
         ]
 
     def describe(self) -> dict[str, Any]:
@@ -241,11 +246,12 @@ class EndpointSource:
         classes, instances, entities = folders["classes"], folders["instances"], folders["entities"]
         walk = ClassesOfEndpoint(ask, config.base_types, config.hops)
         items = ItemsOfEndpoint(ask, instances, languages, config.image_properties)
-        names = NamesOfEndpoint(ask, entities, languages)
+        names = NamesOfEndpoint(ask, entities, languages, config.base_types)
+        select = SelectEntities(classes)
         return [
             Stage(classes, [walk], CLASS_SCHEMA, polite=True),
-            Stage(instances, [InstancesOfEndpoint(ask, classes)], INSTANCE_SCHEMA, tasks, polite=True),
-            Stage(entities, [items, SelectEntities(classes)], entity_schema(languages), tasks, polite=True),
+            Stage(instances, [InstancesOfEndpoint(ask, classes)], INSTANCE_SCHEMA, tasks, polite=True, required=True),
+            Stage(entities, [items, select], entity_schema(languages), tasks, polite=True, required=True),
             Stage(folders["names"], [names], NAME_SCHEMA, polite=True),
         ]
 
@@ -270,6 +276,7 @@ class Wikimedia:
 
 
 _FORMAT = "hf_mlm build of MLM, version 1"
+FAILURES = "failures.tsv"  # images that were given up
 
 
 def mlm_stages(
@@ -297,7 +304,14 @@ def mlm_stages(
     images = FetchImages(wikimedia.http, rules, wikimedia.commons)
     return [
         *source.stages(folders, config, tasks),
-        Stage(folders["summaries"], [ReadStage(entities), summaries], summary_schema(languages), tasks, polite=True),
+        Stage(
+            folders["summaries"],
+            [ReadStage(entities), summaries],
+            summary_schema(languages),
+            tasks,
+            True,
+            required=True,
+        ),
         Stage(folders["images"], [ReadStage(entities), images], IMAGE_SCHEMA, tasks, polite=True),
         Stage(folders["selection"], [Select(folders, config)], SELECTION_SCHEMA),
         DatasetStage(
@@ -314,6 +328,7 @@ def build_mlm(
     tasks: int = 8,
     executor: ExecutorSettings | None = None,
     watch: Watch | None = None,
+    ask_again: bool = False,
 ) -> dict[str, StageManifest]:
     """Build MLM, or go on with a build that was interrupted.
 
@@ -328,6 +343,7 @@ def build_mlm(
         tasks: into how many parts the work is divided; the result has that many files a split.
         executor: as of `run_build`, which also tells the returned manifests and what is raised.
         watch: the same.
+        ask_again: ask for the images again that were given up.
     """
     if tasks < 1:
         raise ValueError(f"Expected at least 1 part of the work, found tasks={tasks}.")
@@ -336,10 +352,29 @@ def build_mlm(
     record |= {"source": source.describe()}
     record |= {"services": {"wikipedia": wikimedia.wikipedia, "commons": wikimedia.commons}}
     stages = mlm_stages(target, source, wikimedia, config, tasks)
+    cache = ResponseCache(wikimedia.http.cache)
+    if ask_again:
+        cache.clear_failures()
+        _reset_given_up(Folders(target))
     done = run_build(target, record, stages, executor, watch)
     if len(done) == len(stages):
         from hf_mlm.construction.cards.builds import describe_folder  # late: it takes seconds to import
 
         with full_disk_in_words(target, "and run the same command again"):
             describe_folder(target / "dataset", json.loads((target / RECORD).read_text(encoding="utf-8")), done)
+            lines = [f"{url}\t{reason}\n" for url, reason in cache.failures().items()]
+            write_text(target / FAILURES, "".join(lines))
     return done
+
+
+def _reset_given_up(folders: Folders) -> None:
+    """Take back the tasks that gave images up, and the stages after them."""
+    tasks = [path for path in folders["images"].glob("[0-9]*.json") if _gave_up(StageManifest.load(path))]
+    if tasks:
+        later = [path for stage in ("selection", "dataset") for path in folders[stage].glob("*.json")]
+        for path in [*tasks, folders["images"] / MANIFEST, *later]:
+            path.unlink(missing_ok=True)
+
+
+def _gave_up(manifest: StageManifest) -> bool:
+    return any(reason.startswith("image: given up") for reason in manifest.dropped)

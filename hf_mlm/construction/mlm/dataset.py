@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -25,8 +27,6 @@ from hf_mlm.construction.stage import (
     StageManifest,
     to_document,
 )
-from hf_mlm.data.mlm.parquet import INDEX, BuiltRows
-from hf_mlm.data.mlm.rows import raw_features
 from hf_mlm.data.splits import SPLITS, hash_split
 from hf_mlm.files import full_disk_in_words
 from hf_mlm.geo.partition import GeoCellPartition
@@ -147,10 +147,24 @@ def _or_none(cell: np.int64) -> int | None:
 
 ROWS_PER_GROUP = 128  # images make rows large
 LICENCES, ARTICLES = "image_licences", "summary_sources"  # tables of credits
+ENTITIES = "entity_sources"  # table of countries stated and digests of the content of entities
+CONTENT = {  # digest -> fields that it is of
+    "texts": ("label", "summaries"),
+    "facts": ("classes", "latitude", "longitude", "country"),
+    "images": ("images",),
+}
 _CREDITS = ("name", "mime", "author", "licence", "licence_url", "credit", "page", "sha1")
 _LICENCE_SCHEMA = pa.schema({"entity_id": pa.string(), "image": pa.string(), **dict.fromkeys(_CREDITS, pa.string())})
 _ARTICLE_SCHEMA = pa.schema(
     {"entity_id": pa.string(), "language": pa.string(), "article": pa.string(), "revision": pa.int64()}
+)
+_ENTITY_SCHEMA = pa.schema(
+    {
+        "entity_id": pa.string(),
+        "countries": pa.list_(pa.string()),
+        "country_rule": pa.string(),
+        **dict.fromkeys(CONTENT, pa.string()),
+    }
 )
 
 
@@ -193,6 +207,7 @@ class JoinStages(Block):
         named = {name: entity[name] for name in ("id", "latitude", "longitude")}
         classes = [labels[item] for item in entity["classes"] if item in labels]
         texts = {"summaries": summary["summaries"], "articles": _articles(entity, summary)}
+        texts["countries"] = list(dict.fromkeys(claim["id"] for claim in entity["countries"]))
         return named | texts | {"label": label, "images": images, "classes": classes}
 
 
@@ -207,7 +222,7 @@ def _articles(entity: Row, summary: Row) -> list[Row]:
 
 def _split_and_cells(decision: Row) -> Row:
     cells = {config: decision[column] for config, column in CONFIGS.items() if decision[column] is not None}
-    return {"split": decision["split"], "country": decision["country"], "cells": cells}
+    return {name: decision[name] for name in ("split", "country", "country_rule")} | {"cells": cells}
 
 
 class WriteDataset(Block):
@@ -232,7 +247,7 @@ class WriteDataset(Block):
         """
         self.ledger.clear()
         folder = self.folders["dataset"]
-        credits = {LICENCES: _LICENCE_SCHEMA, ARTICLES: _ARTICLE_SCHEMA}
+        credits = {LICENCES: _LICENCE_SCHEMA, ARTICLES: _ARTICLE_SCHEMA, ENTITIES: _ENTITY_SCHEMA}
         schemas = config_schemas(self.folders, self.languages) | credits
         with full_disk_in_words(folder, "and run the same command again: finished tasks are kept"):
             with ExitStack() as stack:
@@ -261,6 +276,8 @@ class _Files:
         self._put("mlm", f"mlm/{split}", published)
         for config, cell in cells.items():
             self._put(config, f"{config}/{split}", published | {"geo_cell": cell})
+        source = {name: row[name] for name in ("countries", "country_rule")} | _digests(published)
+        self._put(ENTITIES, f"{ENTITIES}/{ENTITIES}", source | {"entity_id": row["id"]})
         for article in row["articles"]:
             self._put(ARTICLES, f"{ARTICLES}/{ARTICLES}", article | {"entity_id": row["id"]})
         for image, kept in zip(row["images"], published["images"], strict=True):
@@ -307,6 +324,14 @@ class _Files:
 _PUBLISHED = ("label", "summaries", "classes", "latitude", "longitude", "country")
 
 
+def _digests(row: Row) -> dict[str, str]:
+    """SHA-256 of the fields of each part of `CONTENT`, in 16 hexadecimal digits."""
+    images = [hashlib.sha256(image["bytes"]).hexdigest() for image in row["images"]]
+    plain = row | {"images": images}
+    texts = {name: json.dumps([plain[each] for each in names], sort_keys=True) for name, names in CONTENT.items()}
+    return {name: hashlib.sha256(text.encode()).hexdigest()[:16] for name, text in texts.items()}
+
+
 def _image(entity: str, image: Row, number: int) -> Row:
     ending = image["mime"].rpartition("/")[2].replace("jpeg", "jpg")
     return {"bytes": image["bytes"], "path": f"{entity}_{number}.{ending}"}
@@ -314,6 +339,8 @@ def _image(entity: str, image: Row, number: int) -> Row:
 
 def config_schemas(folders: Folders, languages: Sequence[str]) -> dict[str, pa.Schema]:
     """Arrow schema of each config, which also tells `datasets` of images and of the cells' tokens."""
+    from hf_mlm.data.mlm.rows import raw_features  # late: `datasets` takes seconds to import
+
     tokens: dict[str, list[str] | None] = {"mlm": None}
     for config in CONFIGS:
         if folders.cells(config).is_file():
@@ -345,12 +372,14 @@ class SealDataset(SealStage):
 
     def run(self, data: Iterable[Document] | None, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
         """Merge; gives nothing."""
+        from hf_mlm.data.mlm.parquet import INDEX, BuiltRows
+
         super().run(data, rank, world_size)
         files = StageManifest.load(self.folder / MANIFEST).files
         configs: dict[str, dict[str, list[str]]] = {}
         for file in files:
             path = PurePosixPath(file.name)
-            if path.parent.name not in (LICENCES, ARTICLES):
+            if path.parent.name not in (LICENCES, ARTICLES, ENTITIES):
                 split = path.name.partition("-")[0]
                 configs.setdefault(path.parent.name, {}).setdefault(split, []).append(file.name)
         sizes = {file.name: file.bytes for file in files}

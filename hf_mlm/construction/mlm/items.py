@@ -334,6 +334,7 @@ def _degrees(position: Row) -> tuple[float, float]:
     return position["latitude"], position["longitude"]
 
 
+BASE_TYPES = "base types"  # fact of the stage
 NAME_SCHEMA = pa.schema({"id": pa.string(), "label": pa.string(), "country_code": pa.string()})
 
 
@@ -344,21 +345,24 @@ class NamesOfDump(Block):
         entities: folder of the stage with the entities.
         items: folder of the stage that read the dump.
         languages: the first with a label counts.
+        base_types: ids, whose labels are also told in the manifest.
     """
 
     name = "names"
 
-    def __init__(self, entities: Path, items: Path, languages: Sequence[str]) -> None:
+    def __init__(self, entities: Path, items: Path, languages: Sequence[str], base_types: Sequence[str] = ()) -> None:
         super().__init__()
         self.entities, self.items, self.languages = entities, items, tuple(languages)
+        self.base_types = tuple(base_types)
 
     def run(self, data: Iterable[Document] | None, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
         """Give a row for each class and country that has a label or a code."""
-        wanted = referred_items(self.read(self.entities, ["classes", "countries"]))
+        wanted = referred_items(self.read(self.entities, ["classes", "countries"])) | {*self.base_types}
         named: dict[str, Row] = {}
         for row in self.read(self.items, ["id", "labels", "superclasses", "country_code"]):
             if row["id"] in wanted and (row["superclasses"] or row["country_code"]):
                 named[row["id"]] = name_row(row["id"], row["labels"], row["country_code"], self.languages)
+        self.ledger.facts[BASE_TYPES] = {base: named[base]["label"] for base in self.base_types if base in named}
         for item in sorted(named, key=item_number):
             yield to_document(named[item])
 

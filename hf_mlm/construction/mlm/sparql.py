@@ -14,6 +14,7 @@ from datatrove.data import Document
 
 from hf_mlm.construction.http import RETRIED, HttpSettings, PoliteClient, Request, Response, UnavailableError
 from hf_mlm.construction.mlm.items import (
+    BASE_TYPES,
     COUNTRY,
     IMAGE,
     INSTANCE_OF,
@@ -364,14 +365,17 @@ class NamesOfEndpoint(SparqlBlock):
     name = "names"
     queries = {"labels": LABELS, "codes": CODES, "classes": CLASSES}
 
-    def __init__(self, endpoint: EndpointSettings, entities: Path, languages: Sequence[str]) -> None:
+    def __init__(
+        self, endpoint: EndpointSettings, entities: Path, languages: Sequence[str], base_types: Sequence[str] = ()
+    ) -> None:
         super().__init__(endpoint)
-        self.entities, self.languages = entities, tuple(languages)
+        self.entities, self.languages, self.base_types = entities, tuple(languages), tuple(base_types)
 
     def run(self, data: Iterable[Document] | None, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
         """Give a row for each class and country that has a label or a code."""
         endpoint = self.open()
-        wanted = sorted(referred_items(self.read(self.entities, ["classes", "countries"])), key=item_number)
+        referred = referred_items(self.read(self.entities, ["classes", "countries"])) | {*self.base_types}
+        wanted = sorted(referred, key=item_number)
         codes: dict[str, str] = {}
         for binding in endpoint.select(CODES, wanted):
             item = item_id(binding["item"])
@@ -379,8 +383,10 @@ class NamesOfEndpoint(SparqlBlock):
         above = endpoint.select(CLASSES, wanted)
         known = {item_id(one["item"]) for one in above if is_item_id(item_id(one["above"]))} | set(codes)
         named = labels(endpoint, sorted(known, key=item_number), self.languages)
+        rows = {item: name_row(item, named[item], codes.get(item), self.languages) for item in known}
+        self.ledger.facts[BASE_TYPES] = {base: rows[base]["label"] for base in self.base_types if base in rows}
         for item in sorted(known, key=item_number):
-            yield to_document(name_row(item, named[item], codes.get(item), self.languages))
+            yield to_document(rows[item])
 
 
 def labels(endpoint: Endpoint, items: Sequence[str], languages: Sequence[str]) -> dict[str, dict[str, str | None]]:

@@ -43,7 +43,7 @@ def test_rows_and_reasons() -> None:
     ledger.noted["several coordinates"] = 2
     files = [OutputFile(f"{number}.parquet", 1, 1500, "ab") for number in range(2)]
     lines = stage_table({"places": StageManifest.of_task("places", files, ledger)}).splitlines()
-    assert lines[0] == "| stage | rows | left out | noticed |"
+    assert lines[0] == "| stage | results | left out | noticed |"
     assert lines[2:] == ["| `places` | 3,000 | 1 no article; 1,200 no image | 2 several coordinates |"]
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
 import dataclasses
+import gzip
 import html
+import json
 import os
 import re
 import resource
@@ -23,7 +26,9 @@ from datasets import load_dataset
 
 from hf_mlm.construction.http import HttpSettings, UnavailableError
 from hf_mlm.construction.mlm.build import BuildConfig, DumpSource, load_build_config
-from hf_mlm.files import sha256_of
+from hf_mlm.construction.mlm.revisions import compare_builds
+from hf_mlm.construction.report import write_report
+from hf_mlm.files import locked, sha256_of
 from hf_mlm.geo.partition import GeoCellPartition
 
 
@@ -177,8 +182,7 @@ def test_wherever_it_is_killed_it_goes_on(build: Any, wiki: Any, tmp_path: Path)
     build("whole")
     expected = contents(tmp_path / "whole")
     asked = set(wiki.requests)
-    for path in (tmp_path / "traffic").rglob("*.gz"):
-        path.unlink()
+    (tmp_path / "traffic" / "responses.sqlite").unlink()
     wiki.requests.clear()
     moments = [lambda: (tmp_path / "killed" / "items").is_dir(), lambda: len(wiki.requests) > 5]
     moments += [lambda: len(wiki.requests) > 30, lambda: (tmp_path / "killed" / "dataset").is_dir()]
@@ -288,3 +292,89 @@ def _run(words: list[str]) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if name != "HF_MLM_SHARED_DATA"}
     command = [sys.executable, "-c", "import sys; from hf_mlm.cli import main; main(sys.argv[1:])", *words]
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+
+
+def test_a_build_without_entities_ends_at_once(build: Any, wiki: Any, tmp_path: Path) -> None:
+    config = dataclasses.replace(_small(), base_types=("Q999999999",))
+    for _ in range(2):  # running again does not go on
+        with pytest.raises(ValueError, match="entities after the stage 'entities', found none: .* dropped because of"):
+            build(config=config)
+    assert not wiki.requests and not (tmp_path / "build" / "summaries").exists()
+    wiki.missing = {title for n in range(1000, 1036) for title in (f"Place {n}", f"Ort {n}", f"Lieu {n}")}
+    wiki.missing |= {f"{name} {n}" for n in range(900, 920) for name in ("Place", "Ort", "Lieu")} | {"Ohne Namen"}
+    with pytest.raises(ValueError, match="stage 'summaries', found none: 41 dropped because of 'no summary'"):
+        build("silent")
+
+
+def test_a_changed_file_of_the_same_size_is_made_again(build: Any, tmp_path: Path) -> None:
+    build()
+    expected = contents(tmp_path / "build")
+    path = tmp_path / "build" / "summaries" / "00000.parquet"
+    path.write_bytes(path.read_bytes()[:-9] + b"x" * 9)
+    build()
+    assert contents(tmp_path / "build") == expected
+
+
+def test_a_folder_has_one_writer(build: Any, tmp_path: Path) -> None:
+    with locked(tmp_path / "build", "build"), pytest.raises(BlockingIOError, match="another process that writes"):
+        build()
+
+
+def test_images_that_did_not_come_are_asked_for_again(build: Any, wiki: Any, tmp_path: Path) -> None:
+    build("whole")
+    (tmp_path / "traffic" / "responses.sqlite").unlink()
+    wiki.images = {"Place 1004.jpg": b"<html>Wikimedia Error</html>", "Place 1005.jpg": b""}
+    assert build()["images"].dropped["image: given up, damaged"] == 2
+    failures = (tmp_path / "build" / "failures.tsv").read_text().splitlines()
+    assert [line.partition("/thumb/")[2] for line in failures] == [f"Place%20{n}.jpg\tdamaged" for n in (1004, 1005)]
+    wiki.images, before = {}, dict(wiki.requests)
+    assert build()["images"].dropped["image: given up, damaged"] == 2 and dict(wiki.requests) == before
+    build(ask_again=True)
+    assert contents(tmp_path / "build") == contents(tmp_path / "whole")
+    assert (tmp_path / "build" / "failures.tsv").read_text() == ""
+
+
+def test_castles_are_called_castles(build: Any, tmp_path: Path) -> None:
+    build(config=CASTLES)
+    dataset = tmp_path / "build" / "dataset"
+    card, croissant = (dataset / "README.md").read_text(), json.loads((dataset / "croissant.json").read_text())
+    assert "13 castles with summaries" in card and croissant["name"] == "mlm-castles"
+    page = write_report(tmp_path / "build").read_text()
+    assert "An MLM of castles" in page and "settlement" not in page.partition("<body")[2].partition("Figures")[0]
+    rows = {row["entity_id"]: row for row in rows_of_table(dataset / "entity_sources")}
+    assert rows["Q2009"]["countries"] == [graph.FRANCE, graph.GERMANY] and rows["Q2009"]["country_rule"] == "several"
+
+
+def rows_of_table(folder: Path) -> list[dict[str, Any]]:
+    return [row for path in sorted(folder.glob("*.parquet")) for row in pq.read_table(path).to_pylist()]
+
+
+def test_dumps_of_two_dates_are_refused(tmp_path: Path) -> None:
+    paths = [tmp_path / f"wikidata-{date}-all.json" for date in ("20260105", "20260112")]
+    for path in paths:
+        path.write_text("[\n]\n")
+    with pytest.raises(ValueError, match="the dates 20260105, 20260112"):
+        DumpSource.of(paths)
+
+
+@pytest.mark.heavy
+def test_every_form_source_and_number_of_tasks_has_the_same_content(build: Any, endpoint: Any, tmp_path: Path) -> None:
+    lines = graph.dump_text(graph.world()).splitlines(keepends=True)
+    members = [b"".join(lines[start : start + 9]) for start in range(0, len(lines), 9)]
+    forms = {"gz": b"".join(map(gzip.compress, members)), "bz2": bz2.compress(b"".join(lines))}
+    sources = {}
+    for form, content in forms.items():
+        (tmp_path / f"wikidata-20260105-all.json.{form}").write_bytes(content)
+        sources[form] = DumpSource.of([tmp_path / f"wikidata-20260105-all.json.{form}"])
+    for name, source, tasks in [
+        ("a", sources["gz"], 2),
+        ("b", sources["gz"], 16),
+        ("c", sources["bz2"], 3),
+        ("d", endpoint, 2),
+    ]:
+        build(name, source, tasks=tasks)
+    contents = [
+        json.loads((tmp_path / name / "dataset" / "provenance.json").read_text())["content"] for name in "abcd"
+    ]
+    assert len(set(contents)) == 1
+    assert compare_builds(tmp_path / "a" / "dataset", tmp_path / "d" / "dataset").kept == 41
