@@ -1,8 +1,8 @@
-"""Location estimation: cells as classes (MLM §5.2), and distances in km as the geolocation field reports them."""
+"""Location estimation: cells as classes (MLM §5.1.2, §6), and distances in km as the geolocation field reports them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -109,7 +109,7 @@ def confusion_counts(confusion: npt.ArrayLike) -> Counts:
 
 
 def cell_scores(counts: npt.ArrayLike) -> dict[str, float]:
-    """Average precision, recall and F1 over the classes, each weighted by its targets (MLM §5.2, Eq. 3).
+    """Average precision, recall and F1 over the classes, each weighted by its targets (MLM §6, Eq. 3).
 
     Equal to ``precision_recall_fscore_support(average="weighted", zero_division=0)`` of scikit-learn.
 
@@ -175,6 +175,63 @@ def geoscore(kilometres: npt.ArrayLike) -> npt.NDArray[np.float64]:
         array([5000. , 1839.4])
     """
     return 5000.0 * np.exp(-np.asarray(kilometres, np.float64) / _GEOSCORE_SCALE_KM)
+
+
+def coverage_scores(kilometres: npt.ArrayLike, radii_km: Mapping[float, npt.ArrayLike]) -> dict[str, float]:
+    """Compare radii with the errors that they promise to hold.
+
+    Args:
+        kilometres: (N,) distances between estimate and truth, N ≥ 1.
+        radii_km: share → (N,) radii that are to hold that share of the truths.
+
+    Returns:
+        ``coverage@50`` and so on in 0–1, in per cent of the share, and ``median_radius_km`` of the first share.
+
+    Example:
+        >>> coverage_scores([10.0, 20.0, 90.0, 400.0], {0.5: [50.0] * 4, 0.9: [100.0] * 4})
+        {'coverage@50': 0.5, 'coverage@90': 0.75, 'median_radius_km': 50.0}
+    """
+    km = np.asarray(kilometres, np.float64)
+    shares = {f"coverage@{100 * share:g}": float((km <= np.asarray(r)).mean()) for share, r in radii_km.items()}
+    return {**shares, "median_radius_km": float(np.median(next(iter(radii_km.values()))))}
+
+
+def calibration_scores(confidences: npt.ArrayLike, right: npt.ArrayLike, bins: int = 15) -> dict[str, float]:
+    """Expected calibration error (Guo et al. 2017): how far probabilities of being right are from the truth.
+
+    Args:
+        confidences: (N,) probabilities of the answers that were given.
+        right: (N,) bool, whether they are right.
+        bins: of equal width between 0 and 1.
+
+    Returns:
+        ``calibration_error`` in 0–1; nothing where N is 0.
+
+    Example:
+        >>> calibration_scores([0.9, 0.9, 0.9, 0.9], [True, True, True, False])
+        {'calibration_error': 0.15}
+    """
+    probability, hit = np.asarray(confidences, np.float64), np.asarray(right, np.float64)
+    if not len(probability):
+        return {}
+    bin_of = np.minimum((probability * bins).astype(int), bins - 1)
+    gaps = np.bincount(bin_of, probability - hit, minlength=bins)  # (bins,) sums
+    return {"calibration_error": round(float(np.abs(gaps).sum() / len(probability)), 9)}
+
+
+def recall_by_area(areas_km2: npt.ArrayLike, budgets_km2: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Share of truths that lie in the best region of each size: the recall-versus-area curve.
+
+    Args:
+        areas_km2: (N,) area of the smallest region that holds the truth.
+        budgets_km2: (B,) areas that may be searched.
+
+    Example:
+        >>> recall_by_area([100.0, 5_000.0], [10.0, 1_000.0, 10_000.0])
+        array([0. , 0.5, 1. ])
+    """
+    areas = np.sort(np.asarray(areas_km2, np.float64))
+    return np.searchsorted(areas, np.asarray(budgets_km2, np.float64), side="right") / max(len(areas), 1)
 
 
 class GeoTally:

@@ -195,7 +195,7 @@ def retrieval_report(
     seed: int = 0,
     resamples: int = 1000,
 ) -> dict[str, Any]:
-    """Score retrieval in both directions (MLM §5.2: median rank and recall at K over ten pools of 500).
+    """Score retrieval in both directions (MLM §6: median rank and recall at K over ten pools of 500).
 
     Similarity is the dot product, which is the cosine for unit-length embeddings. Ties count as their average rank.
 
