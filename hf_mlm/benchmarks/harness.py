@@ -125,13 +125,7 @@ class Report:
         return self._add(Row(name, "alone", median(times), items, target=target, memory=memory))
 
     def grow(self, name: str, make: Callable[[int], Callable[[], Any]], sizes: Sequence[int]) -> None:
-        """Record how the cost grows from the first size to the others, all sizes in turn.
-
-        Args:
-            name: what grows, such as "words a sentence".
-            make: builds the call of a size.
-            sizes: in order.
-        """
+        """Record how the cost grows from the first size to the others, all sizes in turn."""
         calls = [make(size) for size in sizes]
         for call in calls:
             call()
@@ -288,12 +282,7 @@ Shares = list[tuple[str, float, int]]  # name, seconds a call, calls a call
 
 
 def shares_of(call: Callable[[], object], calls: int = CALLS) -> Shares:
-    """Time spent in each function itself, the most first; time of C code counts where Python called it.
-
-    Args:
-        call: what to look at; one call goes before.
-        calls: how often at most.
-    """
+    """Time spent in each function itself, the most first; time of C code counts where Python called it."""
     call()
     profiler = cProfile.Profile()
     start, done = time.perf_counter(), 0

@@ -24,13 +24,7 @@ HEADS = {
 
 
 def markdown(title: str, facts: Mapping[str, Any], report: Report) -> str:
-    """Write one section: title, machine and versions, a table for each kind of row, and the notes.
-
-    Args:
-        title: of the section.
-        facts: as `harness.environment` gives them.
-        report: what was measured.
-    """
+    """Write one section: title, machine and versions, a table for each kind of row, and the notes."""
     versions = ", ".join(f"{package} {number}" for package, number in facts["versions"].items())
     parts = [f"## {title}", f"{facts['date']} · {facts['machine']} · {versions}"]
     for kind, head in HEADS.items():
@@ -103,13 +97,7 @@ def draw(title: str, shares: Shares) -> Markup:
 
 
 def write_profile(path: str, shares: Shares, folder: Path) -> Path:
-    """Draw ``profile-<path>.svg``.
-
-    Args:
-        path: its name in `catalog.BENCHMARKS`.
-        shares: as `shares_of` gives them.
-        folder: gets the picture.
-    """
+    """Draw ``profile-<path>.svg``."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"profile-{path}.svg"
     write_text(file, f"{draw(path, shares)}\n")

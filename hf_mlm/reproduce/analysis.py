@@ -33,13 +33,7 @@ SHOWN, WIDTH = 200, 240  # sentences on the page, pixels of a picture
 
 @dataclass(frozen=True)
 class Tagged:
-    """A sentence with gold and predicted entities.
-
-    Attributes:
-        row: of the dataset.
-        gold: its entities.
-        found: the predicted ones.
-    """
+    """A sentence of the dataset with its gold and its predicted entities."""
 
     row: Mapping[str, Any]
     gold: list[Entity]
@@ -59,14 +53,7 @@ class Tagged:
 def tagged_sentences(
     rows: Dataset, ids: Sequence[Any], kept: Mapping[int, tuple[list[int], list[int]]], label_names: Sequence[str]
 ) -> Iterator[Tagged]:
-    """Join the rows of a split with the labels that an evaluation has kept, in the order of the rows.
-
-    Args:
-        rows: with ``id`` and ``tokens``.
-        ids: of the encoded rows, by their index.
-        kept: gold and predicted label ids of each sentence, by the index of its first encoded row.
-        label_names: of the ids.
-    """
+    """Join the rows of a split with the labels that an evaluation has kept, in the order of the rows."""
     labels = {ids[index]: sides for index, sides in kept.items()}
     for row in rows:
         gold, found = ([label_names[label] for label in side] for side in labels[row["id"]])
@@ -75,10 +62,6 @@ def tagged_sentences(
 
 def confusion(sentences: Sequence[Tagged], types: Sequence[str]) -> dict[str, float]:
     """Count what is predicted at the words of each gold entity, and entities that are predicted where there is none.
-
-    Args:
-        sentences: of a split.
-        types: of entities.
 
     Returns:
         ``confusion_<gold type>_<predicted type>``; the predicted type is ``"other words"`` where an entity overlaps
@@ -97,13 +80,7 @@ def confusion(sentences: Sequence[Tagged], types: Sequence[str]) -> dict[str, fl
 
 
 def write_errors(sentences: Sequence[Tagged], name: str, folder: Path) -> None:
-    """Write all predictions as JSON lines, and the first wrong sentences as a page with their images.
-
-    Args:
-        sentences: of the test split.
-        name: of the run.
-        folder: gets ``predictions.jsonl`` and ``errors.html``.
-    """
+    """Write all predictions as JSON lines, and the first wrong sentences as a page with their images."""
     write_text(folder / PREDICTIONS, "".join(f"{sentence.to_json()}\n" for sentence in sentences))
     wrong = [sentence for sentence in sentences if sentence.wrong]
     title, shown = f"Errors of {name}", wrong[:SHOWN]
@@ -144,10 +121,6 @@ def _picture(image: Any) -> Markup | None:
 
 def groups_of(rows: Dataset, classes: Sequence[str]) -> dict[str, np.ndarray]:
     """Divide the entities of a split by the language of the summary that evaluation shows, and by class.
-
-    Args:
-        rows: raw, or features; of features only those that we wrote tell languages, and none tell classes.
-        classes: names of those that are wanted.
 
     Returns:
         Language or class -> bool (entities,); groups without an entity are left out.

@@ -209,10 +209,6 @@ TABLES = dict(
 def find_table(paper: str, number: str) -> Table:
     """Look a table up.
 
-    Args:
-        paper: ``"mlm"`` or ``"2m-ner"``.
-        number: of the table, or its name.
-
     Raises:
         ValueError: if there is no such paper or table.
 

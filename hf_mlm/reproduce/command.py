@@ -39,15 +39,7 @@ Notice = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Request:
-    """A table to reproduce.
-
-    Attributes:
-        table: with the cells that are wanted.
-        setup: scale, data and weights.
-        seeds: of the trainings.
-        output: folder of runs and tables.
-        chosen: what of the table is wanted, by the options that say so; empty for all of it.
-    """
+    """A table to reproduce."""
 
     table: Table
     setup: Setup
@@ -72,15 +64,6 @@ def request(
     dataset: str | None = None,
 ) -> Request:
     """Put a request together.
-
-    Args:
-        paper: ``"mlm"`` or ``"2m-ner"``.
-        number: of the table, or its name.
-        setup: scale, data and weights.
-        output: folder of runs and tables.
-        seeds: of the trainings; the scale's when omitted.
-        only: a system, to leave the others out.
-        dataset: a data set, to leave the others out.
 
     Raises:
         ValueError: if there is no such paper, table, system or data set, a seed is given twice, or what the command
@@ -128,11 +111,6 @@ def check(asked: Request) -> None:
 def reproduce(asked: Request, runners: Mapping[str, Runner], notice: Notice = lambda line: None) -> list[Path]:
     """Run what is not finished, and write the table, also with what there is when something interrupts.
 
-    Args:
-        asked: the table.
-        runners: what does a run, by kind.
-        notice: is told of every run.
-
     Returns:
         The files of the table: Markdown, CSV and HTML.
 
@@ -160,12 +138,7 @@ def reproduce(asked: Request, runners: Mapping[str, Runner], notice: Notice = la
 
 
 def write(asked: Request, done: Sequence[tuple[Job, Outcome]]) -> list[Path]:
-    """Write a table with what is finished, on the main process alone.
-
-    Args:
-        asked: the table.
-        done: runs and what they have found.
-    """
+    """Write a table with what is finished, on the main process alone."""
     table = asked.table
     files = [asked.stem.with_name(asked.stem.name + ending) for ending in (".md", ".csv", ".html")]
     if processes().is_main_process:
@@ -208,9 +181,6 @@ def _changes(setup: Setup) -> list[str]:
 
 def outline(asked: Request) -> list[str]:
     """List the runs of a request, and what is missing or, at full scale, how long they will take here.
-
-    Args:
-        asked: the table.
 
     Returns:
         Lines. Nothing is trained but a few timed steps of each system.

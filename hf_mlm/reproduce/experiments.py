@@ -14,13 +14,7 @@ CLASSES = ("Ortsteil", "town of the United States", "human settlement")  # MLM, 
 
 @dataclass(frozen=True)
 class IRLESpec:
-    """A system of the MLM paper (Section 5).
-
-    Attributes:
-        dataset: ``"irle"`` or ``"irle-gr"``.
-        tasks: both for multitask learning, one for a single task.
-        reference: the published code's behaviour, instead of what the paper says.
-    """
+    """A system of the MLM paper (Section 5), of both tasks or one; ``reference``: the published code's behaviour."""
 
     kind: ClassVar[str] = "irle"
 
@@ -93,12 +87,7 @@ class TaggerSpec:
 
 @dataclass(frozen=True)
 class CountSpec:
-    """Counts of a dataset (MLM, Table 2; 2M-NER, Table 2); nothing is trained.
-
-    Attributes:
-        paper: ``"mlm"`` or ``"2m-ner"``.
-        dataset: configuration of ``mlm`` or ``mmnerd``.
-    """
+    """Counts of a dataset (MLM, Table 2; 2M-NER, Table 2); nothing is trained."""
 
     kind: ClassVar[str] = "count"
 
@@ -128,14 +117,7 @@ def as_dict(spec: Spec) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a table.
-
-    Attributes:
-        row: its row.
-        column: its column.
-        spec: the run whose metric it shows; None where we have nothing to run.
-        metric: its name.
-    """
+    """A cell of a table: the run whose metric it shows, or None where we have nothing to run."""
 
     row: str
     column: str

@@ -29,11 +29,6 @@ def to_markdown(table: Table, entries: Sequence[Entry], facts: Sequence[str] = (
     """Write a table as Markdown, block by block as the paper prints it, our line below the published one.
 
     What is compared with one of the rows stands in a table of its own below.
-
-    Args:
-        table: what is shown.
-        entries: its cells.
-        facts: how it came about, a few words each.
     """
     parts = [f"### {heading(table)}", *([" · ".join(facts)] if facts else []), table.note]
     for block, grid in arrange(table, entries).items():
@@ -102,14 +97,7 @@ def named(column: str, table: Table) -> str:
 def render(
     table: Table, entries: Sequence[Entry], facts: Sequence[str], curves: Mapping[str, Sequence[float]] | None = None
 ) -> str:
-    """Lay a table out as one HTML document.
-
-    Args:
-        table: what is shown.
-        entries: its cells.
-        facts: how it came about, a few words each: scale, seeds, version, command.
-        curves: the authors' validation curves, drawn where there are any.
-    """
+    """Lay a table out as one HTML document."""
     blocks = arrange(table, entries)
     columns = columns_of(*blocks.values())
     heads = ["", *([""] if in_paper(entries) else []), *(named(column, table) for column in columns)]

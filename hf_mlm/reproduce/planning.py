@@ -31,20 +31,13 @@ DATASETS_OF = {"mlm": "MLM", "2m-ner": "MMNERD"}
 
 
 def missing(paper: str, specs: Sequence[Spec], setup: Setup) -> list[str]:
-    """List what is missing for some runs, one sentence each, with the way out.
-
-    Args:
-        paper: ``"mlm"`` or ``"2m-ner"``.
-        specs: what is to be run.
-        setup: scale, data and weights.
-    """
+    """List what is missing for some runs, one sentence each, with the way out."""
     if setup.scale == "smoke":
-        return [*_packages(DEMO_PACKAGES, "demo"), *_models(specs)]
+        return [*_packages(DEMO_PACKAGES, "demo")]
     wanted = dict.fromkeys(name for spec in _taggers(specs) for name in encoders_of(spec))
     return [
         *_data(paper, specs, setup),
         *(sentence for name in wanted if (sentence := _weights(name, setup))),
-        *_models(specs),
         *_vectors(specs, setup),
     ]
 
@@ -109,14 +102,6 @@ def _offline() -> bool:
     return False
 
 
-def _models(specs: Iterable[Spec]) -> Iterator[str]:
-    from hf_mlm.registry import MODELS
-
-    for model in dict.fromkeys(spec.model for spec in _taggers(specs)):
-        if SYSTEMS[model].model_type not in MODELS:
-            yield f"this version of the package does not build {model}: leave it out with --only another."
-
-
 def _vectors(specs: Iterable[Spec], setup: Setup) -> Iterator[str]:
     from hf_mlm.training.taggers.building import USE_VECTORS
 
@@ -151,11 +136,6 @@ def missing_files(paper: str, specs: Sequence[Spec], data_dir: str) -> list[str]
     """Say what a folder lacks, with the way out; datasets that lack the same share a sentence.
 
     Of a table of counts, datasets may be absent as long as one is there.
-
-    Args:
-        paper: ``"mlm"`` or ``"2m-ner"``.
-        specs: what is to be run.
-        data_dir: the folder.
     """
     wanted: dict[str, tuple[str, ...]] = {}
     for spec in specs:
@@ -194,11 +174,6 @@ def _problem(paper: str, dataset: str, data_dir: str, wanted: Sequence[str]) -> 
 def splits_in(paper: str, dataset: str, data_dir: str) -> list[Collection[str]]:
     """List the splits that files are divided into, once for each language; empty where the package divides them.
 
-    Args:
-        paper: ``"mlm"`` or ``"2m-ner"``.
-        dataset: configuration of ``mlm`` or ``mmnerd``.
-        data_dir: the folder.
-
     Raises:
         FileNotFoundError: if there is no such folder, or no such dataset in it.
         ValueError: if there are several to choose from, or a conversion cannot be read.
@@ -220,9 +195,6 @@ STEPS, EVALUATED = 4, 1 / 3  # timed steps, the first of them not counted; cost 
 
 def estimate(jobs: Sequence[Job]) -> list[str]:
     """Estimate how long trainings take on this machine, from a few timed steps of each system.
-
-    Args:
-        jobs: that nothing is missing for.
 
     Returns:
         One line a training, and one for all.

@@ -26,12 +26,7 @@ RECIPE = "recipe.yaml"
 
 
 def run_irle(job: Job, folder: Path) -> Outcome:
-    """Train and test IR+LE, going on where an interrupted training stopped.
-
-    Args:
-        job: with an `IRLESpec`.
-        folder: of the run; gets ``recipe.yaml``, which ``hf-mlm train irle --config`` repeats.
-    """
+    """Train and test IR+LE, going on where an interrupted training stopped."""
     from hf_mlm.training.irle.train import train
 
     spec = cast(IRLESpec, job.spec)
@@ -53,12 +48,7 @@ def analyse_groups(run: Any) -> dict[str, float]:
 
 
 def run_tagger(job: Job, folder: Path) -> Outcome:
-    """Train and test a tagger, going on where an interrupted training stopped.
-
-    Args:
-        job: with a `TaggerSpec`.
-        folder: of the run; gets ``recipe.yaml``.
-    """
+    """Train and test a tagger, going on where an interrupted training stopped."""
     from hf_mlm.training.taggers.train import train
 
     spec = cast(TaggerSpec, job.spec)
@@ -72,13 +62,7 @@ def run_tagger(job: Job, folder: Path) -> Outcome:
 
 
 def analyse_errors(run: Any, spec: TaggerSpec, folder: Path) -> dict[str, float]:
-    """Tag the test split once more, write its errors, and count what is confused with what.
-
-    Args:
-        run: a finished training.
-        spec: that was trained.
-        folder: of the run; gets ``predictions.jsonl`` and ``errors.html``.
-    """
+    """Tag the test split once more, write its errors, and count what is confused with what."""
     from hf_mlm.training.taggers.data import encode_sentences
     from hf_mlm.training.taggers.scoring import score_encoded
 
@@ -92,12 +76,7 @@ def analyse_errors(run: Any, spec: TaggerSpec, folder: Path) -> dict[str, float]
 
 
 def run_count(job: Job, folder: Path) -> Outcome:
-    """Count a dataset; nothing is trained.
-
-    Args:
-        job: with a `CountSpec`.
-        folder: of the run; not used.
-    """
+    """Count a dataset; nothing is trained."""
     from datasets import load_dataset
 
     from hf_mlm.reproduce.planning import missing_files
@@ -114,11 +93,7 @@ def run_count(job: Job, folder: Path) -> Outcome:
 
 
 def count_mlm(splits: Mapping[str, Any]) -> dict[str, float]:
-    """Count entities, images, summaries and different classes, of raw rows or of precomputed features.
-
-    Args:
-        splits: of the dataset ``mlm``. Features do not tell classes apart, so these are left out there.
-    """
+    """Count entities, images, summaries and different classes, of raw rows or of precomputed features."""
     counts = {"entities": 0, "images": 0, "summaries": 0}
     classes: set[str] = set()
     for rows in splits.values():
@@ -134,11 +109,7 @@ def count_mlm(splits: Mapping[str, Any]) -> dict[str, float]:
 
 
 def count_mmnerd(splits: Mapping[str, Any]) -> dict[str, float]:
-    """Count sentences and entities, a name and type counting once a sentence, which comes closest to Table 2.
-
-    Args:
-        splits: of the dataset ``mmnerd``.
-    """
+    """Count sentences and entities, a name and type counting once a sentence, which comes closest to Table 2."""
     from hf_mlm.data.mmnerd.conll import Sentence
     from hf_mlm.data.mmnerd.statistics import Row, Statistics
 
@@ -157,12 +128,7 @@ def count_mmnerd(splits: Mapping[str, Any]) -> dict[str, float]:
 
 
 def write_recipe(settings: Mapping[str, Any], folder: Path) -> Path:
-    """Write the settings of a run as a recipe that repeats it.
-
-    Args:
-        settings: by the names of their fields.
-        folder: of the run.
-    """
+    """Write the settings of a run as a recipe that repeats it."""
     target = folder / RECIPE
     settings = {**({"use_cpu": True} if on_cpu() else {}), **settings}
     state = processes()
@@ -173,12 +139,7 @@ def write_recipe(settings: Mapping[str, Any], folder: Path) -> Path:
 
 
 def all_settings(job: Job, folder: Path) -> dict[str, Any]:
-    """List all settings of a job's training, those of the recipe that it starts from among them.
-
-    Args:
-        job: with an `IRLESpec` or a `TaggerSpec`.
-        folder: of the run.
-    """
+    """List all settings of a job's training, those of the recipe that it starts from among them."""
     from hf_mlm.runs.settings import read_recipe
 
     spec = cast(IRLESpec | TaggerSpec, job.spec)
@@ -191,10 +152,6 @@ def read_settings(spec: Spec, recipe: Path) -> tuple[Any, Any]:
 
     That the folder is the same run's tells its name. What the name leaves out may have changed since the interruption
     and does not hinder: where the data lie, on what device and on how many processes the run goes on.
-
-    Args:
-        spec: of the run.
-        recipe: what `write_recipe` has written.
 
     Returns:
         Settings of data and model, and of the training.
@@ -215,13 +172,7 @@ def read_settings(spec: Spec, recipe: Path) -> tuple[Any, Any]:
 
 
 def open_trainer(spec: Spec, settings: Mapping[str, Any], folder: Path) -> Any:
-    """Put together the trainer of a run, without training.
-
-    Args:
-        spec: of the run.
-        settings: all of them.
-        folder: gets ``recipe.yaml``.
-    """
+    """Put together the trainer of a run, without training."""
     arguments, training = read_settings(spec, write_recipe(settings, folder))
     if isinstance(spec, IRLESpec):
         from hf_mlm.training.irle.data import load_splits
@@ -238,9 +189,6 @@ def read_counts(model_dir: Path) -> list[list[int]]:
     """Read the counts that a tagger's test has left, one row a sentence, in the order of their ids.
 
     A sentence that was several rows is one again, so that the counts of models with different tokenizers are paired.
-
-    Args:
-        model_dir: output folder of the training.
     """
     path = model_dir / "counts_test.json"
     if not path.is_file():

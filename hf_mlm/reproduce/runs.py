@@ -7,7 +7,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
@@ -49,10 +49,6 @@ def from_main_process(ask: Callable[[], Answer]) -> Answer:
 def share_batch(settings: Mapping[str, Any], chosen: Mapping[str, Any]) -> dict[str, Any]:
     """Divide the training batch among the processes, so that a step learns from as many rows as the papers' steps.
 
-    Args:
-        settings: of a training, its batch that of all processes together.
-        chosen: what the user has set; a batch there is that of each process, and stays.
-
     Raises:
         ValueError: if the processes cannot have equal shares.
     """
@@ -90,9 +86,6 @@ def code_fingerprint(root: Path = Path(__file__).parents[2]) -> str:
     An installed release never changes, so there it says no more than the version; in a working tree it tells every
     edit, comments included. Commands, pages, tables and published values are left out: they decide nothing.
 
-    Args:
-        root: folder that holds the package.
-
     Returns:
         16 hexadecimal digits, read once a process.
 
@@ -116,9 +109,6 @@ GENERATED = "generated"
 
 def fingerprint(data_dir: str | os.PathLike[str] | None) -> str:
     """Name the state of a dataset's files.
-
-    Args:
-        data_dir: their folder; None stands for data that the package generates.
 
     Returns:
         16 hexadecimal digits of the relative names and contents of all files (of images and of files above 64 MiB:
@@ -171,14 +161,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Job:
-    """A run to do: a spec with a seed, on some data.
-
-    Attributes:
-        spec: what is run.
-        seed: of the training; 0 of what has none.
-        setup: scale, data and weights.
-        fingerprint: of the data.
-    """
+    """A run to do: a spec with a seed, on some data."""
 
     spec: Spec
     seed: int
@@ -208,14 +191,7 @@ Runner = Callable[[Job, Path], Outcome]
 
 
 def plan(specs: Sequence[Spec], seeds: Sequence[int], setup: Setup, fingerprint: str) -> list[Job]:
-    """List the runs of a table, seed by seed, so that an interrupted table has whole columns.
-
-    Args:
-        specs: what is run.
-        seeds: of the trainings; counts have none.
-        setup: scale, data and weights.
-        fingerprint: of the data.
-    """
+    """List the runs of a table, seed by seed, so that an interrupted table has whole columns."""
     counted = [Job(spec, 0, setup, fingerprint) for spec in specs if spec.kind == "count"]
     trained = [Job(spec, seed, setup, fingerprint) for seed in seeds for spec in specs if spec.kind != "count"]
     return counted + trained
@@ -223,10 +199,6 @@ def plan(specs: Sequence[Spec], seeds: Sequence[int], setup: Setup, fingerprint:
 
 def finished(job: Job, folder: Path) -> Outcome | None:
     """Open what a run has found.
-
-    Args:
-        job: the run.
-        folder: of all runs.
 
     Returns:
         None if it is not finished.
@@ -245,12 +217,7 @@ def finished(job: Job, folder: Path) -> Outcome | None:
 
 
 def outdated(job: Job, folder: Path) -> bool:
-    """Whether a run is not finished, and was by another version or other code, whose figures no longer count.
-
-    Args:
-        job: the run.
-        folder: of all runs.
-    """
+    """Whether a run is not finished, and was by another version or other code, whose figures no longer count."""
     finished_ones = {path.parent.name for path in folder.glob(f"{job.stem}-*/{RESULT}")}
     return bool(finished_ones) and job.name not in finished_ones
 
@@ -258,27 +225,21 @@ def outdated(job: Job, folder: Path) -> bool:
 def work(jobs: Sequence[Job], folder: Path, runners: Mapping[str, Runner]) -> Iterator[tuple[Job, Outcome]]:
     """Do the runs that are not finished, and hand out all outcomes in the order of the jobs.
 
-    Args:
-        jobs: of a table.
-        folder: of all runs.
-        runners: what does a run, by ``spec.kind``.
-
     Raises:
-        ValueError: if another command is doing a run at this moment.
+        BlockingIOError: if another command is doing a run at this moment.
     """
+
+    def look(job: Job) -> Outcome | None:
+        return from_main_process(lambda: finished(job, folder))
+
     for job in jobs:
-        outcome = _look(job, folder)
+        outcome = look(job)
         if outcome is None:
             place = folder / job.name
             place.mkdir(parents=True, exist_ok=True)
-            with _alone(place):
-                outcome = _look(job, folder) or _do(job, place, runners)  # by another command, a moment ago
+            with locked(place, "reproduce") if processes().is_main_process else nullcontext():
+                outcome = look(job) or _do(job, place, runners)  # by another command, a moment ago
         yield job, outcome
-
-
-def _look(job: Job, folder: Path) -> Outcome | None:
-    """Open what a run has found, on all processes what the main one sees."""
-    return from_main_process(lambda: finished(job, folder))
 
 
 def _do(job: Job, place: Path, runners: Mapping[str, Runner]) -> Outcome:
@@ -287,15 +248,6 @@ def _do(job: Job, place: Path, runners: Mapping[str, Runner]) -> Outcome:
             outcome = runners[job.spec.kind](job, place)
         _save(job, outcome, place)
     return outcome
-
-
-def _alone(place: Path) -> AbstractContextManager[None]:
-    """Keep other commands out of a run's folder, as long as the main process lives.
-
-    Raises:
-        BlockingIOError: if another command is in it.
-    """
-    return locked(place, "reproduce") if processes().is_main_process else nullcontext()
 
 
 @contextmanager

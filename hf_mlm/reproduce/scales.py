@@ -105,14 +105,7 @@ def sees(spec: TaggerSpec) -> bool:
 
 
 def settings_of(spec: IRLESpec | TaggerSpec, setup: Setup, seed: int, output_dir: Path) -> dict[str, Any]:
-    """List all settings of one training, as a recipe has them.
-
-    Args:
-        spec: what is run.
-        setup: scale, data and weights.
-        seed: of the training.
-        output_dir: of the run.
-    """
+    """List all settings of one training, as a recipe has them."""
     quiet = {"report_to": "none", "disable_tqdm": setup.scale == "smoke"}
     made = _irle(spec, setup) if isinstance(spec, IRLESpec) else _tagger(spec, setup)
     return {**quiet, **made, **setup.overrides, "seed": seed, "output_dir": str(output_dir)}
@@ -185,10 +178,6 @@ def demo_tree(folder: Path, places: int) -> Path:
     """Lay the generated sentences of ``load_dataset("mmnerd", "demo")`` out as the authors lay out MMNERD.
 
     So every language and pair of the paper can be loaded by its own name. A tree that is there is taken as it is.
-
-    Args:
-        folder: that will hold it.
-        places: settlements of the captioned world, each in one sentence of four languages.
 
     Returns:
         The tree, to be passed as ``data_dir``.

@@ -20,16 +20,7 @@ from hf_mlm.reproduce.runs import Job, Outcome
 
 @dataclass(frozen=True)
 class Entry:
-    """A cell with what is known of it; shares are times 100 where the table is in percent.
-
-    Attributes:
-        cell: of the table.
-        published: the paper's figure; None if it has none, or an unreadable one.
-        source: paper and table; empty if the paper has no such cell.
-        ours: over the seeds that are finished; None without one.
-        finished: whether a run has finished.
-        against: a paired bootstrap against the row that the table compares with; None without one.
-    """
+    """A cell with the published and our value, times 100 in per cent, and a bootstrap against the compared row."""
 
     cell: Cell
     published: float | None
@@ -52,10 +43,6 @@ def by_spec(done: Iterable[tuple[Job, Outcome]]) -> dict[Spec, dict[int, Outcome
 
 def fill(table: Table, outcomes: Outcomes) -> list[Entry]:
     """Put published and own figures into a table's cells.
-
-    Args:
-        table: its cells.
-        outcomes: what runs have found, by spec and seed; any may be missing.
 
     Returns:
         One entry a cell, in their order.
@@ -117,14 +104,7 @@ T_QUANTILES = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 
 
 @dataclass(frozen=True)
 class Summary:
-    """A figure over its seeds.
-
-    Attributes:
-        mean: over the seeds.
-        sd: sample standard deviation; None of a single seed.
-        seeds: number of them.
-        interval: 95 %, low and high; None where nothing tells it.
-    """
+    """Mean over seeds, sample standard deviation (None of one seed), number of seeds, and 95 % interval if known."""
 
     mean: float
     sd: float | None
@@ -134,10 +114,6 @@ class Summary:
 
 def summarize(values: Sequence[float], single: tuple[float, float] | None = None) -> Summary:
     """Summarize a figure over seeds.
-
-    Args:
-        values: one a seed.
-        single: the interval of a run that stands alone, from resampling its rows.
 
     Returns:
         With two seeds or more, the 95 % interval is that of the mean by Student's t.

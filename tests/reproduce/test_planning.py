@@ -98,16 +98,10 @@ def test_the_package_of_the_subword_vectors_is_named(
     assert missing("2m-ner", TEXT, setup) == []  # reads none
 
 
-def test_a_system_that_is_not_built_and_a_package_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    from hf_mlm import registry
-
-    monkeypatch.setattr(registry, "MODELS", {})
+def test_a_package_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(planning, "DEMO_PACKAGES", {"no_such_module": "no-such-package"})
     found = missing("2m-ner", TEXT, Setup("smoke"))
-    assert found == [
-        "the package no-such-package is not installed: pip install 'hf-mlm[demo]'.",
-        "this version of the package does not build BERT-CRF: leave it out with --only another.",
-    ]
+    assert found == ["the package no-such-package is not installed: pip install 'hf-mlm[demo]'."]
 
 
 def test_mlm_needs_its_own_files(tmp_path: Path) -> None:
