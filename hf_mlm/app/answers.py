@@ -99,7 +99,7 @@ def _several(models: OpenModels, files: Sequence[Path]) -> list[Markup]:
             items.append(_item(file.name, thumbnail(picture, file.name), *_position(estimate)))
         except (ValueError, OSError) as error:
             estimate = {"file": file.name, "error": str(error)}
-            items.append(_item(file.name, None, None, element("span", str(error), class_="mistake")))
+            items.append(_item(file.name, None, "", element("span", str(error), class_="mistake")))
         answers.append(estimate)
     known = [found for found in answers if found.get("latitude") is not None]
     return [
@@ -122,10 +122,9 @@ def _position(estimate: Mapping[str, Any]) -> tuple[str, Markup]:
     return position_of(estimate["latitude"], estimate["longitude"]), radius
 
 
-def _item(name: str, picture: Markup | None, position: str | None, told: Markup) -> Markup:
-    return element(
-        "li", picture, element("b", position or name, dir="auto"), element("span", name, class_="quiet"), told
-    )
+def _item(name: str, picture: Markup | None, position: str, told: Markup) -> Markup:
+    quiet = element("span", name, class_="quiet") if position else None
+    return element("li", picture, element("b", position or name, dir="auto"), quiet, told)
 
 
 COLUMNS = ("file", "latitude", "longitude", "radius_km", "error")

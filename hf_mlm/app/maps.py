@@ -60,12 +60,10 @@ def points_map(points: Sequence[Mapping[str, Any]], window: Window, title: str) 
     Returns:
         One ``<svg>`` element that needs nothing else.
     """
-    marks = [
-        element(
-            "g", element("title", point["file"]), *_dots(window, point["latitude"], point["longitude"]), class_="cell"
-        )
-        for point in points
-    ]
+    marks = []
+    for point in points:
+        dots = _dots(window, point["latitude"], point["longitude"])
+        marks.append(element("g", element("title", point["file"]), *dots, class_="cell several"))
     return drawing(window.width, window.height, title, *_ground(window), *marks, class_="map")
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -16,11 +18,10 @@ from PIL import Image
 
 from hf_mlm.models.base.images import to_rgb
 from hf_mlm.pipelines.cross_modal_retrieval import CrossModalRetrievalPipeline
-from hf_mlm.pipelines.gallery import Gallery
 from hf_mlm.pipelines.geo_estimation import GeoEstimationPipeline
 from hf_mlm.pipelines.multimodal_ner import MultimodalNERPipeline
 from hf_mlm.registry import MODELS
-from hf_mlm.runs.gallery import FOLDER
+from hf_mlm.runs.gallery import FOLDER, Gallery
 from hf_mlm.runs.open_model import check_kind, open_model
 from hf_mlm.training.irle.scoring import load_rows, trained_on
 
@@ -214,7 +215,13 @@ class Desk:
         try:
             return done.result(self.patience)
         except TimeoutError as error:
+            raise TimeoutError("others asked before, and there was no time left: ask again in a minute.") from error
+        finally:
             done.cancel()
-            raise TimeoutError(
-                "others have asked before, and there was no time left: ask again in a minute."
-            ) from error
+            self._worker.submit(_release_memory)
+
+
+def _release_memory() -> None:
+    """Give freed memory back to the system, which glibc keeps after large pictures."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)

@@ -54,7 +54,7 @@ def build_page(models: OpenModels, mcp: bool = False) -> gr.Blocks:
         with gr.Row(elem_classes="workplace"):
             with gr.Column(scale=2, min_width=300):
                 images = gr.File(
-                    label="Images: drop, choose or paste one or several",
+                    label="Images",
                     file_count="multiple",
                     height=180,
                     elem_id="images",

@@ -6,6 +6,7 @@ import io
 import json
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -14,7 +15,7 @@ import pytest
 from PIL import Image
 
 from hf_mlm.app.answers import NOTHING, UNREAD, answer
-from hf_mlm.app.opening import MOST_CHARACTERS, Desk, OpenModels, open_models
+from hf_mlm.app.opening import MOST_CHARACTERS, Desk, OpenModels, open_models, read_picture
 from tests.pipelines.tiny import encoded, picture
 
 
@@ -124,3 +125,23 @@ def test_a_question_that_waits_too_long_is_given_up(models: OpenModels) -> None:
     time.sleep(0.6)
     assert asked == []  # and is not answered later, when nobody waits
     assert Desk(models).ask(lambda given: given is models)
+
+
+@pytest.mark.heavy
+def test_memory_is_back_at_its_level_after_a_burst(models: OpenModels) -> None:
+    psutil = pytest.importorskip("psutil")
+    desk, content = Desk(models), encoded(Image.new("RGB", (7000, 5000), "teal"), "JPEG")
+    assert models.locate
+
+    def ask() -> None:
+        desk.ask(lambda opened: opened.locate({"image": read_picture(content, "image")}))
+
+    def resident() -> int:
+        desk._worker.submit(int).result()  # all that was asked before has gone
+        return psutil.Process().memory_info().rss
+
+    ask()
+    before = resident()
+    with ThreadPoolExecutor(8) as visitors:
+        list(visitors.map(lambda _: ask(), range(8)))
+    assert resident() - before < 100e6  # one of these pictures takes 140 MB
