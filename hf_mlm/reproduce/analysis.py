@@ -146,11 +146,6 @@ def score_groups(
 ) -> dict[str, float]:
     """Score the entities of each group by themselves.
 
-    Args:
-        groups: name -> bool (entities,).
-        predictions: of `RetrievalAndGeoMetrics`, both tasks.
-        cells: (entities,) the true ones.
-
     Returns:
         ``test_<group>_<direction>_full_medR`` among the whole split, and ``test_<group>_<modality>_f1``.
     """

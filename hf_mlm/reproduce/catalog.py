@@ -207,14 +207,10 @@ TABLES = dict(
 
 
 def find_table(paper: str, number: str) -> Table:
-    """Look a table up.
+    """Look a table up by its paper, ``"mlm"`` or ``"2m-ner"``, and its number or name.
 
     Raises:
         ValueError: if there is no such paper or table.
-
-    Example:
-        >>> len(find_table("2m-ner", "5").specs)
-        45
     """
     numbers = [table for known, table in TABLES if known == paper]
     if not numbers:

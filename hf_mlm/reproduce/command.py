@@ -11,23 +11,13 @@ from pathlib import Path
 
 import hf_mlm
 from hf_mlm.files import write_text
+from hf_mlm.reproduce import runs
 from hf_mlm.reproduce.catalog import find_table
 from hf_mlm.reproduce.experiments import Table
 from hf_mlm.reproduce.page import render, to_csv, to_markdown
 from hf_mlm.reproduce.planning import estimate, missing
 from hf_mlm.reproduce.published import validation_curves
-from hf_mlm.reproduce.runs import (
-    GENERATED,
-    Job,
-    Outcome,
-    Runner,
-    fingerprint,
-    finished,
-    outdated,
-    plan,
-    processes,
-    work,
-)
+from hf_mlm.reproduce.runs import GENERATED, Job, Outcome, Runner, finished, outdated, processes
 from hf_mlm.reproduce.scales import PLACES, SEEDS, Setup, demo_tree
 from hf_mlm.reproduce.tables import by_spec, fill
 from hf_mlm.runs.checkpoints import interruptible
@@ -63,7 +53,7 @@ def request(
     only: str | None = None,
     dataset: str | None = None,
 ) -> Request:
-    """Put a request together.
+    """Put a request together; seeds are the scale's when omitted, ``only`` keeps a system and ``dataset`` a data set.
 
     Raises:
         ValueError: if there is no such paper, table, system or data set, a seed is given twice, or what the command
@@ -93,8 +83,8 @@ def jobs_of(asked: Request) -> list[Job]:
     if setup.scale == "smoke" and asked.table.paper == "2m-ner":
         with processes().main_process_first():
             setup = replace(setup, data_dir=str(demo_tree(asked.output / "data", PLACES)))
-        return plan(asked.table.specs, asked.seeds, setup, f"{GENERATED}-{PLACES}")
-    return plan(asked.table.specs, asked.seeds, setup, fingerprint(setup.data_dir))
+        return runs.plan(asked.table.specs, asked.seeds, setup, f"{GENERATED}-{PLACES}")
+    return runs.plan(asked.table.specs, asked.seeds, setup, runs.fingerprint(setup.data_dir))
 
 
 def check(asked: Request) -> None:
@@ -111,9 +101,6 @@ def check(asked: Request) -> None:
 def reproduce(asked: Request, runners: Mapping[str, Runner], notice: Notice = lambda line: None) -> list[Path]:
     """Run what is not finished, and write the table, also with what there is when something interrupts.
 
-    Returns:
-        The files of the table: Markdown, CSV and HTML.
-
     Raises:
         ValueError: if something is missing.
     """
@@ -126,7 +113,7 @@ def reproduce(asked: Request, runners: Mapping[str, Runner], notice: Notice = la
         notice(f"{old} of them were finished by another version or other code; they are kept, and done anew.")
     try:
         with interruptible():
-            for place, (job, outcome) in enumerate(work(jobs, folder, runners), 1):
+            for place, (job, outcome) in enumerate(runs.work(jobs, folder, runners), 1):
                 took = "" if outcome.seconds is None else f" in {outcome.seconds:,.0f} s"
                 notice(f"[{place}/{len(jobs)}] {job.spec.name}, seed {job.seed}{took}")
     except KeyboardInterrupt:
@@ -180,11 +167,7 @@ def _changes(setup: Setup) -> list[str]:
 
 
 def outline(asked: Request) -> list[str]:
-    """List the runs of a request, and what is missing or, at full scale, how long they will take here.
-
-    Returns:
-        Lines. Nothing is trained but a few timed steps of each system.
-    """
+    """List the runs of a request, and what is missing or, at full scale, how long they will take here."""
     lacking = missing(asked.table.paper, asked.table.specs, asked.setup)
     if lacking:
         names = [f"{spec.name}, seed {seed}" for seed in asked.seeds for spec in asked.table.specs]

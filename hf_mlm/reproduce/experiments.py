@@ -39,15 +39,8 @@ class TaggerSpec:
     """A system of the 2M-NER paper (Section 5) on one of its data sets, or a control that the paper lacks.
 
     Attributes:
-        model: as in Table 5, such as ``"BERT-CRF"`` or ``"2M-NER"``.
-        dataset: configuration of ``mmnerd``: a language, a pair such as ``"en+de"``, or ``"all"``.
-        text_only: the form without images (Table 7).
-        branches: of 2M-NER's two image encoders (Table 9).
-        reference: 2M-NER as the published code really is, instead of as the paper says.
-        images: each sentence's own, those of other sentences of its split, or grey ones: the controls that tell
-            whether a model reads images at all.
-        fold: train on four of ``FOLDS`` parts of the training sentences, this part left out (Table 8); no image is in
-            two parts, and validation and test are those of the dataset.
+        images: each sentence's own, those of other sentences of its split, or grey ones.
+        fold: the one of ``FOLDS`` parts of the training sentences that is left out (Table 8).
         settings: of its configuration that are changed, such as ``(("alpha", 0.3),)``.
         learning_rate: of everything; the system's own when None.
         tested: whether the test split is scored; a point of a search is not.
@@ -104,12 +97,7 @@ Spec = IRLESpec | TaggerSpec | CountSpec
 
 
 def as_dict(spec: Spec) -> dict[str, Any]:
-    """Write down what decides a run, for JSON; defaults are left out, so that a new field changes no hash.
-
-    Example:
-        >>> as_dict(TaggerSpec("BERT", "en"))
-        {'kind': 'tagger', 'model': 'BERT', 'dataset': 'en'}
-    """
+    """Write down what decides a run, for JSON; defaults are left out, so that a new field changes no hash."""
     defaults = {name: each.default for name, each in type(spec).__dataclass_fields__.items()}
     given = {name: value for name, value in asdict(spec).items() if value != defaults[name]}
     return {"kind": spec.kind, **given}
@@ -127,17 +115,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """A table to reproduce.
+    """A table to reproduce, numbered as the paper has it, or named where it lacks the table.
 
     Attributes:
-        paper: ``"mlm"`` or ``"2m-ner"``.
-        number: as the paper has it, or the name of a table that it lacks.
-        title: its subject.
-        cells: row by row.
         note: the runs and counts in full, and how the paper was read where it leaves that open.
-        percent: whether shares are shown times 100.
         compared_with: the row that others are compared with, by a paired bootstrap.
-        lower_is_better: columns of which that is true.
         blocks: name -> beginning of the columns (``"en "``) or infix of the rows (``", text"``) of a part of the table
             that is printed by itself.
         whole: whether values are counts.
@@ -164,16 +146,7 @@ class Table:
         return list(dict.fromkeys(cell.spec for cell in self.cells if cell.spec is not None))
 
     def position(self, cell: Cell) -> tuple[str, str, str]:
-        """Tell the block of a cell, and its line and column there, as the paper prints them.
-
-        Example:
-            >>> from hf_mlm.reproduce.catalog import find_table
-            >>> table = find_table("2m-ner", "5")
-            >>> table.position(Cell("UMT", "en LOC")), table.position(Cell("UMT", "en"))
-            (('en', 'UMT', 'LOC'), ('en', 'UMT', 'F1'))
-            >>> find_table("mlm", "3").position(Cell("irle, text → image, multitask", "medR"))
-            ('text → image', 'irle, multitask', 'medR')
-        """
+        """Tell the block of a cell, and its line and column there, as the paper prints them."""
         for name, mark in self.blocks.items():
             if mark.startswith(",") and mark in cell.row:
                 return name, cell.row.replace(mark, "", 1), cell.column

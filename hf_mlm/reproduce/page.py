@@ -72,25 +72,13 @@ def to_csv(table: Table, entries: Iterable[Entry]) -> str:
 
 
 def heading(table: Table) -> str:
-    """Name a table.
-
-    Example:
-        >>> from hf_mlm.reproduce.catalog import find_table
-        >>> heading(find_table("mlm", "3")), heading(find_table("2m-ner", "5"))
-        ('MLM, Table 3: Cross-modal retrieval', '2M-NER, Table 5: All systems, in percent')
-    """
+    """Name a table."""
     number = f"Table {table.number}" if table.number.isdigit() else table.number
     return f"{table.paper.upper()}, {number}: {table.title}{', in percent' if table.percent else ''}"
 
 
 def named(column: str, table: Table) -> str:
-    """Name a column, with an arrow where lower is better.
-
-    Example:
-        >>> from hf_mlm.reproduce.catalog import find_table
-        >>> named("medR", find_table("mlm", "3")), named("R@1", find_table("mlm", "3"))
-        ('medR ↓', 'R@1')
-    """
+    """Name a column, with an arrow where lower is better."""
     return f"{column} ↓" if column in table.lower_is_better else column
 
 
@@ -218,13 +206,7 @@ def difference_text(entry: Entry | None, table: Table) -> str:
 
 
 def number(value: float, table: Table) -> str:
-    """A figure with as many digits as the papers give.
-
-    Example:
-        >>> from hf_mlm.reproduce.catalog import find_table
-        >>> number(0.14, find_table("mlm", "3")), number(70.489, find_table("2m-ner", "5"))
-        ('0.14', '70.49')
-    """
+    """A figure with as many digits as the papers give."""
     if table.whole:
         return f"{value:,.0f}"
     return f"{value:.2f}" if table.percent or value < 1 else f"{value:.1f}"

@@ -15,7 +15,7 @@ from statistics import median
 from typing import Any
 
 from hf_mlm.data.splits import SPLITS
-from hf_mlm.reproduce.experiments import FOLDS, CountSpec, IRLESpec, Spec, TaggerSpec
+from hf_mlm.reproduce.experiments import CountSpec, IRLESpec, Spec, TaggerSpec
 from hf_mlm.reproduce.runners import all_settings, open_trainer
 from hf_mlm.reproduce.runs import Job
 from hf_mlm.reproduce.scales import ENCODERS, SYSTEMS, Setup, encoders_of, has_vectors, sees
@@ -194,11 +194,7 @@ STEPS, EVALUATED = 4, 1 / 3  # timed steps, the first of them not counted; cost 
 
 
 def estimate(jobs: Sequence[Job]) -> list[str]:
-    """Estimate how long trainings take on this machine, from a few timed steps of each system.
-
-    Returns:
-        One line a training, and one for all.
-    """
+    """Estimate how long trainings take on this machine, from a few timed steps of each system."""
     rates: dict[Any, float] = {}
     hours: list[tuple[Job, float]] = []
     for job in jobs:
@@ -238,11 +234,8 @@ def seconds_a_row(job: Job) -> float:
 
 
 def _sizes(job: Job) -> dict[str, int]:
-    """Rows of each split, without what a fold leaves out."""
     from datasets import load_dataset
 
-    tagger = isinstance(job.spec, TaggerSpec)
-    splits = load_dataset("mmnerd" if tagger else "mlm", job.spec.dataset, data_dir=job.setup.data_dir)
-    sizes = {name: len(rows) for name, rows in splits.items()}
-    folded = isinstance(job.spec, TaggerSpec) and job.spec.fold is not None
-    return {**sizes, "train": sizes["train"] * (FOLDS - 1) // FOLDS} if folded else sizes
+    name = "mmnerd" if isinstance(job.spec, TaggerSpec) else "mlm"
+    splits = load_dataset(name, job.spec.dataset, data_dir=job.setup.data_dir)
+    return {split: len(rows) for split, rows in splits.items()}

@@ -89,14 +89,9 @@ def _cells() -> dict[tuple[str, str, str, str], Figure]:
 
 
 def validation_curves(shared_data: str | os.PathLike[str] | None = None) -> dict[str, list[float]] | None:
-    """Read the authors' validation curves of the multitask system on MLM-irle, epochs 1 to 100.
+    """Read the authors' validation curves of the multitask system on MLM-irle, one value an epoch.
 
-    Args:
-        shared_data: folder with the file; the one in ``HF_MLM_SHARED_DATA`` when omitted.
-
-    Returns:
-        ``medR``, ``R@1``, ``R@5``, ``R@10`` of image → text, and ``img_F1`` … ``txt_acc``, one value an epoch; None
-        where there is no such file.
+    None where neither the folder nor that in ``HF_MLM_SHARED_DATA`` has them.
     """
     folder = shared_data or os.environ.get("HF_MLM_SHARED_DATA")
     path = Path(folder or "", CURVES)

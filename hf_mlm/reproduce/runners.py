@@ -201,12 +201,7 @@ def read_counts(model_dir: Path) -> list[list[int]]:
 
 
 def only_numbers(results: Mapping[str, Any]) -> dict[str, float]:
-    """Keep the numbers of a run's results.
-
-    Example:
-        >>> only_numbers({"test_f1": 0.5, "note": "fine", "flag": True})
-        {'test_f1': 0.5}
-    """
+    """Keep the numbers of a run's results."""
     return {
         name: float(value)
         for name, value in results.items()
@@ -215,12 +210,7 @@ def only_numbers(results: Mapping[str, Any]) -> dict[str, float]:
 
 
 def merge(base: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Put settings over a recipe; of ``model``, setting by setting.
-
-    Example:
-        >>> merge({"seed": 1, "model": {"margin": 0.1}}, {"model": {"tasks": ["geo"]}})
-        {'seed': 1, 'model': {'margin': 0.1, 'tasks': ['geo']}}
-    """
+    """Put settings over a recipe; of ``model``, setting by setting."""
     return {**base, **settings, "model": {**base.get("model", {}), **settings.get("model", {})}}
 
 

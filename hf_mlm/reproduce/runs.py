@@ -83,11 +83,7 @@ KINDS = (".py", ".yaml")  # modules and recipes
 def code_fingerprint(root: Path = Path(__file__).parents[2]) -> str:
     """Hash the modules and recipes that decide a run's metrics, so that no result outlives a change to them.
 
-    An installed release never changes, so there it says no more than the version; in a working tree it tells every
-    edit, comments included. Commands, pages, tables and published values are left out: they decide nothing.
-
-    Returns:
-        16 hexadecimal digits, read once a process.
+    In a working tree it tells every edit, comments included. Commands, pages and tables are left out.
 
     Raises:
         FileNotFoundError: if a package of ``MAKERS`` is not there.

@@ -52,14 +52,8 @@ class Setup:
 class System:
     """A system of 2M-NER's Table 5: its model, and its own paper's settings of training.
 
-    Attributes:
-        model_type: of the package.
-        model: settings of its configuration.
-        encoders: those it has, of ``text_encoder``, ``vit`` and ``resnet``.
-        text_form: settings that make its text-only form, beside leaving the image encoders out.
-        small: settings of its configuration at smoke scale.
-        training: settings of its training.
-        grid: rows and columns of its regions, as many as its paper has of a detector; None of one without.
+    ``text_form`` makes its text-only form, beside leaving the image encoders out; ``small`` are settings of smoke
+    scale; ``grid`` has as many regions as its paper has of a detector.
     """
 
     model_type: str
@@ -89,12 +83,7 @@ def has_vectors(setup: Setup) -> bool:
 
 
 def encoders_of(spec: TaggerSpec) -> list[str]:
-    """Name the encoders of a run: all of its system's, without those that its text-only form or ablation lacks.
-
-    Example:
-        >>> encoders_of(TaggerSpec("2M-NER", "en", branches=("vit",)))
-        ['text_encoder', 'vit']
-    """
+    """Name the encoders of a run: all of its system's, without those that its text-only form or ablation lacks."""
     images = () if spec.text_only else spec.branches if spec.model == "2M-NER" else IMAGE_ENCODERS
     return [name for name in SYSTEMS[spec.model].encoders if name in ("text_encoder", *images)]
 

@@ -42,11 +42,7 @@ def by_spec(done: Iterable[tuple[Job, Outcome]]) -> dict[Spec, dict[int, Outcome
 
 
 def fill(table: Table, outcomes: Outcomes) -> list[Entry]:
-    """Put published and own figures into a table's cells.
-
-    Returns:
-        One entry a cell, in their order.
-    """
+    """Put published and own figures into a table's cells."""
     unit = 100.0 if table.percent else 1.0
     rivals = {cell.column: cell.spec for cell in table.cells if cell.row == table.compared_with}
     entries = []
@@ -115,16 +111,8 @@ class Summary:
 def summarize(values: Sequence[float], single: tuple[float, float] | None = None) -> Summary:
     """Summarize a figure over seeds.
 
-    Returns:
-        With two seeds or more, the 95 % interval is that of the mean by Student's t.
-
     Raises:
         ValueError: if there is no value.
-
-    Example:
-        >>> summary = summarize([70.0, 71.0, 72.0])
-        >>> summary.mean, summary.sd, [round(end, 2) for end in summary.interval]
-        (71.0, 1.0, [68.52, 73.48])
     """
     if not values:
         raise ValueError("a summary needs the figure of one seed at least.")
@@ -136,12 +124,7 @@ def summarize(values: Sequence[float], single: tuple[float, float] | None = None
 
 
 def t_quantile(freedom: int) -> float:
-    """Return the 97.5 % quantile of Student's t; beyond the table by Cornish and Fisher's expansion.
-
-    Example:
-        >>> round(t_quantile(2), 2), round(t_quantile(30), 2)
-        (4.3, 2.04)
-    """
+    """Return the 97.5 % quantile of Student's t; beyond the table by Cornish and Fisher's expansion."""
     if freedom <= len(T_QUANTILES):
         return T_QUANTILES[freedom - 1]
     z = NormalDist().inv_cdf(0.975)
@@ -151,17 +134,7 @@ def t_quantile(freedom: int) -> float:
 
 
 def f1_interval(counts: npt.ArrayLike, resamples: int = 1000, seed: int = 0) -> tuple[float, float]:
-    """Resample the sentences of one run for the 95 % interval of its micro-F1.
-
-    Args:
-        counts: (N, 3) true positives, predicted, actual of each sentence.
-        resamples: draws with replacement.
-        seed: of the draws.
-
-    Example:
-        >>> f1_interval([[1, 1, 1]] * 20)
-        (1.0, 1.0)
-    """
+    """Resample the sentences of one run for the 95 % interval of its micro-F1."""
     table = np.asarray(counts)
     sums = np.stack([weights @ table for weights in resampled_weights(len(table), resamples, seed)])
     return percentile_interval(precision_recall_f1(sums)[2])
@@ -172,20 +145,8 @@ def compare(
 ) -> dict[str, Any] | None:
     """Compare two systems by a paired bootstrap over the test sentences (Koehn 2004).
 
-    Sentences are drawn, and the counts of a sentence are those of all seeds together, so that one lucky seed does not
-    decide.
-
-    Args:
-        first: seed -> (N, 3) counts of each sentence.
-        second: the same of the system that it is compared with, on the same sentences.
-        resamples: draws with replacement.
-
-    Returns:
-        What `paired_bootstrap` returns, over the seeds that both have; None if they share none.
-
-    Example:
-        >>> compare({1: [[2, 2, 2]] * 40}, {1: [[1, 2, 2]] * 40})["difference"]
-        0.5
+    Sentences are drawn; both sides hold seed -> (N, 3) counts of each, which are summed over the seeds that both have,
+    so that one lucky seed does not decide. None if they share none.
     """
     shared = sorted(first.keys() & second.keys())
     if not shared:
