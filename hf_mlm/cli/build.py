@@ -19,7 +19,7 @@ mmnerd_app = typer.Typer(
 
 Target = Annotated[Path, typer.Argument(help="Folder of the build.")]
 ConfigFile = Annotated[
-    Path, typer.Option("--build_config", "--edition", help="YAML file of sources, pre-annotators and translation.")
+    Path, typer.Option("--build-config", "--edition", help="YAML file of sources, pre-annotators and translation.")
 ]
 ToolName = Annotated[str, typer.Option(help="argilla, label-studio or prodigy.")]
 People = Annotated[list[str], typer.Option("--annotator", help="Name of a person; repeatable.")]
@@ -176,7 +176,7 @@ def mlm(
     endpoint: Annotated[str | None, typer.Option(help="SPARQL endpoint, when there is no dump.")] = None,
     build_config: Annotated[
         Path | None,
-        typer.Option("--build_config", "--edition", help="YAML file; MLM's own values when omitted."),
+        typer.Option("--build-config", "--edition", help="YAML file; MLM's own values when omitted."),
     ] = None,
     language: Annotated[list[str] | None, typer.Option(help="Of summaries and labels; repeatable.")] = None,
     tasks: Annotated[int, typer.Option(help="Parts of the work, and files a split.")] = 8,
@@ -185,12 +185,12 @@ def mlm(
     executor_options: Annotated[Path | None, typer.Option(help="YAML file of the executor's arguments.")] = None,
     response_cache: Annotated[
         Path | None,
-        typer.Option("--response_cache", "--traffic", help="Folder of recorded responses; by default TARGET/traffic."),
+        typer.Option("--response-cache", "--traffic", help="Folder of recorded responses; by default TARGET/traffic."),
     ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Ask nobody: recorded responses only.")] = False,
     give_up_after: Annotated[int, typer.Option(help="Attempts before an image is left out.")] = 4,
     ask_again: Annotated[
-        bool, typer.Option("--ask_again", help="Ask again for images that were left out so.")
+        bool, typer.Option("--ask-again", help="Ask again for images that were left out so.")
     ] = False,
     wikipedia: Annotated[str | None, typer.Option(help="api.php of another wiki, with {language}.")] = None,
     commons: Annotated[str | None, typer.Option(help="api.php of another image repository.")] = None,
@@ -264,7 +264,7 @@ def publish(
     tag: Annotated[str | None, typer.Option(help="Of the revision; the date of the dump when omitted.")] = None,
     private: Annotated[bool, typer.Option("--private", help="Only the namespace may read it.")] = False,
     rights_cleared: Annotated[
-        bool, typer.Option("--rights_cleared", help="You may publish images without a stated licence.")
+        bool, typer.Option("--rights-cleared", help="You may publish images without a stated licence.")
     ] = False,
 ) -> None:
     """Upload a build as the next revision of a dataset, with the changes since the one that is there."""
