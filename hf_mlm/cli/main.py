@@ -36,6 +36,7 @@ COMMANDS = {
     "compare": Command("hf_mlm.cli.compare:compare", "Compare two taggers by paired bootstrap."),
     "reproduce": Command("hf_mlm.cli.reproduce:reproduce", "Train the models of a table; print the paper's and ours."),
     "benchmark": Command("hf_mlm.cli.benchmark:benchmark", "Time each hot path against a named peer."),
+    "tag": Command("hf_mlm.cli.tag:tag", "Find the entities of texts, words and records."),
     "predict": Command("hf_mlm.cli.predict:predict", "Locate images and texts."),
     "push": Command("hf_mlm.cli.push:app", "Push a model or a dataset to the Hub, with a card written from its run."),
     "export": Command("hf_mlm.cli.export:export", "Export a model to ONNX."),

@@ -11,6 +11,7 @@ from PIL import Image as PILImage
 
 from hf_mlm.data.mmnerd.encoding import encode_dataset
 from hf_mlm.data.mmnerd.layout import are_by_language
+from hf_mlm.data.mmnerd.schemes import tags_found
 from hf_mlm.data.splits import SPLITS, group_split, kfold_indices
 from hf_mlm.training.taggers.arguments import NERArguments
 from hf_mlm.training.taggers.trainer import row_lengths
@@ -28,7 +29,7 @@ def load_sentences(arguments: NERArguments) -> DatasetDict:
     Raises:
         ValueError: if there is nothing to train on or nothing to validate on.
     """
-    dataset = _load(arguments)
+    dataset = load_splits(arguments)
     if arguments.split_ratios is not None:
         dataset = _split(dataset, arguments.split_ratios, arguments.split_seed)
     for split in ("train", "validation"):
@@ -105,11 +106,24 @@ def encode_sentences(rows: Dataset, processor: Any, ordered: bool = False) -> Da
     return encoded
 
 
-def _load(arguments: NERArguments) -> DatasetDict:
+def load_splits(arguments: NERArguments) -> DatasetDict:
+    """Load the splits that the files hold, whole, with labels of all languages.
+
+    Args:
+        arguments: ``dataset``, ``data_dir`` or ``data_files``, and ``dataset_options``.
+
+    Raises:
+        ValueError: naming file and line, if one is malformed.
+        FileNotFoundError: if there is none.
+    """
     files = cast(dict[str, Any], arguments.data_files)
     options = cast(dict[str, Any], arguments.dataset_options)
     if are_by_language(files):
         parts = [load_dataset("mmnerd", language, data_files=paths, **options) for language, paths in files.items()]
+        names = [next(iter(part.values())).features["ner_tags"].feature.names for part in parts]
+        if any(labels != names[0] for labels in names):  # each has those of its files
+            options = {**options, "labels": list(tags_found(label for labels in names for label in labels))}
+            parts = [load_dataset("mmnerd", name, data_files=paths, **options) for name, paths in files.items()]
         splits = [split for split in SPLITS if any(split in part for part in parts)]
         return DatasetDict(
             {split: concatenate_datasets([part[split] for part in parts if split in part]) for split in splits}

@@ -10,7 +10,7 @@ from datasets import Dataset
 from hf_mlm.models.base.processing import TaggerProcessor
 from hf_mlm.training.base.processors import learn_tokenizer
 from hf_mlm.training.taggers.arguments import NERArguments
-from hf_mlm.training.taggers.data import encode_sentences, load_sentences
+from hf_mlm.training.taggers.data import encode_sentences, load_sentences, load_splits
 from hf_mlm.training.taggers.trainer import row_lengths
 from tests.training.ner import SIZES, write_corpus
 
@@ -26,6 +26,14 @@ def test_all_splits_are_loaded(tmp_path: Path) -> None:
         "validation": SIZES["valid"],
         "test": SIZES["test"],
     }
+
+
+def test_languages_with_other_types_have_the_labels_of_all(tmp_path: Path) -> None:
+    for language, tag in (("hi", "S-PER"), ("ta", "B-SHIP")):
+        (tmp_path / language).write_text(f"a\t{tag}\nb\tO\n")
+    dataset = load_splits(NERArguments(data_files={name: {"test": str(tmp_path / name)} for name in ("hi", "ta")}))
+    assert dataset["test"].features["ner_tags"].feature.names == ["O", "B-PER", "I-PER", "B-SHIP", "I-SHIP"]
+    assert dataset["test"]["ner_tags"][:] == [[1, 0], [3, 0]] and dataset["test"]["language"][:] == ["hi", "ta"]
 
 
 def test_files_of_several_languages_are_split_alike(tmp_path: Path) -> None:
