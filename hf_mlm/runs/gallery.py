@@ -133,14 +133,10 @@ class Gallery:
 
     @cached_property
     def positions(self) -> np.ndarray:
-        """Degrees of latitude and longitude, float64 (entities, 2), NaN where the entities do not tell.
-
-        That of an entity's cell stands for its own where files know no better.
-        """
-        for names in POSITIONS:
-            if set(names) <= set(self.entities.column_names):
-                return np.array([self.entities[name][:] for name in names], dtype=np.float64).T
-        return np.full((len(self), 2), np.nan)
+        """Degrees of latitude and longitude, float64 (entities, 2), NaN where the entities do not tell."""
+        if not set(POSITION) <= set(self.entities.column_names):
+            return np.full((len(self), 2), np.nan)
+        return np.array([self.entities[name][:] for name in POSITION], dtype=np.float64).T
 
     def __len__(self) -> int:
         return len(self.entities)
@@ -237,7 +233,7 @@ def _in_order(scores: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 COLUMNS = {"image": ("images", "image_features"), "text": ("summaries", "summary_features")}  # raw rows, feature rows
-POSITIONS = (("latitude", "longitude"), ("cell_latitude", "cell_longitude"))
+POSITION = ("latitude", "longitude")
 IMAGE_INPUTS = ("image_features", "pixel_values")
 TARGETS = ("image_cells", "text_cells")
 

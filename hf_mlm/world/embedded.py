@@ -183,6 +183,8 @@ class EmbeddedWorld:
         split: "blocks" or "random".
         hints: whether summaries tell country, region, time zone and other names, which nearly give the cell away.
         seed: of the choice of places and of the split.
+        density: how many times as many places the training split draws on; cells and the other splits stay as they
+            are, and the further places lie in the blocks that are trained on.
 
     Attributes:
         partition: the `GeoCellPartition`; a row's ``geo_cell`` is an index into its ``tokens``.
@@ -193,9 +195,13 @@ class EmbeddedWorld:
         ImportError: a package of the extra ``demo`` is missing.
     """
 
-    def __init__(self, size: int = 6000, split: str = "blocks", hints: bool = True, seed: int = 0) -> None:
+    def __init__(
+        self, size: int = 6000, split: str = "blocks", hints: bool = True, seed: int = 0, density: int = 1
+    ) -> None:
         if split not in ("blocks", "random"):
             raise ValueError(f"split={split!r}: a world is split by 'blocks' or at 'random'.")
+        if density < 1:
+            raise ValueError(f"density={density}: the training split of a world draws on its places once or more.")
         self.hints = hints
         self._gazetteer = load_gazetteer()
         places = self._gazetteer.places
@@ -209,7 +215,23 @@ class EmbeddedWorld:
         groups = blocks(latitudes[order], longitudes[order]) if split == "blocks" else places.geoname_ids[self._chosen]
         sides = split_by_group(groups, seed)
         self._members = {name: np.flatnonzero(sides == side) for side, name in enumerate(SPLITS)}
+        if density > 1:
+            trained = groups[sides == 0] if split == "blocks" else None
+            self._add_training(sample(places, min(density * size, len(places)), seed)[size:], trained)
         self.split_sizes = {name: len(members) for name, members in self._members.items()}
+
+    def _add_training(self, more: NDArray[np.int64], groups: NDArray[np.uint64] | None) -> None:
+        """Add the places of some blocks, of all when None, to the training split, in hashed order with the others."""
+        places = self._gazetteer.places
+        latitudes, longitudes = places.latitudes[more], places.longitudes[more]
+        cells = self.partition.assign(latitudes, longitudes)
+        kept = cells >= 0 if groups is None else (cells >= 0) & np.isin(blocks(latitudes, longitudes), groups)
+        first = len(self._chosen)
+        self._chosen = np.concatenate([self._chosen, more[kept]])
+        self._cells = np.concatenate([self._cells, cells[kept]])
+        members = np.concatenate([self._members["train"], np.arange(first, len(self._chosen))])
+        order = np.argsort(hashed(places.geoname_ids[self._chosen[members]], "order"))
+        self._members["train"] = members[order]
 
     def rows(self, split: str, start: int = 0, stop: int | None = None) -> Iterator[dict[str, Any]]:
         """Raw rows of a split, in a fixed order.

@@ -218,6 +218,20 @@ def test_every_place_lies_in_its_cell(world, rows):
         assert s2sphere.CellId.from_token(world.partition.tokens[row["geo_cell"]]).contains(leaf(row))
 
 
+def test_a_denser_world_trains_on_more_places_of_the_same_blocks(world, rows):
+    denser = EmbeddedWorld(size=1500, density=3)
+    assert denser.partition.tokens == world.partition.tokens
+    assert digest(denser.rows("test")) == digest(world.rows("test"))
+    training = list(denser.rows("train"))
+    assert 2.5 * world.split_sizes["train"] < len(training) < 3.5 * world.split_sizes["train"]
+    kept = {row["entity_id"] for row in training}
+    assert {row["entity_id"] for row in world.rows("train")} <= kept and len(kept) == len(training)
+    held_out = {leaf(row).parent(5).id() for split in ("validation", "test") for row in world.rows(split)}
+    assert not held_out & {leaf(row).parent(5).id() for row in training}
+    with pytest.raises(ValueError, match="density=0"):
+        EmbeddedWorld(size=1500, density=0)
+
+
 def test_no_block_is_on_two_sides(world):
     sides = {
         split: {leaf(row).parent(5).id() for row in world.rows(split)} for split in ("train", "validation", "test")

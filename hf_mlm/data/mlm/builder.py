@@ -45,6 +45,7 @@ class MLMConfig(ShardConfig):
         size: number of settlements of the ``demo``.
         holdout: how the ``demo`` is divided: ``"blocks"`` of S2 cells, or at ``"random"``.
         hints: whether summaries of the ``demo`` name country and region.
+        density: how many times as many settlements the training split of the ``demo`` draws on.
     """
 
     dtype: str = "float32"
@@ -56,6 +57,7 @@ class MLMConfig(ShardConfig):
     size: int = 6000
     holdout: str = "blocks"
     hints: bool = True
+    density: int = 1
 
     def find(self) -> Layout:
         """Find what ``data_dir`` holds; raises as `find_layout`."""
@@ -131,7 +133,7 @@ class MLM(ShardBuilder):
         config = self.config
         if config.holdout not in ("blocks", "random"):
             raise ValueError(f"holdout={config.holdout!r} must be 'blocks' or 'random'.")
-        settings = WorldSettings(config.size, config.holdout, config.hints, config.seed)
+        settings = WorldSettings(config.size, config.holdout, config.hints, config.seed, config.density)
         return raw_features(build_world(settings).partition.tokens, tuple(SUMMARIES)), world_shards(settings)
 
     def _open_archive(self) -> tuple[Features, Splits]:
@@ -189,6 +191,7 @@ class WorldSettings:
     split: str = "blocks"
     hints: bool = True
     seed: int = 0
+    density: int = 1
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 
 from hf_mlm.geo import s2
@@ -178,7 +179,8 @@ class Locator:
     def __init__(self, config: Any, gallery: KnownEntities | None = None):
         self.config, self.cells = config, GeoCells.from_config(config)
         self.calibration: Mapping[str, Any] = config.calibration or {}
-        self.gallery = gallery if "retrieval" in config.tasks else None
+        located = gallery is not None and "retrieval" in config.tasks and np.isfinite(gallery.positions).any()
+        self.gallery = gallery if located else None
         if self.gallery is not None:
             self._known = _entities_in_cells(self.gallery, config.cell_tokens)
 
@@ -206,12 +208,30 @@ class Locator:
         Raises:
             ValueError: if the strategy or the share does not fit, or there are no neighbours.
         """
+        latitudes, longitudes, radii = self.circles(outputs, (share,), strategy, top_k)
+        return GeoPrediction(latitudes, longitudes, radii[:, 0])
+
+    def circles(
+        self,
+        outputs: Mapping[str, Mapping[str, Any]],
+        shares: Sequence[float],
+        strategy: str | None = None,
+        top_k: int = 5,
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Estimate positions in degrees, both (batch,), and radii in km for several shares, (batch, shares)."""
         strategy = strategy or self.strategy
-        quantiles = self.calibration.get("quantiles", {}).get(joined(outputs), {}).get(strategy)
+        quantiles = self.quantiles(joined(outputs), strategy)
         if strategy != "neighbours" and quantiles is None:
-            return self.cells.locate(self.log_probabilities(outputs), strategy, top_k, share)
+            logs = self.log_probabilities(outputs)
+            answers = [self.cells.locate(logs, strategy, top_k, share) for share in shares]
+            return answers[0].latitudes, answers[0].longitudes, np.stack([each.radius_km for each in answers], axis=1)
         latitudes, longitudes, spreads = self.positions(outputs, strategy, top_k)
-        return GeoPrediction(latitudes, longitudes, conformal_radii(quantiles or [None], spreads, share))
+        radii = [conformal_radii(quantiles or [None], spreads, share) for share in shares]
+        return latitudes, longitudes, np.stack(radii, axis=1)
+
+    def quantiles(self, modalities: str, strategy: str | None = None) -> list[float | None] | None:
+        """Those of `conformal_quantiles` that radii follow, None where they were not calibrated."""
+        return self.calibration.get("quantiles", {}).get(modalities, {}).get(strategy or self.strategy)
 
     def positions(
         self, outputs: Mapping[str, Mapping[str, Any]], strategy: str, top_k: int = 5
@@ -269,7 +289,7 @@ class Locator:
     def neighbours(self, modality: str, embeds: Any, geo_logits: Any) -> Neighbours:
         """Look up the known entities that resemble each row; arguments as in the outputs of `locate`."""
         assert self.gallery is not None
-        similarities, rows = self.gallery.search(embeds, modality, NEIGHBOURS)  # (batch, neighbours)
+        similarities, rows = self.gallery.search(torch.as_tensor(embeds), modality, NEIGHBOURS)  # (batch, neighbours)
         positions, cells = self._known
         scores = np.concatenate([self._cell_scores(modality, geo_logits), np.zeros((len(rows), 1))], axis=1)
         chosen = np.take_along_axis(scores, cells[rows], axis=1)  # 0 where the cell is not known

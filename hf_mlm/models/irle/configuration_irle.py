@@ -32,6 +32,8 @@ class IRLEConfig(PreTrainedConfig):
             in place of ``image_features``, and ``image_feature_size`` is the encoder's.
         text_encoder_config: any text encoder configuration, shared by summaries and classes; the model then takes
             token ids in place of ``summary_features`` and ``class_features``.
+        image_pooling: one vector of an image by the ``"encoder"``'s own pooling, or by ``"moments"``: mean and
+            standard deviation of each channel of each stage of a convolutional encoder.
         freeze_encoders: leave both encoders as they are, batch statistics included, and train the rest.
         image_feature_size: width of ``image_features``.
         summary_feature_size: width of ``summary_features``.
@@ -89,6 +91,7 @@ class IRLEConfig(PreTrainedConfig):
 
     image_encoder_config: PreTrainedConfig | dict | None = None
     text_encoder_config: PreTrainedConfig | dict | None = None
+    image_pooling: Literal["encoder", "moments"] = "encoder"
     freeze_encoders: bool = False
     image_feature_size: int = 4096
     summary_feature_size: int = 3072
@@ -120,6 +123,8 @@ class IRLEConfig(PreTrainedConfig):
         super().__post_init__(**kwargs)
         if self.image_encoder_config is not None:
             self.image_feature_size = feature_size(self.image_encoder_config)
+            if self.image_pooling == "moments":
+                self.image_feature_size = 2 * sum(_stage_sizes(self.image_encoder_config))
         if self.text_encoder_config is not None:
             self.summary_feature_size = self.class_feature_size = feature_size(self.text_encoder_config)
         if self.num_geo_cells is None:
@@ -204,3 +209,14 @@ class IRLEConfig(PreTrainedConfig):
                 f"Expected a calibration of these {self.num_geo_cells} cells, found one of others: leave out "
                 "calibration, or take both from the same training."
             )
+
+
+def _stage_sizes(encoder: Any) -> list[int]:
+    """Channels of each stage of a convolutional encoder, the first being its stem."""
+    stem, stages = getattr(encoder, "embedding_size", None), getattr(encoder, "hidden_sizes", None)
+    if not isinstance(stem, int) or not stages:
+        raise ValueError(
+            f"Expected a convolutional image encoder, such as a resnet, for image_pooling='moments', found "
+            f"{encoder.model_type!r}: choose image_pooling='encoder'."
+        )
+    return [stem, *stages]

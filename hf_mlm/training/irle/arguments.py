@@ -38,6 +38,8 @@ class IRLEArguments:
     vocabulary_size: int = setting(8000, "entries of a tokenizer learned on the training summaries")
     pool_size: int = setting(500, "candidates that retrieval is measured among")
     pools: int = setting(10, "seeded draws of that many candidates")
+    keep_gallery: bool = setting(True, "save embeddings of training entities in gallery/, to locate and search by")
+    gallery_size: int = setting(100_000, "training entities in that gallery at most")
 
     def __post_init__(self) -> None:
         self.dataset_options = mapping("dataset_options", self.dataset_options)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any, cast
 
+import numpy as np
+import pyarrow.compute as pc
 from datasets import Dataset, DatasetDict, load_dataset
 
 from hf_mlm.data.mlm.builder import MLM, MLMConfig
@@ -65,3 +67,11 @@ def as_examples(
         raise ValueError("features_on_device needs dataloader_num_workers=0: other processes cannot read them there.")
     training_arguments.dataloader_pin_memory = False  # batches are on the device already
     return FeatureTable(rows, views, training_arguments.device, training_arguments.seed)
+
+
+def complete_rows(rows: Dataset) -> Dataset:
+    """Leave out the rows of an archive that lack an image or a text; other datasets have none."""
+    if "images" not in rows.column_names or isinstance(rows.features["summaries"], dict):
+        return rows
+    counts = [pc.list_value_length(rows.with_format("arrow")[name][:]) for name in ("images", "summaries")]
+    return rows.select(np.flatnonzero(np.all([count.to_numpy(zero_copy_only=False) > 0 for count in counts], axis=0)))

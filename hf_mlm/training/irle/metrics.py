@@ -10,14 +10,16 @@ import torch
 from datasets import Dataset
 from transformers import EvalPrediction
 
-from hf_mlm.metrics.functional.geo import geo_report
+from hf_mlm.geo.distance import great_circle_distance
+from hf_mlm.metrics.functional.geo import calibration_scores, coverage_scores, geo_report
 from hf_mlm.metrics.functional.retrieval import retrieval_report
-from hf_mlm.models.irle.cells_irle import ABSENT, GeoCells
+from hf_mlm.models.irle.cells_irle import ABSENT, MODALITIES, KnownEntities, Locator
+from hf_mlm.runs.gallery import POSITION
 
 
-MODALITIES = ("image", "text")
 DIRECTIONS = ("image_to_text", "text_to_image")
-POSITIONS = (("latitude", "longitude"), ("cell_latitude", "cell_longitude"))
+POSITIONS = (POSITION, ("cell_latitude", "cell_longitude"))
+COVERED = (0.5, 0.8, 0.9)  # shares whose radii are scored
 
 
 class RetrievalAndGeoMetrics:
@@ -27,13 +29,17 @@ class RetrievalAndGeoMetrics:
 
     Metrics are ``mean_medR`` (of both directions; choose the best checkpoint by it), ``image_to_text_medR``,
     ``…_R@10`` and ``…_full_medR`` (whole split instead of pools), likewise ``text_to_image_…``; ``image_f1``,
-    ``image_accuracy``, ``image_median_km`` and the rest of `geo_report`, likewise ``text_…``. Those of a task that the
-    model has not are left out.
+    ``image_accuracy``, ``image_median_km`` and the rest of `geo_report`, ``image_coverage@50``, ``@80`` and ``@90``
+    (share of the entities that lie within the radius for that share), ``image_median_radius_km`` (of 50 %) and
+    ``image_calibration_error`` (of the probability of the best cell), likewise ``text_…``. Those of a task that the
+    model has not are left out. Positions are those of the best strategy that there is everything for: the neighbours
+    where the model is calibrated and there is a gallery, else the mean of the cells.
 
     Args:
         config: of the model.
-        pool_size: candidates that retrieval is measured among (Section 5.2: 500).
-        pools: seeded draws of that many; figures are means over them.
+        pool_size: candidates that retrieval is measured among (Section 6: 500).
+        pools: seeded draws of that many; metrics are means over them.
+        gallery: known entities of the model.
 
     Example:
         >>> from hf_mlm import IRLEConfig
@@ -44,13 +50,19 @@ class RetrievalAndGeoMetrics:
         1.0
     """
 
-    def __init__(self, config: Any, pool_size: int = 500, pools: int = 10):
+    def __init__(self, config: Any, pool_size: int = 500, pools: int = 10, gallery: KnownEntities | None = None):
         self.config, self.pool_size, self.pools = config, pool_size, pools
         mapped = config.cell_tokens is not None or config.cell_latitudes is not None
-        self.cells = GeoCells.from_config(config) if mapped and "geo" in config.tasks else None
+        self.locator = Locator(config, gallery) if mapped and "geo" in config.tasks else None
+
+    def named(self, outputs: tuple[torch.Tensor, ...], labels: Any = None) -> dict[str, torch.Tensor]:
+        """Name outputs as ``image_embeds``, ``text_embeds``, ``image_logits`` and ``text_logits``; see `reduce`."""
+        kinds = [kind for kind, task in (("embeds", "retrieval"), ("logits", "geo")) if task in self.config.tasks]
+        names = [f"{modality}_{kind}" for kind in kinds for modality in MODALITIES]
+        return dict(zip(names, outputs, strict=True))
 
     def reduce(self, outputs: tuple[torch.Tensor, ...], labels: Any = None) -> dict[str, torch.Tensor]:
-        """Keep embeddings, and of logits the most probable cell and the estimated place.
+        """Keep embeddings, and of logits the most probable cell and the estimated position.
 
         Args:
             outputs: fields of `IRLEOutput` after the losses, those of absent tasks left out.
@@ -58,21 +70,27 @@ class RetrievalAndGeoMetrics:
 
         Returns:
             ``image_embeds`` and ``text_embeds`` (batch, embedding_size), ``image_cells`` and ``text_cells`` int64
-            (batch,), ``image_places`` and ``text_places`` (batch, 2) degrees of latitude and longitude.
+            (batch,), ``image_places`` and ``text_places`` (batch, 2) degrees of latitude and longitude,
+            ``image_radii`` and ``text_radii`` (batch, 4): km for each of `COVERED`, and the best cell's probability.
         """
-        kinds = [kind for kind, task in (("embeds", "retrieval"), ("logits", "geo")) if task in self.config.tasks]
-        names = [f"{modality}_{kind}" for kind in kinds for modality in MODALITIES]
-        reduced = dict(zip(names, outputs, strict=True))
+        reduced = self.named(outputs, labels)
         for modality in MODALITIES:
             logits = reduced.pop(f"{modality}_logits", None)
             if logits is None:
                 continue
             reduced[f"{modality}_cells"] = logits.argmax(dim=-1)
-            if self.cells is not None:
-                latitudes, longitudes, _ = self.cells.locate(logits)
-                places = np.stack([latitudes, longitudes], axis=1).astype(np.float32)
-                reduced[f"{modality}_places"] = torch.from_numpy(places).to(logits.device)
+            if self.locator is not None:
+                found = self._located(modality, logits, reduced.get(f"{modality}_embeds"))
+                reduced |= {name: torch.from_numpy(values).to(logits.device) for name, values in found.items()}
         return reduced
+
+    def _located(self, modality: str, logits: torch.Tensor, embeds: torch.Tensor | None) -> dict[str, np.ndarray]:
+        assert self.locator is not None
+        output = {modality: {"geo_logits": logits, "embeds": embeds}}
+        latitudes, longitudes, radii = self.locator.circles(output, COVERED)
+        best = np.exp(self.locator.log_probabilities(output).max(axis=1))  # (batch,)
+        positions, radii = np.stack([latitudes, longitudes], axis=1), np.column_stack([radii, best])
+        return {f"{modality}_places": positions.astype(np.float32), f"{modality}_radii": radii.astype(np.float32)}
 
     def of(self, rows: Dataset | None = None, resamples: int = 0) -> Callable[[EvalPrediction], dict[str, float]]:
         """Give the ``compute_metrics`` for a split.
@@ -116,9 +134,13 @@ class RetrievalAndGeoMetrics:
             if not shown.any():
                 continue
             report = geo_report(targets[modality][shown], found[f"{modality}_cells"][shown])
-            places = found.get(f"{modality}_places")
-            if positions is not None and places is not None:
-                report |= _distances(positions, places, shown)
+            places, radii = found.get(f"{modality}_places"), found.get(f"{modality}_radii")
+            if radii is not None:
+                right = targets[modality] == found[f"{modality}_cells"]
+                known = shown & (targets[modality] >= 0)
+                report |= calibration_scores(radii[known, -1], right[known])
+            if positions is not None and places is not None and radii is not None:
+                report |= _distances(positions, places, radii, shown)
             scores |= {f"{modality}_{name}": value for name, value in report.items()}
         return scores
 
@@ -138,7 +160,7 @@ def true_positions(rows: Dataset) -> np.ndarray | None:
     return None
 
 
-def _distances(positions: np.ndarray, places: np.ndarray, shown: np.ndarray) -> dict[str, float]:
+def _distances(positions: np.ndarray, places: np.ndarray, radii: np.ndarray, shown: np.ndarray) -> dict[str, float]:
     if len(positions) != len(places):
         raise ValueError(
             f"{len(places)} rows were evaluated and {len(positions)} positions are known: pass metrics.of(rows) the "
@@ -147,7 +169,10 @@ def _distances(positions: np.ndarray, places: np.ndarray, shown: np.ndarray) -> 
     known = shown & np.isfinite(positions).all(axis=1)  # (rows,)
     if not known.any():
         return {}
-    return geo_report(target_coordinates=positions[known], predicted_coordinates=places[known])
+    kilometres = great_circle_distance(*positions[known].T, *places[known].astype(np.float64).T)
+    covered = {share: radii[known, column] for column, share in enumerate(COVERED)}
+    scores = geo_report(target_coordinates=positions[known], predicted_coordinates=places[known])
+    return scores | coverage_scores(kilometres, covered)
 
 
 def _flatten(report: dict[str, Any], prefix: str = "") -> dict[str, float]:

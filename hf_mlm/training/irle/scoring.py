@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,23 @@ from datasets import Dataset
 
 from hf_mlm.data.mlm.collator import DataCollatorForRetrievalAndGeo
 from hf_mlm.data.mlm.torch_datasets import FeatureTable, RawRows
+from hf_mlm.geo.conformal import conformal_quantiles
+from hf_mlm.geo.density import unit_vectors
+from hf_mlm.geo.distance import great_circle_distance
 from hf_mlm.geo.partition import GeoCellPartition
+from hf_mlm.models.irle.cells_irle import (
+    ABSENT,
+    STRATEGIES,
+    KnownEntities,
+    Locator,
+    joined,
+    kernel_density,
+    log_softmax,
+)
 from hf_mlm.models.irle.configuration_irle import IRLEConfig
 from hf_mlm.models.irle.modeling_irle import IRLEForRetrievalAndGeo
 from hf_mlm.models.irle.processing_irle import IRLEProcessor
+from hf_mlm.runs.gallery import Gallery
 from hf_mlm.runs.settings import SETTINGS_NAME, read_recipe
 from hf_mlm.training.irle.arguments import IRLEArguments, IRLETrainingArguments
 from hf_mlm.training.irle.building import cell_names, feature_widths, has_features
@@ -139,7 +154,7 @@ def score(
         The metrics of `RetrievalAndGeoMetrics` and the losses, and its reduced predictions: arrays of embeddings,
         cells and places in the order of the rows.
     """
-    metrics = RetrievalAndGeoMetrics(model.config, pool_size, pools)
+    metrics = RetrievalAndGeoMetrics(model.config, pool_size, pools, Gallery.beside(model))
     with tempfile.TemporaryDirectory() as folder:
         trainer = IRLETrainer(
             model,
@@ -151,3 +166,117 @@ def score(
         output = trainer.predict(FeatureTable(rows) if has_features(rows) else RawRows(rows), metric_key_prefix=PREFIX)
     figures = {name.removeprefix(f"{PREFIX}_"): value for name, value in (output.metrics or {}).items()}
     return figures, output.predictions
+
+
+LEAST_HELD_OUT = 20  # entities that a calibration takes
+_TEMPERATURES = np.exp(np.linspace(np.log(0.1), np.log(10), 47))  # of cells
+_SHARPNESS = (0.02, 0.1, 0.25, 0.6, 1.5)  # temperatures of neighbours, over the range of their similarities
+_CELL_WEIGHTS = (0.0, 0.5, 1.0)
+_BANDWIDTHS_KM = (10.0, 25.0, 60.0, 120.0, 250.0)
+_AS_GOOD = 1.03  # median errors that differ by less are decided by the likelihood
+
+
+def calibrate(
+    config: IRLEConfig,
+    gallery: KnownEntities | None,
+    outputs: Mapping[str, Mapping[str, np.ndarray]],
+    cells: Mapping[str, np.ndarray],
+    positions: np.ndarray,
+    on: Mapping[str, Any],
+) -> dict[str, Any] | None:
+    """Fit temperatures, kernels and the quantiles of radii on N held-out entities (split-conformal).
+
+    Args:
+        config: of the model.
+        gallery: entities that are known to it.
+        outputs: ``geo_logits`` (N, cells) and ``embeds`` (N, embedding_size), where there are any, by modality.
+        cells: (N,) true cells by modality, below 0 where unknown and `ABSENT` where the row lacks the modality.
+        positions: (N, 2) true degrees, NaN where unknown.
+        on: what the entities are, to be kept with the rest.
+
+    Returns:
+        ``calibration`` of `IRLEConfig`; None where fewer than `LEAST_HELD_OUT` entities have a position.
+    """
+    known = np.isfinite(positions).all(axis=1)
+    shown = {name: known & (values != ABSENT) for name, values in cells.items()}
+    if min(rows.sum() for rows in shown.values()) < LEAST_HELD_OUT:
+        return None
+    locator = Locator(config, gallery)
+    fitted: dict[str, Any] = {"on": {**on, "entities": int(known.sum())}, "cells": config.cell_digest}
+    locator.calibration = fitted
+    fitted["temperatures"] = {
+        name: _fit_temperature(outputs[name]["geo_logits"], values) for name, values in cells.items()
+    }
+    fitted["hierarchy"] = bool(config.hierarchy_levels) and _hierarchy_helps(locator, outputs, cells)
+    if locator.gallery is not None:
+        fitted["kernels"] = {
+            name: _fit_kernel(locator, name, _taken(outputs[name], rows), positions[rows])
+            for name, rows in shown.items()
+        }
+    fitted["quantiles"] = {}
+    for names in (("image",), ("text",), ("image", "text")):
+        rows = np.all([shown[name] for name in names], axis=0)
+        if rows.sum() >= LEAST_HELD_OUT:
+            asked = {name: _taken(outputs[name], rows) for name in names}
+            fitted["quantiles"][joined(asked)] = _fit_quantiles(locator, asked, positions[rows])
+    return fitted
+
+
+def _taken(output: Mapping[str, np.ndarray], rows: np.ndarray) -> dict[str, np.ndarray]:
+    return {name: values[rows] for name, values in output.items()}
+
+
+def _fit_temperature(logits: np.ndarray, cells: np.ndarray) -> float:
+    """The temperature of the likeliest cells (Guo et al. 2017); 1 where no cell is known."""
+    known = cells >= 0
+    if not known.any():
+        return 1.0
+    scores, own = logits[known].astype(np.float64), cells[known][:, None]
+    losses = [-np.take_along_axis(log_softmax(scores / value), own, 1).mean() for value in _TEMPERATURES]
+    return round(float(_TEMPERATURES[int(np.argmin(losses))]), 4)
+
+
+def _hierarchy_helps(
+    locator: Locator, outputs: Mapping[str, Mapping[str, np.ndarray]], cells: Mapping[str, np.ndarray]
+) -> bool:
+    """Whether multiplying cells by their parents makes the true ones likelier."""
+    fitted, losses = dict(locator.calibration), []
+    for hierarchy in (False, True):
+        locator.calibration = {**fitted, "hierarchy": hierarchy}
+        logs = [
+            np.take_along_axis(locator.log_probabilities({name: outputs[name]}), values.clip(min=0)[:, None], 1)[:, 0]
+            for name, values in cells.items()
+        ]
+        losses.append(-sum(log[values >= 0].sum() for log, values in zip(logs, cells.values(), strict=True)))
+    locator.calibration = fitted
+    return bool(losses[1] < losses[0])
+
+
+def _fit_kernel(
+    locator: Locator, modality: str, output: Mapping[str, np.ndarray], positions: np.ndarray
+) -> dict[str, float]:
+    """The kernel of the smallest median error; of those as good, the one that makes true positions likeliest."""
+    found = locator.neighbours(modality, output["embeds"], output["geo_logits"])
+    finite = np.where(np.isfinite(found.similarities), found.similarities, np.nan)
+    width = float(np.nanmedian(np.nanmax(finite, axis=1) - np.nanmin(finite, axis=1))) or 1.0
+    tried = []
+    for sharpness, weight, bandwidth in product(_SHARPNESS, _CELL_WEIGHTS, _BANDWIDTHS_KM):
+        kernel = {"temperature": sharpness * width, "cell_weight": weight, "bandwidth_km": bandwidth}
+        density = kernel_density(found, **kernel)
+        error = float(np.median(great_circle_distance(*positions.T, *density.mode())))
+        likelihood = float(density.log_density(unit_vectors(*positions.T)[:, None]).mean())
+        tried.append((error, likelihood, kernel))
+    best = min(error for error, _, _ in tried)
+    return max((each for each in tried if each[0] <= _AS_GOOD * best), key=lambda each: each[1])[2]
+
+
+def _fit_quantiles(
+    locator: Locator, outputs: Mapping[str, Mapping[str, Any]], positions: np.ndarray
+) -> dict[str, list[float | None]]:
+    """Quantiles of error over expected spread, by strategy."""
+    quantiles = {}
+    for strategy in STRATEGIES if locator.gallery is not None else STRATEGIES[1:]:
+        latitudes, longitudes, spreads = locator.positions(outputs, strategy)
+        errors = great_circle_distance(*positions.T, latitudes, longitudes)
+        quantiles[strategy] = conformal_quantiles(errors / spreads.clip(min=1e-3))
+    return quantiles

@@ -33,5 +33,5 @@ def test_mappings_come_as_mappings_or_yaml() -> None:
     assert (arguments.model, arguments.image_encoder) == ({"margin": 0.2}, {"model_type": "resnet"})
     assert (arguments.text_encoder, arguments.dataset_options) == ("folder", {})
     for wrong in ("[1]", "[]", "{", "0", "null", 3):
-        with pytest.raises(ValueError, match="dataset_options=.* must be a mapping"):
+        with pytest.raises(ValueError, match="dataset_options"):
             IRLEArguments(dataset_options=wrong)  # type: ignore[arg-type]

@@ -34,7 +34,8 @@ def test_logits_are_reduced_to_cells_and_places() -> None:
     assert reduced["image_cells"].tolist() == [0, 2]
     assert torch.equal(reduced["text_embeds"], embeds + 1)
     assert set(reduced) == {
-        *("image_embeds", "text_embeds", "image_cells", "text_cells", "image_places", "text_places")
+        *("image_embeds", "text_embeds", "image_cells", "text_cells", "image_places", "text_places"),
+        *("image_radii", "text_radii"),
     }
     assert reduced["image_places"][1].tolist() == pytest.approx([-30, 150], abs=1e-4)
     assert all(values.numel() <= 2 * 4 for values in reduced.values())

@@ -47,13 +47,13 @@ def test_folders_without_a_model_are_named(saved: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="do not fit its config.json: there is no objective.logit_scale"):
         open_model(saved, "irle")
     (saved / "config.json").write_text(json.dumps({**settings, "margin": "wide"}))
-    with pytest.raises(ValueError, match="config.json: Field 'margin' with value 'wide'"):
+    with pytest.raises(ValueError, match="config.json .*'margin' with value 'wide'"):
         open_model(saved, "irle")
     (saved / "config.json").write_text("{")
     with pytest.raises(ValueError, match="config.json is not the configuration of a model"):
         open_model(saved, "irle")
     (saved / "config.json").write_text(json.dumps({**settings, "model_type": "bert"}))
-    with pytest.raises(ValueError, match="holds a model of type 'bert', and an 'irle' is needed"):
+    with pytest.raises(ValueError, match="'irle'.*'bert'"):
         open_model(saved, "irle")
 
 
