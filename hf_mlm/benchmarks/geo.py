@@ -84,9 +84,7 @@ def peer_ids(latitudes: np.ndarray, longitudes: np.ndarray, level: int) -> list[
     return [CellId.from_lat_lng(LatLng.from_degrees(*place)).parent(level).id() for place in places]
 
 
-def hot_s2() -> Callable[[], object]:
-    """Ids of as many settlements as MLM has."""
-    return ids_of(SETTLEMENTS)
+hot_s2 = partial(ids_of, SETTLEMENTS)
 
 
 PARTITION_PEER_SETTLEMENTS, LEVELS = 4000, 10
@@ -145,6 +143,4 @@ def within(ours: tuple[GeoCellPartition, np.ndarray], peer: list[list[int]]) -> 
     return expected == np.where((level >= 1) & (level <= LEVELS), assigned, -1)
 
 
-def hot_partition() -> Callable[[], object]:
-    """Fit and assign for as many settlements as MLM has."""
-    return whole_of(SETTLEMENTS)
+hot_partition = partial(whole_of, SETTLEMENTS)

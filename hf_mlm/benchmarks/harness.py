@@ -63,12 +63,9 @@ class Row:
 
 @dataclass
 class Report:
-    """Rows of one run, timed as they are added.
+    """Rows of one run, timed as they are added, and notes that belong under the tables.
 
-    Args:
-        repeats: timed repetitions, or pairs of them, at most; where they would take long, there are fewer.
-        rows: measured so far.
-        notes: sentences that belong under the tables.
+    There are at most so many timed repetitions, or pairs of them; where they would take long, fewer.
     """
 
     repeats: int = 15
@@ -89,15 +86,7 @@ class Report:
     ) -> Row:
         """Run both in turn, and record the medians and the ratio per item.
 
-        Args:
-            name: the line's label.
-            ours: our code.
-            peer: the peer's on the same input, or on its first ``peer_items`` items where it is slow.
-            peer_name: package and call that we compare with.
-            equal: takes both results of the first run, which is not timed.
-            items: of one call of ``ours``.
-            peer_items: of one call of ``peer``; equal to ``items`` when omitted.
-            target: the bar that the ratio has to clear, as text.
+        The first run is not timed, and ``equal`` takes its results; a slow peer may take its first ``peer_items``.
 
         Raises:
             ValueError: where ``equal`` says no: a benchmark of unequal results is void.
@@ -221,14 +210,7 @@ class Benchmark:
 
     Its module has ``run_<name>(report, sizes)``, which measures, and ``hot_<name>()``, which gives the call that a
     profile looks at; or ``profile_<name>()``, which gives the shares, where the time is spent in another process.
-
-    Args:
-        name: as ``hf-mlm benchmark`` takes it.
-        module: below ``hf_mlm.benchmarks``.
-        title: of its section.
-        sizes: unit of ``--sizes``.
-        packages: distributions whose versions belong beside the figures.
-        needs: distribution -> module, of what a plain installation lacks.
+    ``paths.yaml`` lists them.
     """
 
     name: str

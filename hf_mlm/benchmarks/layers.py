@@ -226,6 +226,4 @@ def run_nt_xent(report: Report, sizes: Sequence[int]) -> None:
     )
 
 
-def hot_nt_xent() -> Callable[[], object]:
-    """Loss and gradient of 16 pairs."""
-    return with_gradient(nt_xent, embeddings(16), 20)
+hot_nt_xent = partial(with_gradient, nt_xent, embeddings(16), 20)

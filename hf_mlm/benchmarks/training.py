@@ -1,15 +1,9 @@
 """Training epochs of BERT-CRF and of 2M-NER against the published loop.
 
-Sentences are MMNERD's English ones, in ``mmnerd_en`` of the folder that HF_MLM_SHARED_DATA names; without it, those of
-the demo, which are shorter and more alike. The peer is the published loop's way on the same model and kernels: random
-batches, tokenised and decoded anew whenever they are made, the frozen ResNet at every step, and Adam one tensor at a
-time; ours has batches of like length, encoded once, keeps pixels and the features of frozen encoders, and a fused
-optimiser. What is timed of 2M-NER is an epoch after the first. Models have random weights, as speed does not depend on
-them; the learned tokenizer's pieces are about as many as mBERT's, and images are noise as JPEG of 640 x 480.
-
-The encoders are small; their sizes are chosen by estimate so that none outweighs the others more than mBERT, CLIP's
-ViT-B/32 and ResNet-152 do on a CPU (11.4, 12.7 and 7.7 s a step of 16). The published code trains the ViT; the second
-line is of a model with both image encoders frozen, in either loop.
+Sentences are MMNERD's English ones, in ``mmnerd_en`` of the folder that HF_MLM_SHARED_DATA names, else the demo's. The
+peer is the published loop's way on the same model: random batches, tokenised and decoded whenever they are made, the
+frozen ResNet at every step, plain Adam. Weights are random; images are noise as JPEG of 640 x 480. The encoders' sizes
+are chosen so that none outweighs the others more than mBERT, CLIP's ViT-B/32 and ResNet-152 do on a CPU.
 """
 
 from __future__ import annotations
