@@ -104,7 +104,13 @@ def the_pipelines(names: dict[str, Any], folder: Path) -> None:
 
 
 def own_data(names: dict[str, Any], folder: Path) -> None:
-    assert names["rows"]["train"][0]["ner_tags"] == [0, 0, 0, 3, 0]
+    assert names["rows"]["train"].features["ner_tags"].feature.names == ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
+    for found, text in (
+        (names["found_in_hindi"], ["सीता देवी", "नई दिल्ली"]),
+        (names["found_in_english"], ["Granuaile", "New Ross"]),
+    ):
+        assert [entity["word"] for entity in found] == text
+    assert names["plates"]["train"][0]["ner_tags"] == [0, 0, 0, 1, 0]
     assert sum(map(len, names["archive"].values())) == 8
 
 

@@ -156,8 +156,10 @@ def _own_languages(settings: Mapping[str, Any]) -> tuple[str, ...]:
     files = settings.get("data_files")
     if not files:
         return ()
-    by_language = isinstance(files, Mapping) and are_by_language(files)
-    return tuple(files) if by_language else (str(settings.get("dataset", "en")),)
+    if isinstance(files, Mapping) and are_by_language(files):
+        return tuple(files)
+    told = (settings.get("dataset_options") or {}).get("language") or settings.get("dataset")
+    return (str(told),) if told else ()
 
 
 def _read_json(path: Path | None) -> dict[str, Any]:

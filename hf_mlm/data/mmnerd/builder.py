@@ -137,7 +137,7 @@ class MMNERD(ShardBuilder):
         config = self.config
         if config.language is not None and not _LANGUAGE.fullmatch(config.language):
             raise ValueError(f"Expected language to be a BCP 47 code, such as hi or pt-BR; found {config.language!r}.")
-        if config.name == "demo":
+        if config.name == "demo" and not config.data_files:
             if config.labels is not None:
                 raise ValueError(f"Expected no labels for the demo, which has MMNERD's; found {config.labels!r}.")
             return FEATURES, caption_shards(CaptionSettings(config.size, config.seed))

@@ -129,7 +129,8 @@ def load_splits(arguments: NERArguments) -> DatasetDict:
             {split: concatenate_datasets([part[split] for part in parts if split in part]) for split in splits}
         )
     given = {"data_files": files} if files else {"data_dir": arguments.data_dir}
-    return load_dataset("mmnerd", arguments.dataset, **given, **options)
+    name = None if files and arguments.dataset == "demo" else arguments.dataset  # files of no told language
+    return load_dataset("mmnerd", name, **given, **options)
 
 
 def _split(dataset: DatasetDict, ratios: list[float], seed: int) -> DatasetDict:

@@ -36,6 +36,14 @@ def test_languages_with_other_types_have_the_labels_of_all(tmp_path: Path) -> No
     assert dataset["test"]["ner_tags"][:] == [[1, 0], [3, 0]] and dataset["test"]["language"][:] == ["hi", "ta"]
 
 
+def test_files_without_a_language_are_not_the_demo(tmp_path: Path) -> None:
+    (tmp_path / "a.conll").write_text("Asgard\tB-SHIP\n")
+    files = {"test": str(tmp_path / "a.conll")}
+    for options, language in (({}, "und"), ({"language": "nb"}, "nb")):
+        rows = load_splits(NERArguments(data_files=files, dataset_options=options))["test"]
+        assert rows["tokens"][0] == ["Asgard"] and rows["language"][0] == language
+
+
 def test_files_of_several_languages_are_split_alike(tmp_path: Path) -> None:
     path = str(write_corpus(tmp_path / "data") / "train_conll_format.txt")
     files = {"en": {"train": path}, "de": {"train": path}}
