@@ -23,7 +23,13 @@ ConfigFile = Annotated[
 ]
 ToolName = Annotated[str, typer.Option(help="argilla, label-studio or prodigy.")]
 People = Annotated[list[str], typer.Option("--annotator", help="Name of a person; repeatable.")]
-AnswerFiles = Annotated[list[str], typer.Argument(help="NAME=FILE for each annotator.")]
+AnswerFiles = Annotated[
+    list[str], typer.Argument(help="NAME=FILE for each annotator; NAME=FILE#ID where a file has several people's.")
+]
+ImageUrl = Annotated[
+    str | None, typer.Option(help="Address of TARGET/images as the tool sees it, where sources give none.")
+]
+Contact = Annotated[str, typer.Option(help="Your e-mail address or web page, for the services that are asked.")]
 
 
 @mmnerd_app.command()
@@ -50,11 +56,13 @@ def draft(
 
 
 @mmnerd_app.command()
-def tasks(target: Target, build_config: ConfigFile, annotator: People, tool: ToolName = "argilla") -> None:
-    """Assign every sentence of the draft to two people, and write a file of tasks for each."""
+def tasks(
+    target: Target, build_config: ConfigFile, annotator: People, tool: ToolName = "argilla", image_url: ImageUrl = None
+) -> None:
+    """Assign every sentence of the draft to two people; write a file of tasks for each, and the tool's set-up."""
     from hf_mlm.construction.mmnerd.annotation import write_annotation_tasks
 
-    for name, count in write_annotation_tasks(target, annotator, tool, _load(build_config).seed).items():
+    for name, count in write_annotation_tasks(target, annotator, tool, _load(build_config).seed, image_url).items():
         sys.stdout.write(f"{name}: {count:,} sentences in {target / 'tasks'}\n")
 
 
@@ -64,11 +72,12 @@ def agree(
     answers: AnswerFiles,
     tool: ToolName = "argilla",
     inspector: Annotated[Path | None, typer.Option(help="Answers of the inspector.")] = None,
+    image_url: ImageUrl = None,
 ) -> None:
     """Collect answers: agreement, decisions, and tasks for the inspector."""
     from hf_mlm.construction.mmnerd.annotation import collect_answers
 
-    result = collect_answers(target, _files(answers), tool, inspector)
+    result = collect_answers(target, _files(answers), tool, inspector, image_url)
     if result.overall:
         found = result.overall
         sys.stdout.write(
@@ -111,14 +120,38 @@ def dataset(
     published: Annotated[Path | None, typer.Option(help="Division to repeat: image id, tab, split.")] = None,
 ) -> None:
     """Divide the finished sentences; write CoNLL, Parquet, report, statistics, card and Croissant."""
+    from hf_mlm.construction.mmnerd.annotation import count_open
     from hf_mlm.construction.mmnerd.dataset import finish_dataset
+    from hf_mlm.construction.mmnerd.images import IMAGES
 
+    undecided = 0 if proposals else count_open(target)
+    if undecided:
+        sys.stdout.write(
+            f"{undecided:,} sentences are open and left out; agree again with more answers to take them.\n"
+        )
+    image_dir = image_dir or (target / IMAGES if (target / IMAGES).is_dir() else None)
     written = finish_dataset(target, _load(build_config), proposals, image_dir, published)
     sizes = ", ".join(f"{count:,} {split}" for split, count in written.sizes.items())
     several = {2: "+".join(written.languages), 4: "all"}
     name = several.get(len(written.languages), written.languages[0])
-    sys.stdout.write(f'{sizes}: load_dataset("mmnerd", "{name}", data_dir="{written.folder}")\n')
+    images = f', image_dir="{image_dir}"' if image_dir else ""
+    sys.stdout.write(f'{sizes}: load_dataset("mmnerd", "{name}", data_dir="{written.folder}"{images})\n')
     sys.stdout.write(f"Card, Croissant and the sources of the images are in {written.folder}.\n")
+
+
+@mmnerd_app.command()
+def images(
+    target: Target,
+    contact: Contact,
+    give_up_after: Annotated[int, typer.Option(help="Attempts before an image is left out.")] = 2,
+) -> None:
+    """Fetch the images of captions that have an address; run again to go on."""
+    from hf_mlm.construction.http import HttpSettings
+    from hf_mlm.construction.mmnerd.images import IMAGES, TABLE, fetch_images
+
+    outcomes = fetch_images(target, HttpSettings(contact, target / "traffic", give_up_after=give_up_after))
+    told = ", ".join(f"{count:,} {outcome}" for outcome, count in outcomes.most_common()) or "no image has an address"
+    sys.stdout.write(f"{told}: see {target / TABLE}; the images are in {target / IMAGES}\n")
 
 
 @mmnerd_app.command()
@@ -151,11 +184,11 @@ def _load(path: Path) -> NERBuildConfig:
     return load_ner_build_config(path)
 
 
-def _files(words: list[str]) -> dict[str, Path]:
+def _files(words: list[str]) -> dict[str, str]:
     for word in words:
         if "=" not in word:
             raise ValueError(f"Expected NAME=FILE, such as anna=anna.jsonl, found {word!r}.")
-    return {name: Path(path) for name, _, path in (word.partition("=") for word in words)}
+    return {name: path for name, _, path in (word.partition("=") for word in words)}
 
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -170,7 +203,7 @@ def _build() -> None:
 @app.command()
 def mlm(
     target: Annotated[Path, typer.Argument(help="Folder to write; run again to go on.")],
-    contact: Annotated[str, typer.Option(help="Your e-mail address or web page, for the services that are asked.")],
+    contact: Contact,
     dump: Annotated[list[Path] | None, typer.Option(help="File of a Wikidata JSON dump; repeatable.")] = None,
     dump_date: Annotated[str | None, typer.Option(help="Of the dump, where its name does not tell.")] = None,
     endpoint: Annotated[str | None, typer.Option(help="SPARQL endpoint, when there is no dump.")] = None,

@@ -197,6 +197,7 @@ class Request:
         retried: statuses that are no final response; others, such as 404, are.
         most_bytes: longer bodies are refused.
         optional: a single file, without which the build can go on.
+        kept: false if the response is kept elsewhere, and not recorded.
     """
 
     method: str
@@ -206,6 +207,7 @@ class Request:
     retried: frozenset[int] = RETRIED
     most_bytes: int | None = None
     optional: bool = False
+    kept: bool = True
 
     @property
     def key(self) -> str:
@@ -261,7 +263,8 @@ class PoliteClient:
         except TooLargeError:
             self.cache.record(request.key, Response(_TOO_LARGE, b""))
             raise
-        self.cache.record(request.key, response)
+        if request.kept:
+            self.cache.record(request.key, response)
         self.record_failures()
         return response
 

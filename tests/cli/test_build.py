@@ -60,6 +60,7 @@ def test_from_captions_to_a_split(edition: Path, tmp_path: Path, capsys: pytest.
     ben = answer(build / "tasks" / "ben.jsonl", tmp_path / "ben.jsonl", forget_every=3)
     people = (f"anna={anna}", f"ben={ben}", *prodigy)
     assert "6 sentences decided, 4 open" in run(capsys, "agree", build, *people)
+    assert "4 sentences are open and left out" in run(capsys, "dataset", build, *edited)
     inspector = answer(build / "tasks" / "inspector.jsonl", tmp_path / "inspector.jsonl")
     assert "10 sentences decided, 0 open" in run(capsys, "agree", build, *people, "--inspector", inspector)
     figures = json.loads((build / "agreement.json").read_text())
@@ -67,13 +68,14 @@ def test_from_captions_to_a_split(edition: Path, tmp_path: Path, capsys: pytest.
     assert figures["span_f1"] == pytest.approx(2 * 16 / 36)
     log = [json.loads(line) for line in (build / "adjudication.jsonl").read_text().splitlines()]
     assert [one["how"] for one in log].count("inspected") == 4
-    told = run(capsys, "dataset", build, *edited)
+    told = run(capsys, "dataset", build, *edited, "--image_dir", tmp_path)
+    assert f'image_dir="{tmp_path}")' in told and "open and left out" not in told
     assert 'load_dataset("mmnerd", "en"' in told and "Card, Croissant" in told
     assert "kappa of" in (build / "dataset" / "README.md").read_text()
     by_card = load_dataset(str(build / "dataset"), "en", cache_dir=str(tmp_path / "cache"))
     rows = load_dataset("mmnerd", "en", data_dir=str(build / "dataset"))
     assert {split: len(part) for split, part in rows.items()} == {"train": 8, "validation": 1, "test": 1}
-    assert set(rows["train"]["source"]) == {"cc12m"}
+    assert set(rows["train"]["source"]) == {"web"}
     assert {split: part["tokens"] for split, part in by_card.items()} == {
         split: part["tokens"] for split, part in rows.items()
     }
@@ -148,7 +150,7 @@ pytest.importorskip("datatrove")
     ("words", "sentence"),
     [
         (["--contact", "nobody"], "whom they can write to"),
-        (["--contact", "me@example.org", "--dump", "missing.json"], "there is no dump missing.json"),
+        (["--contact", "me@example.org", "--dump", "missing.json"], "found no missing.json"),
         (
             ["--contact", "me@example.org", "--dump", "a.json", "--endpoint", "http://x"],
             "Expected --dump or --endpoint, found both",

@@ -6,7 +6,7 @@ In the training rounds of 2M-NER, on sentences whose entities are known, accurac
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -21,8 +21,9 @@ from hf_mlm.construction.mmnerd.adjudication import (
     assign,
 )
 from hf_mlm.construction.mmnerd.build import read_draft
+from hf_mlm.construction.mmnerd.images import image_addresses
 from hf_mlm.construction.mmnerd.records import Record, Span, draw, read_records, write_records
-from hf_mlm.construction.mmnerd.tasks import Answers, read_answers, write_tasks
+from hf_mlm.construction.mmnerd.tasks import Answers, Task, difference, read_answers, write_tasks
 from hf_mlm.files import write_text
 
 
@@ -132,7 +133,9 @@ class Adjudication:
         return len(self.decisions) - len(self.finished)
 
 
-def write_annotation_tasks(target: Path, annotators: Sequence[str], tool: str, seed: int = 0) -> dict[str, int]:
+def write_annotation_tasks(
+    target: Path, annotators: Sequence[str], tool: str, seed: int = 0, images: str | None = None
+) -> dict[str, int]:
     """Write a file of tasks for each annotator, and the assignment.
 
     Args:
@@ -140,6 +143,7 @@ def write_annotation_tasks(target: Path, annotators: Sequence[str], tool: str, s
         annotators: two or more names; also names of files.
         tool: of `TOOLS`.
         seed: of the assignment.
+        images: address of the folder ``images`` of the build, as the tool sees it, for images without an address.
 
     Returns:
         annotator -> number of sentences.
@@ -158,22 +162,25 @@ def write_annotation_tasks(target: Path, annotators: Sequence[str], tool: str, s
             f"Expected the annotators of {path}, found others; repeat its names, or remove it to start anew."
         )
     write_text(path, json.dumps(assignment, indent=1, ensure_ascii=False))
-    counts = {}
+    counts, image_of = {}, image_addresses(target, images)
     for name in annotators:
         own = [record for record in records if name in assignment[record.id]]
-        write_tasks(_tasks(target, name, tool), own, tool)
+        write_tasks(_tasks(target, name, tool), (_proposed(record, image_of) for record in own), tool)
         counts[name] = len(own)
     return counts
 
 
-def collect_answers(target: Path, files: Mapping[str, Path], tool: str, inspector: Path | None = None) -> Adjudication:
+def collect_answers(
+    target: Path, files: Mapping[str, str | Path], tool: str, inspector: Path | None = None, images: str | None = None
+) -> Adjudication:
     """Read answers, measure agreement, decide; write log, finished sentences and the inspector's tasks.
 
     Args:
         target: folder of a build with tasks.
-        files: annotator -> export of the tool.
+        files: annotator -> export of the tool; ``"FILE#ID"`` for one person in an export of several.
         tool: of `TOOLS`.
         inspector: export of the inspector.
+        images: as of `write_annotation_tasks`.
 
     Raises:
         FileNotFoundError: if there are no tasks, or a file is missing.
@@ -183,7 +190,7 @@ def collect_answers(target: Path, files: Mapping[str, Path], tool: str, inspecto
     if not (target / ASSIGNMENT).is_file():
         raise FileNotFoundError(f"Expected tasks in {target}, found none; run `hf-mlm build mmnerd tasks` first.")
     assignment = json.loads((target / ASSIGNMENT).read_text(encoding="utf-8"))
-    answers = {name: read_answers(path, records, tool) for name, path in files.items()}
+    answers = {name: _read(path, records, tool) for name, path in files.items()}
     ruled = read_answers(inspector, records, tool) if inspector else None
     decisions = adjudicate(records, assignment, answers, ruled)
     finished = [records[one.id].with_spans(one.final) for one in decisions if one.final is not None]
@@ -192,8 +199,13 @@ def collect_answers(target: Path, files: Mapping[str, Path], tool: str, inspecto
     write_text(target / LOG, "".join(json.dumps(one.to_row(), ensure_ascii=False) + "\n" for one in decisions))
     write_text(target / AGREEMENT, json.dumps(_figures(overall), indent=1))
     write_records(target / GOLD, finished)
-    to_inspect = [_first_answer(records, one) for one in decisions if one.how == OPEN and len(one.answers) == 2]
-    write_tasks(_tasks(target, INSPECTOR, tool), to_inspect, tool, "first annotator")
+    image_of = image_addresses(target, images)
+    to_inspect = [
+        Task(record, one.answers, image_of(record), difference(record, one.answers))
+        for one in decisions
+        if one.how == OPEN and len(one.answers) == 2 and (record := records[one.id])
+    ]
+    write_tasks(_tasks(target, INSPECTOR, tool), to_inspect, tool, inspects=True)
     return Adjudication(overall, decisions, finished)
 
 
@@ -206,13 +218,14 @@ def write_round_tasks(
         ValueError: as `round_sample`.
     """
     sample = round_sample(read_draft(target), number, size, seed)
+    image_of = image_addresses(target, None)
     for name in annotators:
-        write_tasks(_tasks(target, f"round-{number}-{name}", tool), sample, tool)
+        write_tasks(_tasks(target, f"round-{number}-{name}", tool), [_proposed(one, image_of) for one in sample], tool)
     return len(sample)
 
 
 def score_round_answers(
-    target: Path, number: int, reference: Path, files: Mapping[str, Path], tool: str
+    target: Path, number: int, reference: Path, files: Mapping[str, str | Path], tool: str
 ) -> list[RoundScore]:
     """Score a training round and keep the scores beside those of other rounds.
 
@@ -228,7 +241,7 @@ def score_round_answers(
         known = {record.id: record.spans for record in read_records(reference)}
     else:
         known = read_answers(reference, records, tool).spans
-    answers = {name: read_answers(path, records, tool) for name, path in files.items()}
+    answers = {name: _read(path, records, tool) for name, path in files.items()}
     scores = score_round(number, records, known, answers)
     path = target / ROUNDS
     earlier = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
@@ -245,12 +258,27 @@ def _tasks(target: Path, name: str, tool: str) -> Path:
     return folder / f"{name}.{'json' if tool == 'label-studio' else 'jsonl'}"
 
 
+def count_open(target: Path) -> int:
+    """Number of sentences that were given to annotators and are not decided."""
+    assigned = target / ASSIGNMENT
+    if not assigned.is_file():
+        return 0
+    decided = sum(1 for _ in read_records(target / GOLD)) if (target / GOLD).is_file() else 0
+    return len(json.loads(assigned.read_text(encoding="utf-8"))) - decided
+
+
+def _read(file: str | Path, records: Mapping[str, Record], tool: str) -> Answers:
+    """Answers in ``FILE``, or of one person in ``FILE#ID``."""
+    path, _, person = (str(file), "", "") if Path(file).is_file() else str(file).partition("#")
+    return read_answers(Path(path), records, tool, person or None)
+
+
+def _proposed(record: Record, image_of: Callable[[Record], str]) -> Task:
+    return Task(record, {"machine": record.spans}, image_of(record))
+
+
 def _figures(overall: Agreement | None) -> dict[str, float | None] | None:
     """Agreement as JSON knows it; NaN becomes null."""
     if overall is None:
         return None
     return {name: None if value != value else value for name, value in asdict(overall).items()}
-
-
-def _first_answer(records: Mapping[str, Record], decision: Decision) -> Record:
-    return records[decision.id].with_spans(next(iter(decision.answers.values())))

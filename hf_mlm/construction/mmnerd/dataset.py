@@ -22,6 +22,7 @@ from hf_mlm.data.checks import ImageFolder
 from hf_mlm.data.mmnerd.audit import audit
 from hf_mlm.data.mmnerd.conll import Sentence, write_conll
 from hf_mlm.data.mmnerd.layout import LANGUAGES, SPLIT_NAMES
+from hf_mlm.data.mmnerd.rows import SOURCE_NAMES
 from hf_mlm.data.mmnerd.schemes import TAGS, TYPES
 from hf_mlm.data.mmnerd.statistics import Row as SentenceRow
 from hf_mlm.data.mmnerd.statistics import Statistics, read_rows
@@ -236,6 +237,7 @@ def write_dataset(
     with full_disk_in_words(folder, "and run the same command again"):
         folder.mkdir(parents=True, exist_ok=True)
         files = _write_conll(folder, records, splits)
+        write_text(folder / SOURCE_NAMES, source_lines(records))
         rows = [record.to_row() | {"split": split} for record, split in zip(records, splits, strict=True)]
         write_records(folder / MASTER, records)
         write_rows(folder / "sentences.parquet", rows, _PARQUET_SCHEMA)
@@ -284,6 +286,14 @@ def _published(records: Sequence[Record], published: Mapping[str, str]) -> list[
             f"{unnamed[0]!r}."
         )
     return [published[record.group_id] for record in records]
+
+
+def source_lines(records: Iterable[Record]) -> str:
+    """Lines of image id and source, by which `load_dataset` knows sources of one's own; "" of sentences without."""
+    names: dict[str, set[str]] = {}
+    for record in records:
+        names.setdefault(record.image_id or "", set()).add(record.source)
+    return "".join(f"{image_id}\t{min(each)}\n" for image_id, each in sorted(names.items()) if len(each) == 1)
 
 
 def _write_conll(folder: Path, records: Sequence[Record], splits: Sequence[str]) -> list[tuple[str, str, str]]:

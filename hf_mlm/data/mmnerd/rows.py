@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -117,12 +117,8 @@ class SentenceFile:
     first: int = 0
     has_ids: bool = False
 
-    def sentences(self) -> list[Sentence]:
-        """Read the sentences; the file that was read last is kept, since every shard of it needs it."""
-        return self.read()[0]
-
     def read(self) -> tuple[list[Sentence], list[str]]:
-        """Read the sentences and the notes on them, as `read_sentences`."""
+        """Read sentences and notes, as `read_sentences`; the last file is kept, since every shard of it needs it."""
         return _read(self.path, _state(self.path), self.columns, self.labels)
 
 
@@ -156,25 +152,20 @@ class SentenceShard:
 
     def _rows(self) -> Iterator[dict[str, Any]]:
         file, images = self.file, ImageFolder(self.images) if self.images else None
-        for position, sentence in enumerate(file.sentences()[self.start : self.stop], self.start):
+        sources = named_sources(file.path)
+        for position, sentence in enumerate(file.read()[0][self.start : self.stop], self.start):
             own = sentence.id if file.has_ids else file.first + position
             image = images.find(sentence.image_id) if images else None
-            row = row_of(sentence, self.rules.apply(sentence, file.path), self.rules.tags, file.language)
+            row = _row(sentence, self.rules, file.path, file.language)
+            row["source"] = sources.get(sentence.image_id or "", row["source"])
             yield row | {"id": f"{file.language}-{self.split}-{own}", "image": _whole_image(image)}
 
 
-def row_of(sentence: Sentence, labels: Sequence[str], tags: Sequence[str], language: str) -> dict[str, Any]:
-    """Make the row of a sentence, without id and image.
-
-    Args:
-        sentence: as it was read.
-        labels: its labels, converted.
-        tags: labels of the dataset, in the order of their ids.
-        language: of the sentence.
-    """
+def _row(sentence: Sentence, rules: LabelRules, name: str, language: str) -> dict[str, Any]:
+    """Make the row of a sentence of a file, without id and image."""
     return {
         "tokens": sentence.tokens,
-        "ner_tags": [tags.index(label) for label in labels],
+        "ner_tags": [rules.tags.index(label) for label in rules.apply(sentence, name)],
         "language": language,
         "source": source_of(sentence.image_id),
         "image_id": sentence.image_id,
@@ -187,9 +178,7 @@ def plan_shards(
     rows_per_shard: int = ROWS_PER_SHARD,
     **options: Any,
 ) -> tuple[tuple[str, ...], dict[str, list[SentenceShard]]]:
-    """Read files once, check every sentence, and plan how to read them again.
-
-    What was moved or left out, and how many sentences have no image, is logged, each in one line.
+    """Read files once, check every sentence, log what was moved or has no image, and plan how to read them again.
 
     Args:
         files: split -> files.
@@ -211,9 +200,9 @@ def plan_shards(
     if not image_ids:
         raise ValueError(f"Expected sentences, found none in {', '.join(file.path for _, file, _ in parts)}.")
     rules = settle_labels([(file.path, sentences) for _, file, (sentences, _) in parts], **options)
-    own: dict[tuple[str, str], list[str | None]] = {}
+    own: defaultdict[tuple[str, str], list[str | None]] = defaultdict(list)
     for split, file, (sentences, _) in parts:
-        own.setdefault((split, file.language), []).extend(sentence.id for sentence in sentences)
+        own[split, file.language] += [sentence.id for sentence in sentences]
     counts: Counter[tuple[str, str]] = Counter()
     shards: dict[str, list[SentenceShard]] = {}
     for split, file, (sentences, _) in parts:
@@ -257,7 +246,7 @@ def convert_dataset(
     rules = settle_labels(list(parts.items()), **options)
     made = {}
     for name, sentences in parts.items():
-        rows = [row_of(each, rules.apply(each, name), rules.tags, language) for each in sentences]
+        rows = [_row(each, rules, name, language) for each in sentences]
         rows = [row | {"id": f"{language}-{name}-{number}", "image": None} for number, row in enumerate(rows)]
         made[name] = Dataset.from_list(rows, features=features_of(rules.tags))
         if "image" in splits[name].column_names:
@@ -273,6 +262,23 @@ def _plain_rows(rows: Dataset) -> Iterator[dict[str, Any]]:
     names = {name: feature.names for name, feature in inner.items() if isinstance(feature, ClassLabel)}
     for row in light:
         yield row | {name: [known[number] for number in row[name]] for name, known in names.items()}
+
+
+SOURCE_NAMES = "sources.tsv"  # image id, tab, source; "" is the id of sentences without an image
+
+
+def named_sources(path: str | Path) -> dict[str, str]:
+    """Sources by image id that a dataset of one's own names beside its split files, or one level above."""
+    for folder in (Path(path).parent, Path(path).parent.parent):
+        if (folder / SOURCE_NAMES).is_file():
+            return _read_sources(folder / SOURCE_NAMES, (folder / SOURCE_NAMES).stat().st_mtime_ns)
+    return {}
+
+
+@lru_cache(maxsize=8)
+def _read_sources(path: Path, changed: int) -> dict[str, str]:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return {image_id: name for image_id, _, name in (line.partition("\t") for line in lines)}
 
 
 def source_of(image_id: str | None) -> str | None:

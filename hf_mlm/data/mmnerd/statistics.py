@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 
 from hf_mlm.data.mmnerd.conll import Sentence
 from hf_mlm.data.mmnerd.records import read_sentences
-from hf_mlm.data.mmnerd.rows import source_of
-from hf_mlm.data.mmnerd.schemes import entities, recognise
+from hf_mlm.data.mmnerd.rows import named_sources, source_of
+from hf_mlm.data.mmnerd.schemes import Scheme, entities, recognise
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +30,18 @@ class Row:
 
     @property
     def source(self) -> str:
-        """Source: ``"cc12m"``, ``"twitter"``, or ``""``."""
-        return source_of(self.sentence.image_id) or ""
+        """Source: ``"cc12m"``, ``"twitter"``, one of a dataset of one's own, or ``""``."""
+        image_id = self.sentence.image_id
+        return named_sources(self.file).get(image_id or "", source_of(image_id) or "")
 
     @property
     def where(self) -> str:
         """File and line of the first word."""
         return f"{self.file}:{self.sentence.line}"
+
+    def converted(self, scheme: Scheme) -> Row:
+        """Convert the labels to IOB2."""
+        return replace(self, sentence=replace(self.sentence, tags=scheme.to_iob2(self.sentence.tags)))
 
     @property
     def text(self) -> str:
@@ -55,12 +60,7 @@ def read_rows(files: Iterable[tuple[str, str, str]]) -> list[Row]:
         Row(sentence, language, split, path) for language, split, path in files for sentence in read_sentences(path)[0]
     ]
     scheme = recognise(row.sentence.tags for row in rows)
-    return [
-        row
-        if scheme.violation(row.sentence.tags)
-        else replace(row, sentence=replace(row.sentence, tags=scheme.to_iob2(row.sentence.tags)))
-        for row in rows
-    ]
+    return [row if scheme.violation(row.sentence.tags) else row.converted(scheme) for row in rows]
 
 
 @dataclass
@@ -71,13 +71,8 @@ class Statistics:
     names: 41,172 mentions of the English training part are 38,908 there. ``unique`` comes close to the latter.
 
     Attributes:
-        language: of the sentences.
-        split: of the sentences.
-        source: of the sentences, or ``"all"``.
-        sentences: number of them.
-        tokens: number of words.
+        source: ``"cc12m"``, ``"twitter"``, ``""``, or ``"all"`` for several.
         longest: words of the longest sentence.
-        without_entities: number of sentences.
         mentions: entities by type.
         unique: the same, a name and type counting once a sentence.
     """

@@ -9,6 +9,7 @@ from conftest import run_stage
 
 from hf_mlm.construction.mmnerd.annotation import (
     collect_answers,
+    count_open,
     round_sample,
     score_round,
     score_round_answers,
@@ -77,7 +78,7 @@ def test_what_nobody_answered_stays_open(build: Path) -> None:
     write_annotation_tasks(build, ("anna", "ben"), "prodigy")
     files = {"anna": answered(build / "tasks" / "anna.jsonl", skip=4), "ben": answered(build / "tasks" / "ben.jsonl")}
     result = collect_answers(build, files, "prodigy")
-    assert (len(result.finished), result.open) == (37, 4)
+    assert (len(result.finished), result.open) == (37, 4) and count_open(build) == 4
     assert result.overall is not None and result.overall.kappa == 1 and result.overall.sentences == 37
     assert (build / "tasks" / "inspector.jsonl").read_text() == ""  # an inspector decides, and annotates nothing alone
     alone = collect_answers(build, {"ben": files["ben"]}, "prodigy")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
 from hf_mlm.construction.mmnerd.records import Span
-from hf_mlm.construction.mmnerd.tasks import TOOLS, read_answers, write_tasks
+from hf_mlm.construction.mmnerd.tasks import TOOLS, Task, difference, read_answers, write_tasks
 
 
 TEXT = "😀 Ada in Rome"
@@ -29,7 +30,69 @@ TASKS: dict[str, Any] = {
 
 @pytest.mark.parametrize("tool", TASKS)
 def test_tasks(tool: str, record: Any) -> None:
-    assert TOOLS[tool].to_task(record(TEXT, ("Ada", "PER"), ("Rome", "LOC")), "spaCy") == TASKS[tool]
+    one = record(TEXT, ("Ada", "PER"), ("Rome", "LOC"))
+    assert TOOLS[tool].to_task(Task(one, {"spaCy": one.spans})) == TASKS[tool]
+
+
+def test_tasks_show_the_image_and_the_set_up_names_it(record: Any, tmp_path: Path) -> None:
+    one = record(TEXT, ("Ada", "PER"), ("Rome", "LOC"))
+    task = Task(one, {"machine": one.spans}, "https://example.org/1.jpg")
+    assert TOOLS["label-studio"].to_task(task)["data"]["image"] == "https://example.org/1.jpg"
+    assert TOOLS["argilla"].to_task(task)["fields"] == {"text": TEXT, "image": "https://example.org/1.jpg"}
+    write_tasks(tmp_path / "anna.json", [task], "label-studio")
+    view = ElementTree.parse(tmp_path / "label-studio.xml").getroot()
+    assert {part.tag: part.get("value") for part in view} == {"Image": "$image", "Labels": None, "Text": "$text"}
+    labels = view.find("Labels")
+    assert labels is not None and labels.get("toName") == "text" and len(labels) == 4
+    write_tasks(tmp_path / "anna.jsonl", [task], "argilla")
+    settings = json.loads((tmp_path / "argilla.json").read_text())
+    assert [field["name"] for field in settings["fields"]] == ["image", "text"]
+    assert settings["questions"][0]["settings"]["field"] == "text"
+
+
+def test_an_inspector_sees_both_answers_and_their_difference(record: Any, tmp_path: Path) -> None:
+    one = record(TEXT, ("Ada", "PER"), ("Rome", "LOC"))
+    answers = {"anna": one.spans, "ben": (one.spans[0], Span(9, 13, "ORG"))}
+    told = difference(one, answers)
+    assert told == "anna: Rome (LOC) | ben: Rome (ORG)"
+    task = Task(one, answers, difference=told)
+    shown = TOOLS["label-studio"].to_task(task)
+    assert [each["model_version"] for each in shown["predictions"]] == ["anna", "ben"]
+    assert shown["data"]["difference"] == TOOLS["argilla"].to_task(task)["fields"]["difference"] == told
+    write_tasks(tmp_path / "inspector.json", [task], "label-studio", inspects=True)
+    assert 'value="$difference"' in (tmp_path / "inspector-label-studio.xml").read_text()
+
+
+def export(record: Any, *people: int) -> list[dict[str, Any]]:
+    """A Label Studio export of a sentence with an answer of each person, each other than the last."""
+    shown = TOOLS["label-studio"].to_task(Task(record, {"machine": record.spans}))
+    results = shown["predictions"][0]["result"]
+    answers = [{"completed_by": {"id": one}, "result": results[: number + 1]} for number, one in enumerate(people)]
+    return [{"data": shown["data"], "annotations": answers, "drafts": [{"result": []}]}]
+
+
+def test_one_of_several_people_in_an_export_is_chosen(record: Any, tmp_path: Path) -> None:
+    one = record(TEXT, ("Ada", "PER"), ("Rome", "LOC"))
+    path, records = tmp_path / "both.json", {one.id: one}
+    path.write_text(json.dumps(export(one, 7, 8)))
+    with pytest.raises(ValueError, match=r"found 2 \(of 7, 8\).*NAME=FILE#ID.*both.json, task 1"):
+        read_answers(path, records, "label-studio")
+    assert read_answers(path, records, "label-studio", "7").spans[one.id] == one.spans[:1]
+    assert read_answers(path, records, "label-studio", "8").spans[one.id] == one.spans
+    assert read_answers(path, records, "label-studio", "9").skipped == [one.id]
+
+
+def test_label_studios_smaller_export_is_read(record: Any, tmp_path: Path) -> None:
+    one = record(TEXT, ("Ada", "PER"), ("Rome", "LOC"))
+    values = [result["value"] for result in export(one, 7, 8)[0]["annotations"][1]["result"]]
+    line = {"text": TEXT, "record_id": one.id, "annotator": 7, "id": 1}
+    path = tmp_path / "min.json"
+    path.write_text(json.dumps([line | {"entities": values}]))
+    assert read_answers(path, {one.id: one}, "label-studio").spans[one.id] == one.spans
+    path.write_text(json.dumps([line, line | {"annotator": 8, "entities": values}]))
+    assert read_answers(path, {one.id: one}, "label-studio", "7").spans[one.id] == ()
+    with pytest.raises(ValueError, match="a second at .*min.json, task 2"):
+        read_answers(path, {one.id: one}, "label-studio")
 
 
 def test_argilla_takes_the_one_submitted_response() -> None:
@@ -38,7 +101,7 @@ def test_argilla_takes_the_one_submitted_response() -> None:
     task = TASKS["argilla"] | {"responses": {"entities": responses}}
     assert argilla.from_answer(task, TEXT) == [Span(2, 5, "PER"), Span(9, 13, "LOC")]
     assert argilla.from_answer(TASKS["argilla"], TEXT) is None
-    with pytest.raises(ValueError, match="found those of several"):
+    with pytest.raises(ValueError, match="found 2"):
         argilla.from_answer(task | {"responses": {"entities": [own, own]}}, TEXT)
 
 
@@ -81,7 +144,7 @@ def test_round_trip(tool: str, ending: str, tmp_path: Path, record) -> None:
         record("nothing here", id="web/en/2"),
     ]
     path = tmp_path / f"tasks.{ending}"
-    write_tasks(path, records, tool)
+    write_tasks(path, [Task(one, {"machine": one.spans}) for one in records], tool)
     lines = path.read_text(encoding="utf-8")
     tasks = json.loads(lines) if ending == "json" else [json.loads(line) for line in lines.splitlines()]
     path.write_text(json.dumps([answered(tool, task) for task in tasks]))
@@ -94,7 +157,8 @@ def test_round_trip(tool: str, ending: str, tmp_path: Path, record) -> None:
 
 
 def test_label_studio_counts_utf16_units(record) -> None:
-    task = TOOLS["label-studio"].to_task(record(EXCHANGE_TEXT, ("Ada", "PER")), "machine")
+    one = record(EXCHANGE_TEXT, ("Ada", "PER"))
+    task = TOOLS["label-studio"].to_task(Task(one, {"machine": one.spans}))
     value = task["predictions"][0]["result"][0]["value"]
     assert (value["start"], value["end"], value["text"]) == (3, 6, "Ada")  # "😀" counts twice in JavaScript
 
@@ -118,7 +182,7 @@ def test_label_studio_counts_utf16_units(record) -> None:
 )
 def test_what_is_refused(change: dict, sentence: str, tmp_path: Path, record) -> None:
     one = record(EXCHANGE_TEXT)
-    task = TOOLS["prodigy"].to_task(one, "machine") | {"answer": "accept"} | change
+    task = TOOLS["prodigy"].to_task(Task(one, {"machine": one.spans})) | {"answer": "accept"} | change
     (tmp_path / "a.jsonl").write_text(json.dumps(task) + "\n")
     with pytest.raises(ValueError, match=sentence):
         read_answers(tmp_path / "a.jsonl", {one.id: one}, "prodigy")
@@ -126,7 +190,7 @@ def test_what_is_refused(change: dict, sentence: str, tmp_path: Path, record) ->
 
 def test_other_mistakes(tmp_path: Path, record) -> None:
     one = record(EXCHANGE_TEXT)
-    task = json.dumps(TOOLS["prodigy"].to_task(one, "machine") | {"answer": "accept"})
+    task = json.dumps(TOOLS["prodigy"].to_task(Task(one, {"machine": one.spans})) | {"answer": "accept"})
     (tmp_path / "a.jsonl").write_text(f"{task}\n{task}\n")
     with pytest.raises(ValueError, match="one answer of web/en/1, found a second at .*a.jsonl:2"):
         read_answers(tmp_path / "a.jsonl", {one.id: one}, "prodigy")
