@@ -152,9 +152,6 @@ def read_settings(spec: Spec, recipe: Path) -> tuple[Any, Any]:
 
     That the folder is the same run's tells its name. What the name leaves out may have changed since the interruption
     and does not hinder: where the data lie, on what device and on how many processes the run goes on.
-
-    Returns:
-        Settings of data and model, and of the training.
     """
     from hf_mlm.runs.checkpoints import last_complete_checkpoint
     from hf_mlm.runs.settings import parse_settings
@@ -202,11 +199,8 @@ def read_counts(model_dir: Path) -> list[list[int]]:
 
 def only_numbers(results: Mapping[str, Any]) -> dict[str, float]:
     """Keep the numbers of a run's results."""
-    return {
-        name: float(value)
-        for name, value in results.items()
-        if isinstance(value, Real) and not isinstance(value, bool)
-    }
+    numbers = {name: value for name, value in results.items() if isinstance(value, Real)}
+    return {name: float(value) for name, value in numbers.items() if not isinstance(value, bool)}
 
 
 def merge(base: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
