@@ -20,7 +20,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from hf_mlm.registry import DATASETS, MODELS, PIPELINES, DatasetEntry, ModelEntry
+from hf_mlm.registry import DATASETS, MODELS, PIPELINES, TOKEN_CLASSIFICATION, DatasetEntry, ModelEntry
 
 
 def register() -> None:
@@ -102,6 +102,9 @@ def register_pipelines() -> None:
             names = (entry.auto_class, *others)
             models = tuple(_resolve(f"transformers.models.auto.modeling_auto:{name}") for name in names)
             registry.register_pipeline(task, pipeline_class, pt_model=models, type="multimodal")
+    ours = None if registry is None else _resolve(TOKEN_CLASSIFICATION)
+    if ours is not None:
+        registry.supported_tasks["token-classification"]["impl"] = ours
 
 
 _MODEL_HOOKS = {

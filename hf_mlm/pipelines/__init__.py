@@ -1,3 +1,3 @@
-"""What `transformers.pipeline` makes of the package's models."""
+"""Pipelines of `transformers.pipeline` over the models of the package."""
 
 import transformers.pipelines  # noqa: F401, whose hook imports every module here, so before one of them is half done

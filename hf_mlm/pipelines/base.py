@@ -1,17 +1,16 @@
-"""Images of pipelines, which may lie at an address."""
+"""Base of the pipelines: inputs in batches with their errors, and images, which may lie at an address."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
-from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from PIL import Image
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset, IterableDataset
 from transformers import image_utils
 from transformers.pipelines.base import Pipeline
-from transformers.pipelines.pt_utils import PipelineDataset, PipelineIterator
 
 from hf_mlm.models.base.images import to_rgb
 
@@ -33,58 +32,6 @@ def open_image(image: Any, timeout: float | None = None) -> Image.Image:
         return to_rgb(image_utils.load_image(image, timeout))
     except (image_utils.httpx.HTTPError, OSError) as error:  # of the client that transformers fetches with
         raise OSError(f"{image} gives no image ({error}): check the address, or pass a file.") from error
-
-
-def prepared(inputs: Any, process: Callable[..., Any], settings: Mapping[str, Any]) -> Any:
-    """Prepare inputs one by one, as they are asked for; of several, an error says which it was.
-
-    Args:
-        inputs: a sequence, or a generator, which is not read ahead.
-        process: prepares one of them.
-        settings: of ``process``.
-
-    Returns:
-        a dataset for a ``DataLoader``.
-
-    Example:
-        >>> prepared(["1", "two"], int, {})[1]
-        Traceback (most recent call last):
-        ValueError: input 1 (counted from 0): invalid literal for int() with base 10: 'two'
-    """
-    if not isinstance(inputs, Sized):
-        return _NumberedIterator(inputs, process, settings)
-    return (_NumberedDataset if len(inputs) > 1 else PipelineDataset)(inputs, process, settings)
-
-
-class _NumberedDataset(PipelineDataset):
-    """Inputs by position."""
-
-    def __getitem__(self, i: int) -> Any:
-        with _numbered(i):
-            return super().__getitem__(i)
-
-
-class _NumberedIterator(PipelineIterator):
-    """Inputs one after the other."""
-
-    def __iter__(self) -> Any:
-        self._number = -1
-        return super().__iter__()
-
-    def __next__(self) -> Any:
-        self._number += 1
-        with _numbered(self._number):
-            return super().__next__()
-
-
-@contextmanager
-def _numbered(number: int) -> Iterator[None]:
-    """Put the number of the input before what is wrong with it."""
-    try:
-        yield
-    except (OSError, ValueError) as error:
-        kind = next(kind for kind in (FileNotFoundError, OSError, ValueError) if isinstance(error, kind))
-        raise kind(f"input {number} (counted from 0): {error}") from error
 
 
 def check_whole(text: str) -> None:
@@ -110,21 +57,79 @@ def check_whole(text: str) -> None:
         ) from error
 
 
+@dataclass(frozen=True)
+class Failure:
+    """An input that cannot be answered, and the sentence that says so."""
+
+    message: str
+
+
+OnError = Literal["raise", "report"]
+
+
+@dataclass(frozen=True)
+class _Preparer:
+    """Prepares inputs; of several, an error says which it was, counted from 0."""
+
+    process: Callable[..., Any]
+    settings: Mapping[str, Any]
+    several: bool
+    on_error: OnError
+
+    def __call__(self, numbered: tuple[int, Any]) -> Any:
+        number, item = numbered
+        try:
+            return self.process(item, **self.settings)
+        except (OSError, ValueError) as error:
+            message = f"input {number} (counted from 0): {error}" if self.several else str(error)
+            if self.on_error == "report":
+                return Failure(message)
+            kind = next(kind for kind in (FileNotFoundError, OSError, ValueError) if isinstance(error, kind))
+            raise kind(message) from error
+
+
+class _Listed(Dataset):
+    """Prepared inputs by position."""
+
+    def __init__(self, inputs: Any, prepare: _Preparer):
+        self.inputs, self.prepare = inputs, prepare
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def __getitem__(self, number: int) -> Any:
+        return self.prepare((number, self.inputs[number]))
+
+
+class _Streamed(IterableDataset):
+    """Prepared inputs one after the other, read no further than they are asked for."""
+
+    def __init__(self, inputs: Any, prepare: _Preparer):
+        self.inputs, self.prepare = inputs, prepare
+
+    def __iter__(self) -> Iterator[Any]:
+        return map(self.prepare, enumerate(self.inputs))
+
+
 class BatchingPipeline(Pipeline):
     """Answers one input, or each of a list or generator; the answers do not depend on the size of the batches.
 
     Subclasses say how one input is prepared (``preprocess``), how the model runs over several (``_collate`` and
     ``_forward``), and what comes of it: ``postprocess`` takes a batch of prepared inputs with the model's outputs, and
-    gives an answer for each.
+    gives an answer for each. With ``on_error="report"`` among the settings of ``preprocess``, an input that cannot be
+    read is answered by ``{"error": sentence}``, and the others are answered all the same.
     """
 
     _load_processor = None  # so that a model without one gets the subclass's sentence
     _load_image_processor = False
     _load_feature_extractor = False
     _load_tokenizer = False
+    batches_ahead = 1  # that are prepared together, for `_answers` to arrange
 
     def __call__(self, inputs: Any, **kwargs: Any) -> Any:
         """Answer one input, or each of several; see the class."""
+        if isinstance(inputs, Iterator) or hasattr(inputs, "column_names"):
+            inputs = (item for item in inputs)  # the one form of them that transformers takes
         return [] if isinstance(inputs, list) and not inputs else super().__call__(inputs, **kwargs)
 
     def get_iterator(
@@ -136,15 +141,28 @@ class BatchingPipeline(Pipeline):
         forward_params: dict[str, Any],
         postprocess_params: dict[str, Any],
     ) -> Iterator[Any]:
-        """Give the answer to each input, in their order; a generator is read no further than the batch needs."""
-        items = prepared(inputs, self.preprocess, preprocess_params)
-        for batch in DataLoader(items, batch_size, num_workers=num_workers, collate_fn=list):
-            outputs = self.forward(self._collate(batch), **forward_params)
-            yield from self.postprocess((batch, outputs), **postprocess_params)
+        """Give the answer to each input, in their order; a generator is read no further than the batches need."""
+        settings = dict(preprocess_params)
+        on_error, sized = settings.pop("on_error", "raise"), isinstance(inputs, Sized)
+        prepare = _Preparer(self.preprocess, settings, not sized or len(inputs) > 1, on_error)
+        items = _Listed(inputs, prepare) if sized else _Streamed(inputs, prepare)
+        ahead = batch_size * (self.batches_ahead if batch_size > 1 else 1)
+        workers = num_workers if sized else min(num_workers, 1)
+        for batch in DataLoader(items, ahead, num_workers=workers, collate_fn=list):
+            readable = [item for item in batch if not isinstance(item, Failure)]
+            answers = self._answers(readable, batch_size, forward_params, postprocess_params) if readable else iter(())
+            yield from ({"error": item.message} if isinstance(item, Failure) else next(answers) for item in batch)
 
     def run_single(self, inputs: Any, *params: dict[str, Any]) -> Any:
         """Answer one input."""
         return next(iter(self.get_iterator([inputs], 0, 1, *params)))
+
+    def _answers(
+        self, items: list[Any], batch_size: int, forward_params: dict[str, Any], postprocess_params: dict[str, Any]
+    ) -> Iterator[Any]:
+        """Answer prepared inputs, in their order."""
+        outputs = self.forward(self._collate(items), **forward_params)
+        return iter(self.postprocess((items, outputs), **postprocess_params))
 
     @abstractmethod
     def _collate(self, batch: Sequence[Any]) -> dict[str, Any]:

@@ -6,14 +6,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from transformers import BertConfig, BertForTokenClassification, pipeline
+from transformers import BertConfig, BertForTokenClassification, TokenClassificationPipeline, pipeline
 
 from hf_mlm.data.mmnerd.schemes import entities
 from hf_mlm.models.base.processing import TaggerProcessor
 from hf_mlm.models.crf_tagger.modeling_crf_tagger import CRFTaggerForTokenClassification
 from hf_mlm.models.two_mner.modeling_two_mner import TwoMNERForTokenClassification
+from tests.models.crf_tagger.tiny import TEXT_ENCODER
 from tests.models.crf_tagger.tiny import config as text_config
-from tests.models.two_mner.tiny import config, processor, wordpiece
+from tests.models.two_mner.tiny import byte_level, config, processor, unigram, wordpiece
 from tests.pipelines.tiny import encoded, picture, saved
 
 
@@ -157,17 +158,157 @@ def test_a_text_model_needs_no_image_and_leaves_it_aside(tmp_path: Path) -> None
         assert pipe({"text": TEXT, "image": b"never opened"}) == pipe(TEXT) != []
 
 
-def test_the_plain_pipeline_opens_the_models_too(folder: Path) -> None:
-    """It knows nothing of words, so it shows the scores before the CRF; "first" takes those of words."""
-    plain = pipeline("token-classification", model=str(folder), aggregation_strategy="first")
-    assert type(plain.model) is TwoMNERForTokenClassification
-    text = "Paris in France, unbelievable"
+TOKENIZERS = {"wordpiece": wordpiece, "bpe": lambda _: byte_level(), "unigram": lambda _: unigram()}
+
+
+@pytest.mark.parametrize("kind", TOKENIZERS)
+def test_the_plain_pipeline_finds_the_same_entities(kind: str, tmp_path: Path) -> None:
+    torch.manual_seed(2)
+    encoder = {**TEXT_ENCODER.to_dict(), "vocab_size": 300}
+    decided(CRFTaggerForTokenClassification(text_config(text_encoder_config=encoder))).save_pretrained(tmp_path)
+    TaggerProcessor(TOKENIZERS[kind](tmp_path), max_length=32, word_splitter="unicode").save_pretrained(tmp_path)
+    texts = ["Paris in France, unbelievable.", "the (river) b pa in paris!"]
+    expected = pipeline("multimodal-ner", model=str(tmp_path))(texts)
+    assert all(expected)
+    for strategy in ("simple", "first", "average", "max"):
+        plain = pipeline("token-classification", model=str(tmp_path), aggregation_strategy=strategy)
+        assert_same(plain(texts), expected)
+    by_word = pipeline("ner", model=str(tmp_path))(texts)
+    for words, found in zip(by_word, expected, strict=True):
+        starts = {entity["start"] for entity in found}
+        assert starts == {word["start"] for word in words if word["entity"].startswith("B-")}
+        assert {entity["end"] for entity in found} <= {word["end"] for word in words}
+
+
+def test_other_models_keep_their_plain_pipeline(tmp_path: Path) -> None:
+    BertForTokenClassification(BertConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=2)).save_pretrained(
+        tmp_path
+    )
+    wordpiece(tmp_path).save_pretrained(tmp_path)
+    assert type(pipeline("token-classification", model=str(tmp_path))) is TokenClassificationPipeline
+
+
+def test_lists_of_words_are_answered_by_word(pipe: Any) -> None:
+    words = ["Paris", "in-river", "the", "Guinea Bissau", "river"]
+    image = picture()
+    batch = pipe.processor([words], images=[image])
     with torch.no_grad():
-        logits = plain.model(**plain.tokenizer(text, return_tensors="pt")).logits[0]
-    starts = [1, 2, 3, 4, 5]  # paris in france , un##believ##able
-    expected = [plain.model.config.id2label[int(logits[start].argmax())] for start in starts]
-    found = plain(text)
-    assert [entity["entity_group"] for entity in found] == [entity.type for entity in entities(expected)] != []
+        tags = [pipe.model.config.id2label[int(label)] for label in pipe.model(**batch).predictions[0] if label >= 0]
+    expected = entities(tags)
+    found = pipe({"tokens": words, "image": image})
+    assert [(e["entity_group"], e["start"], e["end"]) for e in found] == [tuple(entity) for entity in expected] != []
+    assert [e["word"] for e in found] == [" ".join(words[e["start"] : e["end"]]) for e in found]
+    row = {"id": "3", "tokens": words, "ner_tags": [0] * 5, "language": "en", "image_id": "O_1", "image": image}
+    for several in (pipe([row]), list(pipe(iter([row]))), pipe([{"tokens": tuple(words), "image": image}])):
+        assert_same(several, [found])
+    assert_same([pipe(words, is_split_into_words=True)], pipe([words]))
+    with pytest.raises(ValueError, match="takes a text or .* and got a dict"):
+        pipe({"tokens": "Paris"})
+
+
+def test_words_and_text_say_the_same_where_the_rule_divides_alike(pipe: Any) -> None:
+    words = ["unbelievable", "parisian", ",", "in", "the", "river"]
+    by_word, by_text = pipe([words, " ".join(words)])
+    starts = [len(" ".join(words[:number])) + bool(number) for number in range(len(words))]
+    assert [starts[entity["start"]] for entity in by_word] == [entity["start"] for entity in by_text] != []
+
+
+def test_scores_below_the_least_are_left_out(pipe: Any) -> None:
+    found = pipe(LONG)
+    least = sorted(entity["score"] for entity in found)[len(found) // 2]
+    assert pipe(LONG, min_score=least) == [entity for entity in found if entity["score"] >= least] != found
+    kind = found[0]["entity_group"]
+    assert pipe(LONG, min_score={kind: 1.1}) == [entity for entity in found if entity["entity_group"] != kind]
+    with pytest.raises(ValueError, match="min_score of the types LOC, MISC, ORG, PER; found GPE"):
+        pipe(LONG, min_score={"GPE": 0.5})
+
+
+def test_words_of_entities_are_told_one_by_one(pipe: Any) -> None:
+    words = pipe(LONG, aggregation="word")
+    assert all(LONG[word["start"] : word["end"]] == word["word"] for word in words)
+    whole = pipe(LONG)
+    begun = [word["start"] for word in words if word["entity"].startswith("B-")]
+    assert begun == [entity["start"] for entity in whole] and words[-1]["end"] == whole[-1]["end"]
+    assert [word["index"] for word in words] == sorted({word["index"] for word in words})
+    with pytest.raises(ValueError, match="aggregation to be 'entity' or 'word', found 'token'"):
+        pipe(LONG, aggregation="token")
+
+
+def test_what_cannot_be_read_is_reported_and_the_rest_answered(pipe: Any) -> None:
+    inputs = ["paris", {"text": "in france", "image": "absent.png"}, 3, "the river", "\ud83d"]
+    for several in (inputs, iter(inputs)):
+        answers = list(pipe(several, batch_size=2, on_error="report"))
+        assert_same([answers[0], answers[3]], pipe(["paris", "the river"]))
+        for number, sentence in ((1, "there is no image at absent"), (2, "takes a text"), (4, "half a character")):
+            assert answers[number]["error"].startswith(f"input {number} (counted from 0): ")
+            assert sentence in answers[number]["error"]
+    assert "takes a text" in pipe(3, on_error="report")["error"]
+
+
+def test_rows_of_like_length_share_a_batch_and_answers_keep_their_order(pipe: Any) -> None:
+    texts = ["paris", "the river " * 6, "in france", "unbelievable " * 4, "", "paris " * 5] * 3
+    shapes = []
+    hook = pipe.model.register_forward_pre_hook(
+        lambda _, __, inputs: shapes.append(tuple(inputs["input_ids"].shape)), with_kwargs=True
+    )
+    answers = pipe(texts, batch_size=4)
+    hook.remove()
+    assert_same(answers, [pipe(text) for text in texts])
+    rows, longest = zip(*shapes, strict=True)
+    assert all(count == 4 for count in rows[:-1]) and list(longest) == sorted(longest, reverse=True)
+
+
+def test_a_long_text_comes_in_batches_of_its_rows(pipe: Any) -> None:
+    sizes = []
+    hook = pipe.model.register_forward_pre_hook(
+        lambda _, __, inputs: sizes.append(len(inputs["input_ids"])), with_kwargs=True
+    )
+    pipe({"text": LONG * 4, "image": picture()}, batch_size=2)
+    hook.remove()
+    assert max(sizes) <= 2 and sum(sizes) > 20
+
+
+def test_sentences_of_a_document_are_read_in_their_context(pipe: Any) -> None:
+    sentences = ["Paris in France.", ["the", "river"], "unbelievable parisian, " * 9, ""]
+    answer = pipe({"sentences": sentences})
+    alone = pipe(sentences)
+    assert len(answer) == 4 and answer[3] == []
+    assert [e["score"] for e in answer[0]] != [e["score"] for e in alone[0]]
+    assert_same([answer[2]], [alone[2]])  # too long for any context
+    for sentence, found in zip(sentences, answer, strict=True):
+        if isinstance(sentence, str):
+            assert all(sentence[entity["start"] : entity["end"]] == entity["word"] for entity in found)
+    assert pipe({"sentences": []}) == [] and pipe([{"sentences": sentences}]) == [answer]
+
+
+@pytest.mark.parametrize("text", ["", " \n ", "\u200b\ufeff", "\u200e \u2060"])
+def test_what_shows_nothing_is_no_entity(pipe: Any, text: str) -> None:
+    assert pipe(text) == [] == pipe({"tokens": list(text)})
+
+
+def test_an_emoji_has_an_answer(pipe: Any) -> None:
+    text = "👍🏽👨\u200d👩\u200d👧"
+    assert all(text[entity["start"] : entity["end"]] == entity["word"] for entity in pipe(text))
+
+
+def test_entities_of_other_schemes_are_whole(tmp_path: Path) -> None:
+    names = ["O", "B-PER", "I-PER", "E-PER", "S-PER"]
+    settings = text_config(id2label=dict(enumerate(names)), constrained_decoding=False, head="softmax")
+    model = CRFTaggerForTokenClassification(settings).eval()
+    with torch.no_grad():
+        for parameter in model.head.classifier.parameters():
+            parameter.zero_()
+        model.text_encoder.get_input_embeddings().weight.zero_()
+    pipe = pipeline("multimodal-ner", model=model, processor=TaggerProcessor(wordpiece(tmp_path)))
+    tags = [names.index(tag) for tag in ("B-PER", "E-PER", "O", "S-PER", "S-PER")]
+    pipe._forward = lambda inputs: {"labels": labelled(inputs, tags), "scores": torch.ones(inputs["word_ids"].shape)}
+    assert [(e["start"], e["end"]) for e in pipe({"tokens": list("abcde")})] == [(0, 2), (3, 4), (4, 5)]
+
+
+def labelled(inputs: dict[str, torch.Tensor], tags: list[int]) -> torch.Tensor:
+    """Tags of words where each of them is one token."""
+    words = inputs["word_ids"]
+    return torch.tensor(tags)[words.clamp(min=0)].where(words >= 0, -100)
 
 
 @pytest.mark.parametrize("wrong", [3, {"image": None}, {"text": ["paris"]}, [3]])

@@ -1,4 +1,4 @@
-"""Sentences of a dataset to sub-tokens, once and for all epochs."""
+"""Encode the sentences of a dataset as sub-tokens, once for all epochs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from datasets import Dataset, concatenate_datasets
+
+from hf_mlm.data.words import LARGEST_SAMPLE
 
 
 def encode_dataset(dataset: Dataset, processor: Any, num_proc: int | None = None) -> Dataset:
@@ -24,6 +26,8 @@ def encode_dataset(dataset: Dataset, processor: Any, num_proc: int | None = None
         A dataset for `DataCollatorForMultimodalTokenClassification`, which ``datasets`` keeps in its cache.
     """
     given = [name for name in ("tokens", "ner_tags") if name in dataset.column_names]
+    if "ner_tags" in given:
+        processor.observe(dataset["tokens"][:LARGEST_SAMPLE])
     encoded = dataset.select_columns(given).map(
         _encode,
         batched=True,

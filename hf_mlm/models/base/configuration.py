@@ -41,7 +41,13 @@ class TaggerConfig(PreTrainedConfig):
         if self.id2label is None and kwargs.get("num_labels") is None:
             self.id2label = dict(enumerate(TAGS))
         super().__post_init__(**kwargs)
-        self.label2id = {name: index for index, name in enumerate(self.label_names)}
+        self.id2label = dict(self.id2label or {})
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set a value; other labels have other numbers, also where ``from_pretrained`` is told them."""
+        super().__setattr__(name, value)
+        if name == "id2label" and value:
+            self.label2id = {label: int(index) for index, label in value.items()}
 
     @property
     def label_names(self) -> list[str]:

@@ -231,18 +231,33 @@ class TaggerPreTrainedModel(EncodersPreTrainedModel):
         return self.text_encoder(input_ids=input_ids, attention_mask=attention_mask, **types)
 
     def _finish(
-        self, logits: torch.Tensor, word_ids: torch.Tensor | None, labels: torch.Tensor | None
+        self,
+        logits: torch.Tensor,
+        word_ids: torch.Tensor | None,
+        labels: torch.Tensor | None,
+        attention_mask: torch.Tensor | None = None,
     ) -> TaggerOutput:
         """Loss and predictions of the scores (batch, tokens, labels)."""
         loss = None if labels is None else self.head.loss(logits, labels)
-        return TaggerOutput(loss=loss, logits=logits, predictions=self._decode(logits, word_ids, labels))
+        predictions = self._decode(logits, word_ids, labels, attention_mask)
+        return TaggerOutput(loss=loss, logits=logits, predictions=predictions)
 
     def _decode(
-        self, logits: torch.Tensor, word_ids: torch.Tensor | None, labels: torch.Tensor | None
+        self,
+        logits: torch.Tensor,
+        word_ids: torch.Tensor | None,
+        labels: torch.Tensor | None,
+        attention_mask: torch.Tensor | None = None,
     ) -> torch.Tensor | None:
-        """The predictions alone: None in training, and where neither word ids nor labels say where words start."""
-        words = None if self.training else find_words(word_ids, labels)
-        return None if words is None else self.head.decode(logits, words)
+        """The predictions alone, None in training."""
+        if not self.training:
+            return self.head.decode(logits, find_words(logits, word_ids, labels, attention_mask))
+        if labels is None and self.head.crf is not None and torch.is_grad_enabled():
+            raise ValueError(
+                "Expected labels to train a CRF on, found none: leave out what makes a Trainer keep them back "
+                "(label_smoothing_factor, compute_loss_func), or take head='softmax' of CRFTaggerConfig."
+            )
+        return None
 
     def _init_weights(self, module: nn.Module) -> None:
         """Start own layers as transformers starts its own, and the CRF's scores near 0."""

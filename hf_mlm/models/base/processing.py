@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -12,7 +12,7 @@ import transformers  # the Auto classes only when called: importing them registe
 from PIL import Image
 from transformers import BatchFeature, ProcessorMixin
 
-from hf_mlm.data.words import split_words
+from hf_mlm.data.words import LARGEST_SAMPLE, Kept, Rule, WordSplitter
 from hf_mlm.models.base.encoders import IMAGE_MEAN, IMAGE_STD, Source, is_torchvision
 from hf_mlm.models.base.images import distinct_images, to_rgb
 from hf_mlm.models.base.word_encoding import Window, WordEncoder
@@ -25,11 +25,85 @@ if TYPE_CHECKING:
 
 Sentence = str | Sequence[str]
 
+# Kept apart from the processors, which are saved, copied and hashed without them: words of sentences that were trained
+# on, and the splitter that they gave.
+_OBSERVED: WeakKeyDictionary[SentenceProcessor, tuple[list[Sequence[str]], list[WordSplitter]]] = WeakKeyDictionary()
+_SAVED = ("word_splitter", "word_settings", "word_shares")
+
 
 class SentenceProcessor(ProcessorMixin):
-    """Base of the taggers' processors, which differ in how their `windows` read words."""
+    """Base of the taggers' processors, which differ in how their `windows` read words.
+
+    Args:
+        word_splitter: rule by which texts are split into words, one of `hf_mlm.data.words.RULES`. When omitted, it is
+            that of `learn_words`, else the best for the sentences that were trained on, else ``"mmnerd"``.
+        word_settings: what else `WordSplitter` takes.
+    """
 
     padding_id = 0  # of ``input_ids``
+
+    def __init__(
+        self,
+        *args: Any,
+        word_splitter: Rule | None = None,
+        word_settings: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(*args, **kwargs)
+        self._splitter = None if word_splitter is None else WordSplitter(word_splitter, **(word_settings or {}))
+        self._kept: Kept | None = None
+
+    @classmethod
+    def from_args_and_dict(cls, args: Any, processor_dict: dict[str, Any], **kwargs: Any) -> Any:
+        """Make a processor of what was saved, its splitter included, which transformers would leave out."""
+        saved, given = ({name: each.pop(name) for name in _SAVED if name in each} for each in (processor_dict, kwargs))
+        made = super().from_args_and_dict(args, processor_dict, **kwargs)
+        processor, words = made[0] if isinstance(made, tuple) else made, {**saved, **given}
+        if words.get("word_splitter") is not None:
+            settings = words.get("word_settings", {}) if words["word_splitter"] == saved.get("word_splitter") else {}
+            processor._splitter = WordSplitter(words["word_splitter"], **settings)
+            processor._kept = Kept(**words["word_shares"]) if "word_shares" in words else None
+        return made
+
+    def to_dict(self) -> dict[str, Any]:
+        """Tell what is saved: the settings, and how texts become words if that is known."""
+        saved = super().to_dict()
+        if self._splitter is not None or self in _OBSERVED:
+            saved |= {"word_splitter": self.splitter.rule, "word_settings": self.splitter.settings}
+        return saved if self._kept is None else {**saved, "word_shares": self._kept._asdict()}
+
+    @property
+    def splitter(self) -> WordSplitter:
+        """Splits texts into words as those of training were."""
+        sentences, learnt = _OBSERVED.get(self, ([], []))
+        if self._splitter is None and sentences and not learnt:
+            learnt.append(WordSplitter.from_sentences(sentences)[0])
+        return self._splitter or (learnt[0] if learnt else WordSplitter())
+
+    def learn_words(self, sentences: Iterable[Sequence[str]], rule: Rule | None = None) -> Kept:
+        """Choose the rule that splits texts into words as those of training sentences.
+
+        Args:
+            sentences: words of each training sentence.
+            rule: take this one.
+
+        Returns:
+            The shares of the words that it finds again.
+        """
+        self._splitter, self._kept = WordSplitter.from_sentences(sentences, rule)
+        return self._kept
+
+    def observe(self, sentences: Sequence[Sequence[str]]) -> None:
+        """Take note of sentences that are trained on, for a rule to be chosen where none is set.
+
+        Args:
+            sentences: words of each sentence.
+        """
+        if self._splitter is None:
+            seen, learnt = _OBSERVED.setdefault(self, ([], []))
+            if len(seen) < LARGEST_SAMPLE:
+                seen.extend(sentences)
+                learnt.clear()
 
     def __call__(
         self,
@@ -41,7 +115,7 @@ class SentenceProcessor(ProcessorMixin):
         """Prepare sentences.
 
         Args:
-            text: sentences, each a list of words, or a string, which is split as `split_words` does; or one string.
+            text: sentences, each a list of words, or a string, which the `splitter` divides; or one string.
             labels: a label for each word of each sentence.
             return_tensors: "pt" for tensors, "np" for arrays.
 
@@ -56,12 +130,12 @@ class SentenceProcessor(ProcessorMixin):
         return BatchFeature(self.pad(self.rows(windows, labels)), tensor_type=return_tensors)
 
     def words(self, sentences: Sequence[Sentence]) -> list[Sequence[str]]:
-        """Split those sentences that are strings into words, as `split_words` does.
+        """Split those sentences that are strings into words, by the `splitter`.
 
         Args:
             sentences: strings or lists of words.
         """
-        return [split_words(sentence)[0] if isinstance(sentence, str) else sentence for sentence in sentences]
+        return [self.splitter(sentence)[0] if isinstance(sentence, str) else sentence for sentence in sentences]
 
     def windows(self, sentences: Sequence[Sequence[str]]) -> list[Window]:
         """Encode sentences, given as lists of words, each into at least one window.
@@ -177,6 +251,14 @@ class TaggerProcessor(SentenceProcessor):
         """
         return self._word_encoder()(sentences)
 
+    def windows_in_context(self, sentences: Sequence[Sequence[str]]) -> list[Window]:
+        """Encode the sentences of a document, each amid as many words before and after it as fit into a row.
+
+        Args:
+            sentences: words of each sentence, in their order.
+        """
+        return self._word_encoder().in_context(sentences)
+
     def _word_encoder(self) -> WordEncoder:
         settings = (len(self.tokenizer), self.max_length, self.stride)
         known, encoder = _ENCODERS.get(self, (None, None))
@@ -220,7 +302,7 @@ class ImageSentenceProcessor(SentenceProcessor):
         """Prepare sentences as `SentenceProcessor` does, with their images.
 
         Args:
-            text: sentences, each a list of words, or a string, which is split as `split_words` does; or one string.
+            text: sentences, each a list of words, or a string, which the `splitter` divides; or one string.
             images: an image for each sentence, None where it has none, each in a form that
                 `hf_mlm.models.base.images.to_rgb` takes; the same object for several sentences is encoded once.
             labels: a label for each word of each sentence.

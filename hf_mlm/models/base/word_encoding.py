@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from itertools import accumulate, pairwise
+from itertools import accumulate, chain, pairwise
 from typing import Any, NamedTuple
 
 from transformers.utils import logging
@@ -112,6 +112,31 @@ class WordEncoder:
         self._learn(word for words in sentences for word in words)
         return [window for number, words in enumerate(sentences) for window in self._windows(number, words)]
 
+    def in_context(self, sentences: Sequence[Sequence[str]]) -> list[Window]:
+        """Encode the sentences of a document, each amid as many words before and after it as fit.
+
+        Args:
+            sentences: words of each sentence, in their order.
+
+        Returns:
+            One window for each sentence, whose ``word_ids`` count the words of the document; several, without context,
+            for a sentence that is too long.
+        """
+        self._learn(word for words in sentences for word in words)
+        document = [word for words in sentences for word in words]
+        sizes = [0, *accumulate(len(self._cache[word]) for word in document)]  # (words + 1,), sub-tokens before each
+        borders, windows = [0, *accumulate(map(len, sentences))], []
+        for number, (first, stop) in enumerate(pairwise(borders)):
+            spare = self.room - (sizes[stop] - sizes[first])
+            if spare < 0:
+                windows += self._windows(number, sentences[number])
+                continue
+            end = bisect_right(sizes, sizes[stop] + max(spare - spare // 2, spare - sizes[first])) - 1
+            start = bisect_left(sizes, sizes[end] - self.room)
+            end = bisect_right(sizes, sizes[start] + self.room) - 1
+            windows.append(self._window(number, document, (start, end), first, stop))
+        return windows
+
     def _learn(self, words: Iterable[str]) -> None:
         """Tokenise the words that are new."""
         if len(self._cache) > CACHED_WORDS:
@@ -130,21 +155,19 @@ class WordEncoder:
         return self.tokenizer.unk_token_id
 
     def _windows(self, sentence: int, words: Sequence[str]) -> list[Window]:
-        pieces = [self._cache[word] for word in words]
-        ends = [0, *accumulate(map(len, pieces))]  # (words + 1,), sub-tokens before each word
-        ids = [index for piece in pieces for index in piece]
-        word_ids = [word for word, piece in enumerate(pieces) for _ in piece]
+        ends = [0, *accumulate(len(self._cache[word]) for word in words)]  # (words + 1,), sub-tokens before each word
         spans = _spans(ends, self.room, self.stride)
         borders = [0, *((start + stop) // 2 for (_, stop), (start, _) in pairwise(spans)), len(words)]
-        return [
-            Window(
-                sentence,
-                self.prefix + ids[ends[start] : ends[stop]] + self.suffix,
-                [NO_WORD] * len(self.prefix) + word_ids[ends[start] : ends[stop]] + [NO_WORD] * len(self.suffix),
-                *borders[number : number + 2],
-            )
-            for number, (start, stop) in enumerate(spans)
-        ]
+        answered = zip(spans, pairwise(borders), strict=True)
+        return [self._window(sentence, words, span, *words_of_its_own) for span, words_of_its_own in answered]
+
+    def _window(self, sentence: int, words: Sequence[str], span: tuple[int, int], first: int, stop: int) -> Window:
+        """The words of a span between special tokens."""
+        pieces = [self._cache[word] for word in words[slice(*span)]]
+        input_ids = [*self.prefix, *chain.from_iterable(pieces), *self.suffix]
+        numbers = [number for number, piece in enumerate(pieces, span[0]) for _ in piece]
+        word_ids = [*[NO_WORD] * len(self.prefix), *numbers, *[NO_WORD] * len(self.suffix)]
+        return Window(sentence, input_ids, word_ids, first, stop)
 
 
 def _spans(ends: Sequence[int], room: int, stride: int) -> list[tuple[int, int]]:

@@ -63,4 +63,4 @@ class CRFTaggerForTokenClassification(TaggerPreTrainedModel):
     ) -> TaggerOutput:
         """Score and decode a batch of sentences."""
         encoded = self._read(input_ids, attention_mask, token_type_ids)
-        return self._finish(self.head(encoded.last_hidden_state), word_ids, labels)
+        return self._finish(self.head(encoded.last_hidden_state), word_ids, labels, attention_mask)

@@ -68,19 +68,28 @@ def word_starts(word_ids: torch.Tensor) -> torch.Tensor:
     return (word_ids != NO_WORD) & (word_ids != previous)
 
 
-def find_words(word_ids: torch.Tensor | None, labels: torch.Tensor | None) -> torch.Tensor | None:
-    """Tell where words start as far as the inputs say: by ``word_ids``, else where ``labels`` are.
+def find_words(
+    logits: torch.Tensor,
+    word_ids: torch.Tensor | None = None,
+    labels: torch.Tensor | None = None,
+    attention_mask: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Tell where words start as far as the inputs say.
 
     Args:
-        word_ids: int64 (batch, tokens), -1 where no word is.
-        labels: int64 (batch, tokens), -100 where no label is.
+        logits: (batch, tokens, labels).
+        word_ids: int64 (batch, tokens), -1 where no word is; words start where it changes.
+        labels: int64 (batch, tokens), -100 where no label is; without ``word_ids`` words are where labels are.
+        attention_mask: (batch, tokens), 0 at padding; without both every other token is a word.
 
     Returns:
-        bool (batch, tokens), or None.
+        bool (batch, tokens).
     """
     if word_ids is not None:
         return word_starts(word_ids)
-    return None if labels is None else labels != IGNORED
+    if labels is not None:
+        return labels != IGNORED
+    return torch.ones_like(logits[..., 0], dtype=torch.bool) if attention_mask is None else attention_mask.bool()
 
 
 def pool_words(hidden_states: torch.Tensor, word_ids: torch.Tensor, pooling: WordPooling = "first") -> torch.Tensor:

@@ -398,7 +398,7 @@ class MKGFormerForTokenClassification(ImageTaggerPreTrainedModel):
             patches = self._patches(pixel_values, region_mask, index)
             words = self._fuse(input_ids, token_mask.bool(), token_type_ids, patches)
         logits = self.head(words)  # (batch, tokens, labels)
-        return self._finish(logits, word_ids, labels)
+        return self._finish(logits, word_ids, labels, attention_mask)
 
     def _patches(self, pixel_values: torch.Tensor, region_mask: torch.Tensor | None, index: torch.Tensor) -> Patches:
         """What each sentence sees of its image below the fusion, where each image is seen once."""

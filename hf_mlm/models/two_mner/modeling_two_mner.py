@@ -337,7 +337,9 @@ class TwoMNERForTokenClassification(TaggerPreTrainedModel):
                 sentences = self._pool_sentences(encoded, attention_mask)  # (batch, hidden)
                 losses["alignment_losses"] = self.alignment(sentences, features, index)
             losses["loss"] = self._total(**losses)
-        return TwoMNEROutput(**losses, logits=logits, predictions=self._decode(logits, word_ids, labels))
+        return TwoMNEROutput(
+            **losses, logits=logits, predictions=self._decode(logits, word_ids, labels, attention_mask)
+        )
 
     def _pool_words(self, hidden_states: torch.Tensor, word_ids: torch.Tensor | None) -> torch.Tensor:
         pooling = self.config.word_pooling

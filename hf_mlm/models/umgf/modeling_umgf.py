@@ -203,7 +203,7 @@ class UMGFForTokenClassification(ImageTaggerPreTrainedModel):
         for layer in self.graph:
             nodes, regions = layer(nodes, attention_mask.bool(), regions, present)
         logits = self.head(torch.cat([hidden, nodes], dim=-1))  # (batch, tokens, labels)
-        return self._finish(logits, word_ids, labels)
+        return self._finish(logits, word_ids, labels, attention_mask)
 
     def _regions(
         self,

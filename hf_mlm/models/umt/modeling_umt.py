@@ -200,7 +200,7 @@ class UMTForTokenClassification(ImageTaggerPreTrainedModel):
             words = self.interaction(words, token_mask, images, index)  # (batch, tokens, 2 * hidden)
         logits = self._guide(self.head(words), span_logits)  # (batch, tokens, labels)
         losses = {} if labels is None else self._losses(logits, span_logits, labels)
-        return UMTOutput(**losses, logits=logits, predictions=self._decode(logits, word_ids, labels))
+        return UMTOutput(**losses, logits=logits, predictions=self._decode(logits, word_ids, labels, attention_mask))
 
     def _positions(self, pixel_values: torch.Tensor) -> torch.Tensor:
         """Patches, or positions of the last feature map: (images, positions, channels)."""

@@ -220,7 +220,7 @@ class AdaCANForTokenClassification(WordTaggerPreTrainedModel):
             index = image_rows(len(words), pixel_values, image_index, image_mask)
             seen = self._look(self.coattention, words, inside, pixel_values, index)
             words = torch.cat([words, seen], dim=-1)  # (batch, words, 2 * hidden)
-        return self._finish(self.head(words), word_ids, labels)
+        return self._finish(self.head(words), word_ids, labels, attention_mask)
 
     def _look(
         self,

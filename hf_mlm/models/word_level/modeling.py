@@ -298,7 +298,7 @@ class BiLSTMCRFForTokenClassification(WordTaggerPreTrainedModel):
         """Score and decode a batch of sentences."""
         inside = positions_read(input_ids, attention_mask)
         logits = self.head(self.sentence_encoder(input_ids, inside))  # (batch, words, labels)
-        return self._finish(logits, word_ids, labels)
+        return self._finish(logits, word_ids, labels, attention_mask)
 
 
 class HBiLSTMCRFForTokenClassification(WordTaggerPreTrainedModel):
@@ -340,4 +340,4 @@ class HBiLSTMCRFForTokenClassification(WordTaggerPreTrainedModel):
         inside = positions_read(input_ids, attention_mask)
         words = self.sentence_encoder(input_ids, inside, character_ids)  # (batch, words, hidden)
         logits = self.head(self.projection(words).tanh())  # (batch, words, labels)
-        return self._finish(logits, word_ids, labels)
+        return self._finish(logits, word_ids, labels, attention_mask)

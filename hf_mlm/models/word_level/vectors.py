@@ -6,6 +6,7 @@ import gzip
 import importlib
 import json
 import os
+import re
 import zlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
@@ -171,6 +172,8 @@ def _read_text(path: Path, keep: set[str] | None) -> WordVectors:
             size = line.count(b" ") if header is None else header
             if header is not None:
                 continue
+            if size == 0:
+                raise ValueError(f"{place} has no numbers: each line is to hold a word and its numbers.")
         word = _word(line, size, place)
         if keep is not None and word not in keep:
             continue
@@ -198,7 +201,7 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
 def _header(line: bytes) -> int | None:
     """Width of the vectors, where a file starts with fastText's two counts."""
     counts = line.split(b" ")
-    return int(counts[1]) if len(counts) == 2 and all(count.isdigit() for count in counts) else None
+    return int(counts[1]) if len(counts) == 2 and all(re.fullmatch(rb"\d{1,9}", count) for count in counts) else None
 
 
 def _word(line: bytes, size: int, place: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from hf_mlm.data.words import Rule
 from hf_mlm.runs.settings import changed_fields, mapping, setting
 from hf_mlm.training.irle.arguments import RunArguments
 
@@ -55,6 +56,9 @@ class NERArguments:
     min_count: int = setting(1, "word-level taggers: how often a word must occur in training to be known")
     regions: str = setting("whole", "umgf, mkgformer: whole, a grid such as 2x2, or a file of boxes")
     num_regions: int = setting(4, "umgf, mkgformer: boxes of an image that are taken from a file at most")
+    word_splitter: Rule | None = setting(
+        None, "how texts become words: unicode, characters, mmnerd or whitespace; chosen by the training sentences"
+    )
     max_length: int | None = setting(None, "sub-tokens of a row; longer sentences become several rows")
     freeze: list[str] | None = setting(None, "parts to leave as they are, such as text_encoder.embeddings")
 
@@ -74,6 +78,8 @@ class NERArguments:
 class NERTrainingArguments(RunArguments):
     """`RunArguments` for `TaggerTrainer`: learning rates of parts, rows of like length, and metrics batch by batch.
 
+    The plain ``Trainer``, which knows neither of the first two, takes rows in random order, raw ones as well.
+
     Example:
         >>> NERTrainingArguments("runs/try", learning_rates={"head": 1e-3}).batch_eval_metrics
         True
@@ -83,7 +89,7 @@ class NERTrainingArguments(RunArguments):
         dict, "learning rates of parts, such as {head: 1e-3, head.crf: 1e-2}; the rest takes learning_rate"
     )
     train_sampling_strategy: str = setting(
-        "group_by_length", "batches of sentences of like length (default), random, or sequential"
+        "bucket_by_length", "batches of sentences of like length (default), random, or sequential"
     )
     batch_eval_metrics: bool = setting(True, "count entities batch by batch, so that memory does not grow")
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from datasets import Dataset, DatasetDict
 from transformers import set_seed
+from transformers.utils import logging
 
 from hf_mlm.data.mmnerd.collator import DataCollatorForMultimodalTokenClassification
 from hf_mlm.files import write_json
@@ -25,6 +26,8 @@ from hf_mlm.training.taggers.metrics import EntityMetrics, keep_predictions
 from hf_mlm.training.taggers.scoring import score_encoded
 from hf_mlm.training.taggers.trainer import TaggerTrainer
 
+
+logger = logging.get_logger(__name__)
 
 TaggerRun = Run[TaggerTrainer]
 
@@ -73,6 +76,12 @@ def build_trainer(
     """
     saved = open_processor(checkpoint) if checkpoint else None
     model, processor = build_tagger(arguments, dataset, saved)
+    if saved is None:
+        kept = processor.learn_words(dataset["train"]["tokens"], arguments.word_splitter)
+        logger.warning_once(
+            f"Texts are split into words by the rule {processor.splitter.rule!r}, which finds {kept.spaced:.1%} of "
+            f"training words again where spaces divide them, and {kept.natural:.1%} in text as it is written."
+        )
     cache_features(model)
     validation = encode_sentences(dataset["validation"], processor, ordered=True)
     return TaggerTrainer(

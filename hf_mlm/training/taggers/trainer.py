@@ -81,10 +81,13 @@ def padding_waste(lengths: Sequence[int], order: Sequence[int], batch_size: int)
     return float((longest * rows).sum() / ordered.sum() - 1)
 
 
+BY_LENGTH = ("bucket_by_length", "group_by_length")  # the second is how older settings name it
+
+
 class TaggerTrainer(SplitTrainer):
     """`transformers.Trainer` for the taggers; takes `NERTrainingArguments`, and pushes as `hf-mlm push`.
 
-    Two things are added. With ``train_sampling_strategy="group_by_length"`` training batches are those of
+    Two things are added. With ``train_sampling_strategy="bucket_by_length"`` training batches are those of
     `LengthBucketSampler`, and evaluation keeps the order of the rows, by which metrics know their groups. And
     ``learning_rates`` gives parts of the model their own.
     """
@@ -93,7 +96,7 @@ class TaggerTrainer(SplitTrainer):
 
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Sampler | None:
         rows = self.train_dataset if train_dataset is None else train_dataset
-        if self.args.train_sampling_strategy != "group_by_length" or not isinstance(rows, Dataset):
+        if self.args.train_sampling_strategy not in BY_LENGTH or not isinstance(rows, Dataset):
             return super()._get_train_sampler(train_dataset)
         together = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
         return LengthBucketSampler(row_lengths(rows), together, self.args.seed)

@@ -101,3 +101,14 @@ def test_the_plain_trainer_trains_and_evaluates(
 def test_rows_without_words_get_a_sentence(rows: list, collator: DataCollatorForMultimodalTokenClassification) -> None:
     with pytest.raises(ValueError, match="needs rows with tokens or input_ids.*remove_unused_columns=False"):
         collator(rows)
+
+
+def test_names_of_labels_are_numbered_and_unknown_ones_named(tmp_path: Path) -> None:
+    rows = [{"id": "7", "tokens": ["paris", "in"], "ner_tags": ["B-LOC", "O"]}]
+    collate = DataCollatorForMultimodalTokenClassification(processor(tmp_path), {"O": 0, "B-LOC": 3})
+    assert collate(rows)["labels"].tolist() == [[-100, 3, 0, -100]]
+    rows.append({"id": "8", "tokens": ["paris"], "ner_tags": ["B-GPE"]})
+    with pytest.raises(ValueError, match=r"tags of O, B-LOC; found 'B-GPE' in row '8': pass label2id="):
+        collate(rows)
+    with pytest.raises(ValueError, match=r"found 'B-LOC' in row '7': pass label2id=model\.config\.label2id"):
+        DataCollatorForMultimodalTokenClassification(processor(tmp_path))(rows)

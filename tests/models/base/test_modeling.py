@@ -23,7 +23,8 @@ def test_loss_and_predictions_are_the_heads() -> None:
     assert torch.equal(finished.predictions, tagger.head.decode(logits, starts))
     by_labels = tagger._finish(logits, None, labels)
     assert torch.equal(by_labels.predictions, tagger.head.decode(logits, labels != -100))
-    assert list(tagger._finish(logits, None, None)) == ["logits"]
+    everywhere = tagger._finish(logits, None, None, torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0]]))
+    assert list(everywhere) == ["logits", "predictions"] and (everywhere.predictions >= 0).sum(1).tolist() == [4, 2]
     assert tagger.train()._finish(logits, word_ids, labels).predictions is None
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import pickle
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from datasets.fingerprint import Hasher
 from PIL import Image
 from transformers import AutoProcessor, AutoTokenizer
 
+from hf_mlm.data.mmnerd.collator import DataCollatorForMultimodalTokenClassification
 from hf_mlm.models.base.processing import ImageSentenceProcessor, SentenceProcessor, TaggerProcessor
 from hf_mlm.models.base.regions import RegionProcessor
 from hf_mlm.models.crf_tagger.modeling_crf_tagger import CRFTaggerForTokenClassification
@@ -19,6 +21,7 @@ from hf_mlm.models.two_mner.processing_two_mner import TwoMNERProcessor
 from hf_mlm.models.word_level.processing import AdaCANProcessor, WordLevelProcessor
 from tests.models.crf_tagger.tiny import config
 from tests.models.letter_counter import LetterCounter
+from tests.models.two_mner.tiny import processor as two_mner_processor
 from tests.models.two_mner.tiny import slow_wordpiece, unigram, wordpiece
 
 
@@ -141,3 +144,56 @@ def test_every_row_of_a_sentence_has_its_image_and_equal_ones_are_prepared_once(
 def test_all_processors_with_images_are_called_alike() -> None:
     for processor in (TwoMNERProcessor, RegionProcessor, AdaCANProcessor):
         assert processor.__call__ is ImageSentenceProcessor.__call__
+
+
+def saved_words(processor: Any, folder: Path) -> dict[str, Any]:
+    processor.save_pretrained(folder)
+    saved = json.loads((folder / "processor_config.json").read_text())
+    return {name: value for name, value in saved.items() if name.startswith("word_")}
+
+
+MAKERS = {
+    "text": lambda folder: TaggerProcessor(wordpiece(folder)),
+    "image": two_mner_processor,
+    "words": lambda folder: WordLevelProcessor.from_sentences([["Guinea-Bissau", "."]]),
+}
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_how_text_becomes_words_is_saved_and_found_again(name: str, tmp_path: Path) -> None:
+    tagger = MAKERS[name](tmp_path)
+    assert saved_words(tagger, tmp_path / "saved") == {} and tagger.splitter.rule == "mmnerd"
+    assert type(tagger).from_pretrained(tmp_path / "saved").splitter.rule == "mmnerd"
+    kept = tagger.learn_words([["Guinea-Bissau", "fell", "."]] * 4)
+    saved = saved_words(tagger, tmp_path / "saved")
+    assert (
+        saved["word_splitter"] == "unicode"
+        and saved["word_shares"] == {"spaced": 1.0, "natural": 1.0} == kept._asdict()
+    )
+    again = type(tagger).from_pretrained(tmp_path / "saved")
+    assert again.splitter == tagger.splitter and again.words(["Timor-Leste."]) == [["Timor-Leste", "."]]
+    assert saved_words(again, tmp_path / "again") == saved
+    other = type(tagger).from_pretrained(tmp_path / "saved", word_splitter="whitespace")
+    assert other.words(["Timor-Leste."]) == [["Timor-Leste."]]
+
+
+def test_the_rule_can_be_set(tmp_path: Path) -> None:
+    tagger = TaggerProcessor(wordpiece(tmp_path), word_splitter="unicode", word_settings={"joiners": "-"})
+    assert tagger.words(["Timor-Leste."]) == [["Timor-Leste", "."]]
+    tagger.observe([["a.", "b."]] * 9)
+    assert tagger.splitter.rule == "unicode"
+    assert tagger.learn_words([["a", "b"]], "mmnerd").spaced == 1 and tagger.splitter.rule == "mmnerd"
+    with pytest.raises(ValueError, match="word_splitter to be one of .*, found 'spacy'"):
+        TaggerProcessor(wordpiece(tmp_path), word_splitter="spacy")
+
+
+def test_sentences_of_training_choose_a_rule_where_none_is_set(tmp_path: Path) -> None:
+    tagger = TaggerProcessor(wordpiece(tmp_path))
+    before = Hasher.hash(tagger)
+    rows = [{"tokens": ["Guinea-Bissau", "fell", "."], "ner_tags": [1, 0, 0]}] * 4
+    DataCollatorForMultimodalTokenClassification(tagger)(rows)
+    assert tagger.words(["Timor-Leste."]) == [["Timor-Leste", "."]] and Hasher.hash(tagger) == before
+    assert saved_words(tagger, tmp_path / "saved")["word_splitter"] == "unicode"
+    unlabelled = TaggerProcessor(wordpiece(tmp_path))
+    DataCollatorForMultimodalTokenClassification(unlabelled)([{"tokens": ["Guinea-Bissau"]}])
+    assert unlabelled.splitter.rule == "mmnerd"

@@ -117,3 +117,28 @@ def test_limits_come_from_the_tokenizer(tmp_path: Path) -> None:
     assert WordEncoder(tokenizer).max_length == 512  # it knows of no limit
     tokenizer.model_max_length = 40
     assert (WordEncoder(tokenizer).max_length, WordEncoder(tokenizer).stride) == (40, 10)
+
+
+@given(
+    sentences=st.lists(st.lists(st.sampled_from(["paris", "in", "unbelievable", "the"]), max_size=6), max_size=6),
+    max_length=st.integers(6, 30),
+)
+def test_sentences_in_context_have_their_own_words_in_the_middle_of_others(
+    tokenizers: dict[str, Any], sentences: list[list[str]], max_length: int
+) -> None:
+    encoder = WordEncoder(tokenizers["wordpiece"], max_length)
+    document = [word for words in sentences for word in words]
+    windows = encoder.in_context(sentences)
+    assert {window.sentence for window in windows} == set(range(len(sentences)))
+    for number, words in enumerate(sentences):
+        own = [window for window in windows if window.sentence == number]
+        assert sum(len(window.starts()) for window in own) == len(words)
+        if len(own) == 1 and own[0].stop > own[0].first:
+            seen = sorted(set(own[0].word_ids) - {-1})
+            assert seen == list(range(seen[0], seen[-1] + 1)) and document[own[0].first : own[0].stop] == words
+            sizes = {word: len(encoder([[word]])[0].input_ids) - 2 for word in set(document)}
+            for neighbour in (seen[0] - 1, seen[-1] + 1):  # no word is left out that would have fitted
+                fits = (
+                    0 <= neighbour < len(document) and len(own[0].input_ids) + sizes[document[neighbour]] <= max_length
+                )
+                assert not fits

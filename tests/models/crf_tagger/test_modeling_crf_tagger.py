@@ -5,11 +5,14 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForTokenClassification, BertForTokenClassification, BertModel, pipeline
+from torch.nn import functional
+from transformers import AutoModelForTokenClassification, BertForTokenClassification, BertModel, Trainer
 
+from hf_mlm.models.base.encoders import load_encoder
+from hf_mlm.models.base.modeling import INPUTS
 from hf_mlm.models.crf_tagger.configuration_crf_tagger import CRFTaggerConfig
 from hf_mlm.models.crf_tagger.modeling_crf_tagger import CRFTaggerForTokenClassification
-from tests.models.common import Batch, ModelTests, assert_equal
+from tests.models.common import Batch, ModelTests, arguments, assert_equal
 from tests.models.crf_tagger.tiny import TEXT_ENCODER, batch, config
 from tests.models.two_mner.tiny import wordpiece
 
@@ -74,7 +77,8 @@ def test_words_are_where_word_ids_change_or_else_where_labels_are() -> None:
     for name in ("word_ids", "labels"):
         rest = {key: values for key, values in inputs.items() if key != name}
         assert_equal(tagger(**rest).predictions, expected.predictions)
-    assert tagger(input_ids=inputs["input_ids"]).predictions is None
+    plain = tagger(inputs["input_ids"], inputs["attention_mask"]).predictions
+    assert torch.equal(plain >= 0, inputs["attention_mask"].bool())
     assert tagger.train()(**inputs).predictions is None
 
 
@@ -111,21 +115,72 @@ def test_other_labels_can_be_put_on_a_trained_model(tmp_path: Path) -> None:
     assert tagger.head.crf.transitions.abs().max() <= 0.1 and tagger.config.label_names == ["O", "B-X", "I-X"]
 
 
-@pytest.mark.parametrize("head", ["crf", "softmax"])
-def test_the_plain_pipeline_opens_it(head: str, encoder_folder: Path, tmp_path: Path) -> None:
-    """Its "first" strategy gives each word the scores at its first sub-token, which are those that were trained."""
-    torch.manual_seed(0)
-    tagger = CRFTaggerForTokenClassification.from_encoder_pretrained(encoder_folder, head=head).eval()
-    with torch.no_grad():
-        tagger.head.classifier.weight.mul_(30)
-    tagger.save_pretrained(tmp_path / "tagger")
-    wordpiece(tmp_path).save_pretrained(tmp_path / "tagger")
-    pipe = pipeline("token-classification", model=str(tmp_path / "tagger"), aggregation_strategy="first")
-    text = "parisian, unbelievable river"
-    inputs = pipe.tokenizer(text, return_tensors="pt")
-    scores = tagger(**inputs).logits[0].softmax(-1)
-    starts = {"parisian": 1, ",": 3, "unbelievable": 4, "river": 7}
-    labels = {word: tagger.config.id2label[int(scores[at].argmax())] for word, at in starts.items()}
-    found = pipe(text)
-    assert [entity["entity_group"] for entity in found][0] == next(v[2:] for v in labels.values() if v != "O")
-    assert all(text[entity["start"] : entity["end"]] for entity in found) and found
+def test_other_labels_are_numbered_saved_and_opened(tmp_path: Path) -> None:
+    model().save_pretrained(tmp_path / "first")
+    names = {0: "O", 1: "B-CITY", 2: "I-CITY"}
+    settings: dict[str, Any] = {"id2label": names, "ignore_mismatched_sizes": True}
+    other = AutoModelForTokenClassification.from_pretrained(tmp_path / "first", **settings)
+    assert other.config.label2id == {"O": 0, "B-CITY": 1, "I-CITY": 2}
+    other.save_pretrained(tmp_path / "second")
+    again = AutoModelForTokenClassification.from_pretrained(tmp_path / "second")
+    assert again.config.label_names == ["O", "B-CITY", "I-CITY"] and again.head.crf.num_tags == 3
+    assert_equal(again.eval()(**labelled(2)), other.eval()(**labelled(2)))
+
+
+def labelled(most: int) -> Batch:
+    """A batch whose labels are at most so large."""
+    inputs = batch()
+    return {**inputs, "labels": inputs["labels"].clamp(max=most)}
+
+
+def test_the_encoder_inside_a_tagger_can_be_taken(tmp_path: Path) -> None:
+    tagger = model()
+    tagger.save_pretrained(tmp_path)
+    again = CRFTaggerForTokenClassification.from_encoder_pretrained(tmp_path, num_labels=5, constrained_decoding=False)
+    assert_equal(again.text_encoder.state_dict(), tagger.text_encoder.state_dict())
+    with pytest.raises(ValueError, match="Expected one image encoder in the 'crf_tagger' model of .*, found 0"):
+        load_encoder(tmp_path, "vision_config")
+
+
+def trainer(folder: Path, head: str, **settings: Any) -> Trainer:
+    rows = [dict(zip(batch(8), row, strict=True)) for row in zip(*batch(8).values(), strict=True)]
+    return Trainer(model(head=head), arguments(folder, max_steps=1, **settings), train_dataset=rows)
+
+
+def test_label_smoothing_is_for_a_softmax_alone(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="Expected labels to train a CRF on, found none: .*label_smoothing_factor"):
+        trainer(tmp_path, "crf", label_smoothing_factor=0.1).train()
+    smoothed = trainer(tmp_path, "softmax", label_smoothing_factor=0.1)
+    logits, labels = (model(head="softmax").train()(**batch(8)).logits, batch(8)["labels"])
+    expected = functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), label_smoothing=0.1)
+    assert smoothed.train().training_loss == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_a_trace_is_refused() -> None:
+    inputs = batch()
+    with pytest.raises(RuntimeError, match="torch.jit.trace would keep .*: use hf-mlm export, or torch.export"):
+        torch.jit.trace(model(), (inputs["input_ids"], inputs["attention_mask"]), strict=False)
+
+
+def test_what_a_tagger_does_not_take_is_named() -> None:
+    tagger, inputs = model(), batch()
+    assert_equal(tagger(**inputs, inputs_embeds=None, output_attentions=False), tagger(**inputs))
+    with pytest.raises(ValueError, match="CRFTaggerForTokenClassification takes no inputs_embeds: leave it out"):
+        tagger(**inputs, inputs_embeds=torch.zeros(4, 8, 8))
+
+
+def test_peft_adapts_a_tagger() -> None:
+    peft = pytest.importorskip("peft")
+    lora = peft.LoraConfig(target_modules=["query", "value"], task_type="TOKEN_CLS", modules_to_save=["head"])
+    tagger, inputs = peft.get_peft_model(model(), lora), batch()
+    assert torch.equal(tagger.eval()(**inputs).predictions, model()(**inputs).predictions)
+    tagger.train()(**inputs).loss.backward()
+    learning = {name for name, parameter in tagger.named_parameters() if parameter.grad is not None}
+    assert any("crf.transitions" in name for name in learning) and any("lora_B" in name for name in learning)
+    assert not any("embeddings" in name for name in learning)
+
+
+def test_the_inputs_are_documented_once_for_all() -> None:
+    documentation = str(CRFTaggerForTokenClassification.forward.__doc__)
+    assert all(f"    {name}: {INPUTS[name]}" in documentation for name in ("input_ids", "word_ids", "labels"))
+    assert "pixel_values" not in documentation

@@ -83,6 +83,9 @@ def test_half_precision_is_averaged_in_float32() -> None:
 
 def test_words_are_where_the_inputs_say() -> None:
     word_ids, labels = torch.tensor([[-1, 2, 2, 3]]), torch.tensor([[-100, 0, -100, -100]])
-    assert find_words(word_ids, labels).tolist() == [[False, True, False, True]]
-    assert find_words(None, labels).tolist() == [[False, True, False, False]]
-    assert find_words(None, None) is None
+    logits = torch.zeros(1, 4, 2)
+    assert find_words(logits, word_ids, labels).tolist() == [[False, True, False, True]]
+    assert find_words(logits, None, labels).tolist() == [[False, True, False, False]]
+    mask = torch.tensor([[1, 1, 1, 0]])
+    assert find_words(logits, None, None, mask).tolist() == [[True, True, True, False]]
+    assert find_words(logits).all()
