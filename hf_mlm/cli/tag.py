@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from hf_mlm.cli.options import BatchSize, ModelDir
+from hf_mlm.cli.options import BatchSize, ModelDir, Runtime, open_for
 
 
 FORMATS = (".jsonl", ".conll", ".csv", ".html")
@@ -28,21 +28,13 @@ mark span { font-size: .7em; opacity: .7; margin-left: .3em }"""
 
 @dataclass
 class Item:
-    """A row to tag.
+    """A row to tag."""
 
-    Args:
-        id: its own, or its number from 0.
-        content: text or list of words.
-        image: path or address of its image, or None.
-        image_id: name of its image in the folder of images, or None.
-        error: message in place of what cannot be read.
-    """
-
-    id: str
-    content: str | list[str] = ""
-    image: str | None = None
-    image_id: str | None = None
-    error: str | None = None
+    id: str  # its own, or its number from 0
+    content: str | list[str] = ""  # text or words
+    image: str | None = None  # path or address
+    image_id: str | None = None  # name in the folder of images
+    error: str | None = None  # message in place of what cannot be read
 
 
 def tag(
@@ -57,6 +49,7 @@ def tag(
     ] = None,
     on_error: Annotated[Literal["stop", "skip"], typer.Option(help="At a row that cannot be read.")] = "skip",
     batch_size: BatchSize = 32,
+    runtime: Runtime = "torch",
     min_score: Annotated[float, typer.Option(min=0, max=1, help="Leave out less probable entities.")] = 0.0,
 ) -> None:
     """Find entities; their offsets are characters of a text, or numbers of words where words were given."""
@@ -64,7 +57,6 @@ def tag(
 
     from hf_mlm.data.checks import ImageFolder
     from hf_mlm.pipelines.multimodal_ner import MultimodalNERPipeline
-    from hf_mlm.runs.open_model import open_model
 
     if bool(texts) == bool(file):
         raise ValueError(f"Expected texts or --file FILE, found {'both' if texts else 'neither'}.")
@@ -72,7 +64,7 @@ def tag(
     if ending not in FORMATS:
         raise ValueError(f"Expected --output to end with one of {', '.join(FORMATS)}, found {output}.")
     folder = None if images is None else ImageFolder(images)
-    model, processor = open_model(model_dir, "taggers")
+    model, processor = open_for(runtime, model_dir, "taggers")
     pipe = MultimodalNERPipeline(model, processor=processor, task="multimodal-ner", min_score=min_score)
     items: Iterable[Item] = read_items(file) if file else (Item(str(n), text) for n, text in enumerate(texts or ()))
     items = (_prepared(item, folder, pipe.processor.splitter if ending == ".conll" else None) for item in items)
@@ -91,13 +83,7 @@ def tag(
 
 
 def tag_items(pipe: Any, items: Iterable[Item], batch_size: int) -> Iterator[tuple[Item, list[dict[str, Any]]]]:
-    """Find the entities of items, in their order; one that cannot be read gets an ``error``.
-
-    Args:
-        pipe: ``multimodal-ner``.
-        items: read no further than the pipeline asks for.
-        batch_size: rows of a batch.
-    """
+    """Find the entities of items by ``multimodal-ner``, in their order; one that cannot be read gets an ``error``."""
     waiting: deque[Item] = deque()
 
     def inputs() -> Iterator[dict[str, Any]]:
@@ -117,11 +103,11 @@ def tag_items(pipe: Any, items: Iterable[Item], batch_size: int) -> Iterator[tup
 
 
 def read_items(path: Path) -> Iterator[Item]:
-    """Read a file row by row.
+    """Read a file row by row, plain or gzipped.
 
     Args:
         path: ``.jsonl`` of records with ``text`` or ``tokens``, and perhaps ``image``, ``image_id`` and ``id``;
-            ``.conll`` of words in the first column, numbers aside; else lines of text. Plain or gzipped.
+            ``.conll`` of words in the first column, numbers aside; else lines of text.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -220,8 +206,8 @@ def _writer(output: Path | None, ending: str) -> Iterator[Callable[..., Any]]:
 def _tags(item: Item, found: Sequence[Mapping[str, Any]]) -> list[str]:
     tags = ["O"] * len(item.content)
     for entity in found:
-        kind, start, stop = entity["entity_group"], entity["start"], entity["end"]
-        tags[start:stop] = [f"B-{kind}"] + [f"I-{kind}"] * (stop - start - 1)
+        for number in range(entity["start"], entity["end"]):
+            tags[number] = f"{'B' if number == entity['start'] else 'I'}-{entity['entity_group']}"
     return tags
 
 

@@ -32,20 +32,7 @@ from hf_mlm.data.mmnerd.statistics import Row, Statistics, statistics
 
 @dataclass
 class AuditReport:
-    """Findings of `audit`; each part is described by its class.
-
-    Attributes:
-        statistics: counts by language, split and source.
-        labels: labels that keep the files from being loaded.
-        texts: equal texts.
-        texts_ignoring_case: equal texts, ignoring case.
-        near_texts: nearly equal texts in two splits.
-        conflicts: equal words with different labels.
-        image_ids: equal image ids.
-        leakage: held-out sentences with an image of the training data, of any language.
-        images: absent and broken images.
-        odd_tokens: tokens with characters that a tokenizer may drop.
-    """
+    """Findings of `audit`; each part is described by its class."""
 
     statistics: list[Statistics]
     labels: LabelProblems

@@ -55,7 +55,6 @@ class Columns:
 
     Attributes:
         separator: tab or space; runs of spaces count as one.
-        count: number of columns.
         token: position of the words.
         tag: position of the labels.
         numbered: whether the first column numbers the words, as in CoNLL-U.
@@ -87,12 +86,7 @@ class Columns:
         return len(cells) != self.count or not _is_tag(cells[self.tag])
 
     def complaint(self, line: str, where: str) -> str:
-        """Describe a line with another number of columns.
-
-        Args:
-            line: the line.
-            where: its file and number.
-        """
+        """Describe a line with another number of columns, at a file and number."""
         cells = self.split(line)
         other = {"\t": " ", " ": "\t"}[self.separator]
         names = {"\t": "tabs", " ": "spaces"}

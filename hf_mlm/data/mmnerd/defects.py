@@ -47,7 +47,7 @@ def label_problems(rows: Sequence[Row], types: Sequence[str] = TYPES) -> LabelPr
             problems.empty.append(f"{row.file}:{sentence.line - 1}: IMGID:{sentence.image_id}")
         wrong = violation(sentence.tags)
         if wrong:
-            problems.invalid.append(f"{row.file}:{sentence.line + wrong.position}: {wrong.reason}")
+            problems.invalid.append(f"{row.file}:{sentence.line_of(wrong.position)}: {wrong.reason}")
         problems.unknown_types.update(item.type for item in entities(sentence.tags) if item.type not in types)
     return problems
 

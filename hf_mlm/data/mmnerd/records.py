@@ -81,13 +81,7 @@ class Span(NamedTuple):
 
 
 class RecordReader:
-    """Reader of one file of records; notes what it moves or leaves out.
-
-    Args:
-        name: of the file, for error messages.
-        columns: as of `read_sentences`.
-        labels: as of `read_sentences`.
-    """
+    """Reader of one file of records, which notes what it moves or leaves out; arguments as of `read_sentences`."""
 
     def __init__(self, name: str, columns: Names | None = None, labels: Sequence[str] = ()) -> None:
         self.name, self.columns, self.labels = name, dict(columns or {}), labels
@@ -102,20 +96,12 @@ class RecordReader:
         ]
 
     def read_json(self, text: str) -> Iterator[Sentence]:
-        """Read JSON lines, an array of records, or an object with one; the lines of an array are its records' numbers.
-
-        Raises:
-            ValueError: as `read_sentences`.
-        """
+        """Read JSON lines, an array of records, or an object with one; an array's lines are its records' numbers."""
         for number, record in self._values(text):
             yield from self._sentences(record, number)
 
     def read_table(self, text: str) -> Iterator[Sentence]:
-        """Read a table with a row a word, or a row a sentence.
-
-        Raises:
-            ValueError: as `read_sentences`.
-        """
+        """Read a table with a row a word, or a row a sentence."""
         rows, places = self._rows(text)
         if {"token", "tag"} <= places.keys() and not _holds_sentences(rows, places):
             return self._by_word(rows, places)
@@ -125,11 +111,7 @@ class RecordReader:
         return self._by_sentence(rows, places)
 
     def read_rows(self, rows: Iterable[Mapping[str, Any]]) -> Iterator[Sentence]:
-        """Read records from elsewhere, numbered from 0.
-
-        Raises:
-            ValueError: as `read_sentences`.
-        """
+        """Read records from elsewhere, numbered from 0."""
         for number, row in enumerate(rows):
             yield from self._sentences(row, number)
 
@@ -217,7 +199,12 @@ class RecordReader:
         if len(tokens) != len(tags) or not all(isinstance(token, str) for token in tokens):
             raise self._fault(number, f"words, and a label for each of {len(tokens)}", tags)
         if tags and all(isinstance(tag, int) or str(tag).isdecimal() for tag in tags):
-            tags = self._named([int(tag) for tag in tags], number)
+            ids = [int(tag) for tag in tags]
+            unknown = [tag for tag in ids if not 0 <= tag < len(self.labels)]
+            if unknown:
+                way_out = "pass labels=['O', …], all labels in the order of their ids"
+                raise self._fault(number, f"ids of {len(self.labels)} labels", unknown[0], way_out)
+            tags = [self.labels[tag] for tag in ids]
         if not tokens:
             self._note("records without words, left out", number)
             return
@@ -230,13 +217,6 @@ class RecordReader:
             lines or (number,),
             str(own) if own not in (None, "") else None,
         )
-
-    def _named(self, ids: Sequence[int], number: int) -> list[str]:
-        unknown = [tag for tag in ids if not 0 <= tag < len(self.labels)]
-        if unknown:
-            way_out = "pass labels=['O', …], all labels in the order of their ids"
-            raise self._fault(number, f"ids of {len(self.labels)} labels", unknown[0], way_out)
-        return [self.labels[tag] for tag in ids]
 
     def _spanned(
         self, text: str, tokens: Sequence[Any], items: Sequence[Any], record: Mapping[Any, Any], number: int

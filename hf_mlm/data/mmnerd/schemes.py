@@ -148,10 +148,7 @@ class Scheme:
     title: str = "IOB2"
 
     def to_iob2(self, tags: Sequence[str]) -> list[str]:
-        """Convert labels; an entity begins wherever none goes on, as conlleval reads labels that violate the scheme.
-
-        Args:
-            tags: labels of a sentence; malformed ones stay as they are.
+        """Convert labels; an entity begins wherever none goes on, as conlleval has it; malformed labels stay.
 
         Example:
             >>> Scheme("IOBES").to_iob2(["B-PER", "E-PER", "S-LOC", "O", "I-ORG"])
@@ -166,11 +163,7 @@ class Scheme:
         return converted
 
     def violation(self, tags: Sequence[str], lenient: bool = False) -> Violation | None:
-        """Find the first label that is malformed, or may not follow the one before; None in valid labels.
-
-        Args:
-            tags: labels of a sentence.
-            lenient: whether malformed labels alone count.
+        """Find the first label that is malformed or, unless lenient, may not follow the one before.
 
         Example:
             >>> Scheme().violation(["B-PER", "I-LOC"])
@@ -299,15 +292,7 @@ class LabelRules:
     tags: tuple[str, ...] = TAGS
 
     def apply(self, sentence: Sentence, name: str) -> list[str]:
-        """Convert the labels of a sentence to those of the dataset.
-
-        Args:
-            sentence: as it was read.
-            name: of its file, for error messages.
-
-        Raises:
-            ValueError: as `convert` and `refuse_unknown`.
-        """
+        """Convert the labels of a sentence to those of the dataset; raises as `convert` and `refuse_unknown`."""
         tags = self.convert(sentence, name)
         self.refuse_unknown({tag: f"{name}:{sentence.line_of(tags.index(tag))}" for tag in set(tags) - {*self.tags}})
         return tags

@@ -86,17 +86,10 @@ def entity_counts(
 ) -> Counts:
     """Count true positives, predicted and gold entities of each sentence: what a bootstrap resamples.
 
-    Args:
-        references: as in :func:`entity_report`.
-        predictions: as in :func:`entity_report`.
-        label_names: as in :func:`entity_report`.
-        mode: as in :func:`entity_report`.
+    Arguments and errors are those of :func:`entity_report`.
 
     Returns:
         (N, 3) int64.
-
-    Raises:
-        ValueError: as :func:`entity_report` does.
 
     Example:
         >>> entity_counts([["B-PER", "O"], ["O"]], [["B-PER", "B-LOC"], ["O"]])

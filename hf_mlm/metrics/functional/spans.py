@@ -225,11 +225,6 @@ LENIENT, STRICT = Rule(), Rule("IOB2")
 def rules_of(mode: str, scheme: str | None = None, suffix: bool = False) -> list[Rule]:
     """List the rules that a mode asks for; the first one that fits the tags is meant.
 
-    Args:
-        mode: ``"lenient"``, whatever the scheme, or ``"strict"``.
-        scheme: one of `SCHEMES`; None for IOB2 or, where tags have other letters, the scheme that has them.
-        suffix: whether the letter stands behind the type.
-
     Raises:
         ValueError: where there is no such mode or scheme.
     """
@@ -278,7 +273,7 @@ def count_entities(
 
     Args:
         pair: N sentences' tags.
-        rule: how to read them.
+        rule: way to read them.
         by: (N,) the row that each sentence counts towards; row 0 for all if None.
         rows: number of rows.
 
@@ -323,11 +318,7 @@ def _extract(reading: Reading, tags: Tags, outside: int) -> Spans:
 def _runs(
     starting: npt.NDArray[np.bool_], inside: npt.NDArray[np.bool_], ending: npt.NDArray[np.bool_]
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Follow runs of tags from a start as long as they go on, as seqeval's schemes do.
-
-    Returns:
-        The steps at which a run starts, and those at which one ends as the scheme wants.
-    """
+    """Follow runs of tags as seqeval's schemes do: give the steps where one starts, and where one ends well."""
     settled = starting | ~inside  # whether a run is under way does not depend on the step before
     settled[:1] = True
     last = np.maximum.accumulate(np.where(settled, np.arange(len(settled)), 0))
