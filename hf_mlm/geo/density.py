@@ -183,7 +183,8 @@ class SphereDensity:
 
 def unit_vectors(latitudes: ArrayLike, longitudes: ArrayLike) -> FloatArray:
     """Turn degrees into points of the unit sphere, (..., 3)."""
-    phi, theta = np.radians(np.asarray(latitudes, np.float64)), np.radians(np.asarray(longitudes, np.float64))
+    degrees = np.broadcast_arrays(np.asarray(latitudes, np.float64), np.asarray(longitudes, np.float64))
+    phi, theta = np.radians(degrees[0]), np.radians(degrees[1])
     return np.stack([np.cos(phi) * np.cos(theta), np.cos(phi) * np.sin(theta), np.sin(phi)], axis=-1)
 
 

@@ -1,148 +1,237 @@
-"""The pipeline ``geo-estimation``: where on the earth an image, a text or both belong."""
+"""The pipeline ``geo-estimation``: where on the earth an image, a text or both belong, and how sure that is."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
 
-from hf_mlm.models.irle.cells_irle import GeoCells
-from hf_mlm.pipelines.geojson import cell_geometry, feature, point_geometry
+from hf_mlm.geo.density import SphereDensity
+from hf_mlm.geo.distance import great_circle_distance
+from hf_mlm.models.irle.cells_irle import Locator, joined, log_softmax
+from hf_mlm.pipelines.geojson import cell_geometry, contour_geometry, density_png, feature, point_geometry
 from hf_mlm.pipelines.image_text import ImageTextPipeline, Query
+from hf_mlm.runs.gallery import Gallery
 
 
 FUSION = "mean of log-probabilities"
 PLACE = ("latitude", "longitude", "radius_km")
+GRANULARITIES = {"exact": None, "city": 1, "region": 0, "country": None}  # decimals of a degree
+CITY_KM = 25.0  # median radius up to which a run is said to find cities
+REGIONS = (0.5, 0.8)  # shares whose smallest regions are drawn
 
 
 class GeoEstimationPipeline(ImageTextPipeline):
-    """Estimate where images and texts belong, by the cells of an `IRLEForRetrievalAndGeo`.
+    """Estimate where images and texts belong, by an `IRLEForRetrievalAndGeo` and the gallery beside it.
 
     ``pipe(inputs, batch_size=8, top_k=5)`` takes an image, a text or both in one mapping, or a list or generator of
-    them; see `ImageTextPipeline` for their forms. Image and text of one mapping are fused: the mean of their
-    log-probabilities, normalised again.
+    them; see `ImageTextPipeline` for their forms. Image and text of one mapping are fused: densities of neighbours are
+    multiplied, and of the cells the mean of their log-probabilities is normalised again.
 
-    Settings, at the start or in each call: ``top_k`` cells to return (5); ``strategy`` (``"mean"``) and ``share``
-    (0.5) as in `GeoCells.locate`; ``return_geojson`` (False); ``timeout`` in seconds for images at an address.
+    Settings, at the start or in each call: ``top_k`` cells to return (5); ``strategy`` (the neighbours where there is
+    a gallery, else ``"mean"``) and ``share`` (0.5) as in `Locator`; ``granularity``, how exactly to tell the place:
+    ``"exact"``, ``"city"`` (a tenth of a degree), ``"region"`` (whole degrees, no cells) or ``"country"`` alone;
+    when omitted, what the radii of a calibrated run allow, and ``"exact"`` without calibration; ``return_geojson``
+    and ``return_map`` (False); ``timeout`` in seconds for images at an address.
 
     Returns, for each query, a dict:
-        ``latitude``, ``longitude`` (degrees) and ``radius_km`` of the best estimate: the circle that holds ``share``
-        of the probability. None where the model has no map of its cells.
+        ``latitude``, ``longitude`` (degrees) and ``radius_km`` of the best estimate, ``share``, ``calibrated``:
+        whether the circle holds that share of new entities, as measured on held-out ones, or of the probability only,
+        and ``strategy``. Positions are None where the model has no map of its cells.
+        ``granularity``, and with the extra ``demo`` ``settlement`` (name, country and distance of the nearest one;
+        None where the region or the country is all that is told) and ``country``.
         ``modalities``: ``["image"]``, ``["text"]`` or both, and ``fusion``: how both were joined, else None.
         ``cells``: the most probable ones, the best first, each with ``cell`` (class), ``token`` (S2; None where the
         model knows none), ``probability``, and ``latitude``, ``longitude``, ``radius_km`` of the circle around it.
-        ``geojson``, if asked for: a FeatureCollection of the estimate, a Point, and of the cells, with their polygons
-        cut at the antimeridian (RFC 7946); a cell known by its centre alone is a Point.
+        ``geojson``, if asked for: a FeatureCollection of the estimate, a Point, of the cells, with their polygons cut
+        at the antimeridian (RFC 7946), and of the neighbours' smallest regions of 50 and 80 %.
+        ``map``, if asked for: the density as a PNG of the world, a data URI.
+
+    Args:
+        *args: as for any pipeline.
+        gallery: known entities of the model; when omitted, those that were saved beside it.
+        **kwargs: as for any pipeline.
+
+    Raises:
+        ValueError: if the gallery is of another model.
     """
 
     task_needed = "geo"
 
+    def __init__(self, *args: Any, gallery: Gallery | None = None, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        if gallery is not None:
+            gallery.check_model(self.model)
+        config = self.model.config
+        mapped = config.cell_tokens is not None or config.cell_latitudes is not None
+        self.locator = Locator(config, gallery or Gallery.beside(self.model)) if mapped else None
+
     def _sanitize_parameters(
-        self,
-        top_k: int | None = None,
-        return_geojson: bool | None = None,
-        strategy: str | None = None,
-        share: float | None = None,
-        timeout: float | None = None,
-        **kwargs: Any,
+        self, timeout: float | None = None, **kwargs: Any
     ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-        self._refuse_unknown(kwargs)
-        self._refuse_top_k(top_k)
-        settings = {"top_k": top_k, "return_geojson": return_geojson, "strategy": strategy, "share": share}
+        known = ("top_k", "return_geojson", "return_map", "strategy", "share", "granularity")
+        self._refuse_unknown({name: value for name, value in kwargs.items() if name not in known})
+        self._refuse_top_k(kwargs.get("top_k"))
         before = {} if timeout is None else {"timeout": timeout}
-        return before, {}, {name: value for name, value in settings.items() if value is not None}
+        return before, {}, {name: value for name, value in kwargs.items() if value is not None}
 
     def postprocess(
         self,
         model_outputs: tuple[Sequence[Query], dict[str, Any]],
         top_k: int = 5,
         return_geojson: bool = False,
-        strategy: str = "mean",
+        return_map: bool = False,
+        strategy: str | None = None,
         share: float = 0.5,
+        granularity: str | None = None,
     ) -> list[dict[str, Any]]:
         """Give the estimate for each query of a batch.
 
         Raises:
-            ValueError: if ``strategy`` or ``share`` is unknown, or GeoJSON is asked of a model without a map.
+            ValueError: if a setting is unknown, or GeoJSON or a map is asked of a model without a map of its cells.
         """
-        batch, outputs = model_outputs
-        if return_geojson and self._map is None:
+        if granularity is not None and granularity not in GRANULARITIES:
+            raise ValueError(
+                f"granularity={granularity!r} must be one of {', '.join(map(repr, GRANULARITIES))}, or left out."
+            )
+        if (return_geojson or return_map) and self.locator is None:
             raise ValueError(
                 f"this model has {len(self._cells)} cells and no map of them, so there is no GeoJSON: leave out "
-                "return_geojson, or configure cell_tokens."
+                "return_geojson and return_map, or configure cell_tokens."
             )
-        scores = fuse([query.modalities for query in batch], outputs)  # (batch, cells)
-        places = self._places(scores, strategy, share)
-        top = scores.exp().topk(min(top_k, scores.shape[1]))  # values and indices, (batch, top_k) each
-        answers = []
-        for query, place, *ranked in zip(batch, places, top.values.tolist(), top.indices.tolist(), strict=True):
-            fusion = FUSION if len(query.modalities) > 1 else None
-            cells = [{**self._cells[cell], "probability": value} for value, cell in zip(*ranked, strict=True)]
-            answer = {**place, "modalities": query.modalities, "fusion": fusion, "cells": cells}
-            answers.append({**answer, "geojson": to_geojson(answer)} if return_geojson else answer)
+        batch, outputs = model_outputs
+        answers: list[dict[str, Any]] = [{} for _ in batch]
+        for rows, part in _by_modalities(batch, outputs):
+            place = self._positions(part, strategy, share)
+            scores = self._log_probabilities(part)  # (rows, cells)
+            density = self._density(part, strategy) if return_geojson or return_map else None
+            for number, row in enumerate(rows):
+                told = granularity or self._granularity(list(part))
+                answer = {name: values[number] for name, values in place.items()}
+                answer |= {"modalities": list(part), "fusion": FUSION if len(part) > 1 else None}
+                answer["cells"] = self._best_cells(scores[number], top_k)
+                answers[row] = coarsened(answer, told)
+                one = None if density is None else density[number : number + 1]
+                if return_geojson:
+                    answers[row]["geojson"] = to_geojson(answers[row], one)
+                if return_map:
+                    answers[row]["map"] = None if one is None or told != "exact" else density_png(one)
         return answers
 
-    @cached_property
-    def _map(self) -> GeoCells | None:
-        """Where the cells lie, as far as the model knows."""
-        config = self.model.config
-        known = config.cell_tokens is not None or config.cell_latitudes is not None
-        return GeoCells.from_config(config) if known else None
+    def _positions(
+        self, outputs: Mapping[str, Mapping[str, Any]], strategy: str | None, share: float
+    ) -> dict[str, list[Any]]:
+        """Columns of what is told of each row's position."""
+        count = len(next(iter(outputs.values()))["geo_logits"])
+        if self.locator is None:
+            found: list[list[Any]] = [[None] * count for _ in PLACE]
+        else:
+            found = [values.tolist() for values in self.locator.locate(outputs, strategy, share=share)]
+        used = strategy or (None if self.locator is None else self.locator.strategy)
+        calibrated = self.locator is not None and self.locator.quantiles(joined(outputs), used) is not None
+        constants = {"share": share, "calibrated": calibrated, "strategy": used}
+        return dict(zip(PLACE, found, strict=True)) | {name: [value] * count for name, value in constants.items()}
+
+    def _log_probabilities(self, outputs: Mapping[str, Mapping[str, Any]]) -> np.ndarray:
+        if self.locator is not None:
+            return self.locator.log_probabilities(outputs)
+        parts = [log_softmax(output["geo_logits"].double().cpu().numpy()) for output in outputs.values()]
+        return log_softmax(np.mean(parts, axis=0))
+
+    def _density(self, outputs: Mapping[str, Mapping[str, Any]], strategy: str | None) -> SphereDensity | None:
+        assert self.locator is not None
+        return self.locator.density(outputs) if (strategy or self.locator.strategy) == "neighbours" else None
+
+    def _granularity(self, modalities: list[str]) -> str:
+        """The finest of `GRANULARITIES` that the radii of the run allow."""
+        median = (self.model.config.calibration or {}).get("median_radius_km", {}).get(joined(modalities))
+        return "exact" if median is None else "city" if median <= CITY_KM else "region"
+
+    def _best_cells(self, scores: np.ndarray, top_k: int) -> list[dict[str, Any]]:
+        top = np.argsort(-scores, kind="stable")[:top_k].tolist()
+        return [{**self._cells[cell], "probability": float(np.exp(scores[cell]))} for cell in top]
 
     @cached_property
     def _cells(self) -> list[dict[str, Any]]:
-        """What is known of each class."""
+        """Class, token and circle of each cell, as far as they are known."""
         count = self.model.config.num_geo_cells
         tokens = self.model.config.cell_tokens or [None] * count
+        circles = [[None] * len(PLACE)] * count if self.locator is None else np.stack(self.locator.cells, 1).tolist()
         return [
-            {"cell": cell, "token": token, **place}
-            for cell, (token, place) in enumerate(zip(tokens, _as_places(self._map, count), strict=True))
+            {"cell": cell, "token": token, **dict(zip(PLACE, circle, strict=True))}
+            for cell, (token, circle) in enumerate(zip(tokens, circles, strict=True))
         ]
 
-    def _places(self, scores: torch.Tensor, strategy: str, share: float) -> list[dict[str, float | None]]:
-        located = None if self._map is None else self._map.locate(scores, strategy, share=share)
-        return _as_places(located, len(scores))
+
+def _by_modalities(
+    batch: Sequence[Query], outputs: Mapping[str, Mapping[str, torch.Tensor]]
+) -> Iterator[tuple[list[int], dict[str, dict[str, torch.Tensor]]]]:
+    """Queries of the same modalities together: their rows in the batch, and their outputs."""
+    rows_of = {name: [row for row, query in enumerate(batch) if name in query.modalities] for name in outputs}
+    for names in dict.fromkeys(tuple(query.modalities) for query in batch):
+        rows = [row for row, query in enumerate(batch) if tuple(query.modalities) == names]
+        part = {}
+        for name in names:
+            at = torch.tensor([rows_of[name].index(row) for row in rows])
+            part[name] = {kind: values[at] for kind, values in outputs[name].items() if values is not None}
+        yield rows, part
 
 
-def fuse(modalities: Sequence[Sequence[str]], outputs: Mapping[str, Mapping[str, torch.Tensor]]) -> torch.Tensor:
-    """Join what image and text of a query say: the mean of the log-probabilities that there are, normalised.
+def coarsened(answer: Mapping[str, Any], granularity: str) -> dict[str, Any]:
+    """Tell a place no more exactly than asked for; the circle grows by what the rounding moves its centre.
 
     Args:
-        modalities: of each of the batch's queries.
-        outputs: for each modality ``geo_logits`` (queries that have it, cells).
-
-    Returns:
-        float32 (batch, cells) log-probabilities.
-
-    Example:
-        >>> logits = {"image": {"geo_logits": torch.zeros(1, 2)}, "text": {"geo_logits": torch.tensor([[2.0, 0.0]])}}
-        >>> fuse([["image", "text"]], logits).exp()
-        tensor([[0.7311, 0.2689]])
+        answer: of the pipeline, exact.
+        granularity: one of `GRANULARITIES`.
     """
-    sums = torch.zeros(len(modalities), next(iter(outputs.values()))["geo_logits"].shape[1])
-    for name, output in outputs.items():
-        rows = [row for row, given in enumerate(modalities) if name in given]
-        sums[rows] += output["geo_logits"].float().log_softmax(dim=-1)
-    counts = torch.tensor([len(given) for given in modalities])
-    return (sums / counts.unsqueeze(-1)).log_softmax(dim=-1)
+    told = {**answer, "granularity": granularity, "settlement": None, "country": None}
+    latitude, longitude = answer["latitude"], answer["longitude"]
+    if latitude is None:
+        return told
+    found = _nearest_settlement(latitude, longitude)
+    if found is not None:
+        near = {"name": found.name, "country": found.country, "km": round(found.distance_km, 1)}
+        told |= {"country": found.country, "settlement": near if granularity in ("exact", "city") else None}
+    if granularity == "country":
+        return told | {**dict.fromkeys(PLACE), "cells": []}
+    decimals = GRANULARITIES[granularity]
+    if decimals is None:
+        return told
+    rounded = round(latitude, decimals), round(longitude, decimals)
+    moved = float(great_circle_distance(latitude, longitude, *rounded))
+    told |= dict(zip(PLACE, (*rounded, answer["radius_km"] + moved), strict=True))
+    return told | ({"cells": []} if granularity == "region" else {})
 
 
-def to_geojson(answer: Mapping[str, Any]) -> dict[str, Any]:
-    """Write an answer of the pipeline as a FeatureCollection: the estimate, then the cells."""
-    estimate = {"role": "estimate", "radius_km": answer["radius_km"], "modalities": answer["modalities"]}
-    features = [feature(point_geometry(answer["latitude"], answer["longitude"]), estimate)]
+def _nearest_settlement(latitude: float, longitude: float) -> Any:
+    """The nearest settlement of GeoNames; None without the extra ``demo``."""
+    try:
+        from hf_mlm.world.nearest import nearest_settlements
+
+        return nearest_settlements([latitude], [longitude])[0]
+    except ImportError:
+        return None
+
+
+def to_geojson(answer: Mapping[str, Any], density: SphereDensity | None = None) -> dict[str, Any]:
+    """Write an answer as a FeatureCollection: the estimate, the cells and, if told exactly, the density's regions.
+
+    Args:
+        answer: of the pipeline.
+        density: of one row, of the neighbours.
+    """
+    features = []
+    if answer["latitude"] is not None:
+        estimate = {"role": "estimate", "radius_km": answer["radius_km"], "modalities": answer["modalities"]}
+        features.append(feature(point_geometry(answer["latitude"], answer["longitude"]), estimate))
     for cell in answer["cells"]:
         center = cell["latitude"], cell["longitude"]
         geometry = point_geometry(*center) if cell["token"] is None else cell_geometry(cell["token"])
         features.append(feature(geometry, {"role": "cell", **cell}))
+    if density is not None and answer["granularity"] == "exact":
+        for share in REGIONS:
+            features.append(feature(contour_geometry(density, share), {"role": "region", "share": share}))
     return {"type": "FeatureCollection", "features": features}
-
-
-def _as_places(columns: Sequence[Any] | None, count: int) -> list[dict[str, float | None]]:
-    """Columns of latitudes, longitudes and radii as one dict a row; Nones where there are none."""
-    if columns is None:
-        return [dict.fromkeys(PLACE) for _ in range(count)]
-    rows = zip(*(column.tolist() for column in columns), strict=True)
-    return [dict(zip(PLACE, row, strict=True)) for row in rows]

@@ -213,12 +213,14 @@ def calibrate(
             name: _fit_kernel(locator, name, _taken(outputs[name], rows), positions[rows])
             for name, rows in shown.items()
         }
-    fitted["quantiles"] = {}
+    fitted["quantiles"], fitted["median_radius_km"] = {}, {}
     for names in (("image",), ("text",), ("image", "text")):
         rows = np.all([shown[name] for name in names], axis=0)
         if rows.sum() >= LEAST_HELD_OUT:
             asked = {name: _taken(outputs[name], rows) for name in names}
             fitted["quantiles"][joined(asked)] = _fit_quantiles(locator, asked, positions[rows])
+            radii = locator.locate(asked).radius_km
+            fitted["median_radius_km"][joined(asked)] = round(float(np.median(radii)), 1)
     return fitted
 
 
