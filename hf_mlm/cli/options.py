@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -14,6 +14,9 @@ DatasetOptions = Annotated[
     list[str] | None, typer.Option("--option", help="Setting of the dataset, such as size=2000; repeatable.")
 ]
 Split = Annotated[str, typer.Option(help="Split of the dataset.")]
+Runtime = Annotated[
+    Literal["torch", "onnx"], typer.Option(help="onnx: the model is a folder that hf-mlm export has written.")
+]
 BatchSize = Annotated[int, typer.Option(min=1, help="Rows of a batch.")]
 
 
@@ -38,3 +41,14 @@ def dataset_options(words: list[str] | None, data_dir: str | None = None) -> dic
             raise ValueError(f"Expected --option name=value, such as size=2000; found {word!r}.")
     settings = {name: yaml.safe_load(value) for name, _, value in (word.partition("=") for word in words or [])}
     return {**({"data_dir": data_dir} if data_dir else {}), **settings}
+
+
+def open_for(runtime: str, folder: Path, kind: str) -> tuple[Any, Any]:
+    """Open a trained model for ``torch`` or an exported one for ``onnx``; raises as these."""
+    if runtime == "onnx":
+        from hf_mlm.export.runtime import open_onnx
+
+        return open_onnx(folder, kind)
+    from hf_mlm.runs.open_model import open_model
+
+    return open_model(folder, kind)

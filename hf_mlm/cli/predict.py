@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hf_mlm.cli.options import DataDir, DatasetOptions
+from hf_mlm.cli.options import DataDir, DatasetOptions, Runtime, open_for
 
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def predict(
     split: Annotated[str, typer.Option(help="Split of the gallery.")] = "test",
     data_dir: DataDir = None,
     option: DatasetOptions = None,
+    runtime: Runtime = "torch",
     top: Annotated[int, typer.Option(min=1, help="Cells and neighbours to show.")] = 5,
 ) -> None:
     """Estimate where an image or a text belongs, and find what resembles it in a dataset."""
@@ -31,13 +32,12 @@ def predict(
 
     from hf_mlm.geo.coordinates import position_of
     from hf_mlm.pipelines.geo_estimation import GeoEstimationPipeline
-    from hf_mlm.runs.open_model import open_model
 
     queries = {"image": image and {"image": image}, "text": text and {"text": text, "classes": classes}}
     asked = {kind: query for kind, query in queries.items() if query}
     if not asked:
         raise ValueError("there is nothing to locate: pass --image FILE, --text TEXT or both.")
-    model, processor = open_model(model_dir, "irle")
+    model, processor = open_for(runtime, model_dir, "irle")
     if processor is None:
         raise ValueError(f"the model in {model_dir} reads precomputed features, not images and texts.")
     console, estimates = Console(), {}

@@ -5,28 +5,39 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import io
+import json
 import logging
+import os
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import torch
+from torch import nn
+
+from hf_mlm.registry import MODELS, load
+from hf_mlm.runs.open_model import check_kind, open_processor
 
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
 
-def check_packages() -> None:
-    """Refuse to start without the packages of the extra.
+def check_packages(*packages: str) -> None:
+    """Refuse to start without packages of the extra.
+
+    Args:
+        *packages: that are needed; all of them when omitted.
 
     Raises:
         ImportError: with the command that installs them.
     """
-    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+    missing = [name for name in packages or PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
-        raise ImportError(f'export needs {", ".join(missing)}: pip install "hf-mlm[onnx]".')
+        raise ImportError(f'ONNX needs {", ".join(missing)}: pip install "hf-mlm[onnx]".')
 
 
 def open_session(path: Path) -> Any:
@@ -51,6 +62,81 @@ def run(session: Any, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """
     names = [value.name for value in session.get_outputs()]
     return dict(zip(names, session.run(names, dict(batch)), strict=True))
+
+
+class OnnxModel(nn.Module):
+    """An exported model in the place of the trained one, for the package's pipelines; it runs in onnxruntime.
+
+    Args:
+        folder: as `hf_mlm.export.onnx.export` writes it.
+        config: of the model.
+        files: names of its ONNX files, in the order of ``export.json``.
+    """
+
+    device, dtype, head = torch.device("cpu"), torch.float32, None
+
+    def __init__(self, folder: Path, config: Any, files: Sequence[str]):
+        super().__init__()
+        self.config, self.name_or_path = config, str(folder)
+        self._sessions = {name: open_session(folder / name) for name in files}
+
+    def can_generate(self) -> bool:
+        """No: it writes no text."""
+        return False
+
+    def forward(self, **inputs: torch.Tensor) -> SimpleNamespace:
+        """Tag: ``logits``, ``predictions`` and ``scores``, each (batch, tokens, …)."""
+        return SimpleNamespace(**self._run("model.onnx", inputs))
+
+    def encode_images(self, **inputs: torch.Tensor) -> dict[str, torch.Tensor]:
+        """``embeds`` and ``geo_logits`` of images, as far as the model has the tasks."""
+        return self._encode("image", inputs)
+
+    def encode_texts(self, **inputs: torch.Tensor) -> dict[str, torch.Tensor]:
+        """``embeds`` and ``geo_logits`` of texts, as far as the model has the tasks."""
+        return self._encode("text", inputs)
+
+    def _encode(self, modality: str, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        outputs = self._run(f"{modality}_model.onnx", inputs)
+        return {name.removeprefix(f"{modality}_"): values for name, values in outputs.items()}
+
+    def _run(self, file: str, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        session = self._sessions[file]
+        batch = {name: inputs[name].numpy() for name in inputs}
+        wanted = {value.name: value for value in session.get_inputs()}
+        if "pixel_values" in wanted and "pixel_values" not in batch:  # a tagger of images, where no sentence has any
+            rows = len(batch["input_ids"])
+            batch["pixel_values"] = np.zeros((1, *wanted["pixel_values"].shape[1:]), np.float32)
+            batch["image_index"] = np.full(rows, -1)
+        return {
+            name: torch.from_numpy(values)
+            for name, values in run(session, {name: batch[name] for name in wanted}).items()
+        }
+
+
+def open_onnx(folder: str | os.PathLike[str], kind: str) -> tuple[OnnxModel, Any]:
+    """Open an exported model, with its processor, as `open_model` opens a trained one.
+
+    Args:
+        folder: as `hf_mlm.export.onnx.export` writes it.
+        kind: ``model_type`` or family that it must be of.
+
+    Raises:
+        ImportError: if onnxruntime is missing.
+        FileNotFoundError: if the folder holds no export.
+        ValueError: if it is another kind of model, or its processor is damaged.
+    """
+    check_packages("onnxruntime")
+    folder = Path(folder)
+    found = check_kind(folder, kind)
+    path = folder / "export.json"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"Expected a model in ONNX, found no export.json in {folder}: write one, with hf-mlm export {folder} OUT."
+        )
+    config = load(MODELS[found].config).from_pretrained(folder)
+    files = json.loads(path.read_text(encoding="utf-8"))["files"]
+    return OnnxModel(folder, config, list(files)).eval(), open_processor(folder)
 
 
 @contextlib.contextmanager

@@ -190,6 +190,8 @@ class MultimodalNERPipeline(BatchingPipeline):
     def _forward(self, model_inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Labels and their probabilities where words start, both (rows, tokens)."""
         outputs = self.model(**model_inputs)
+        if hasattr(outputs, "scores"):  # of an exported model, whose graph computes them
+            return {"labels": outputs.predictions, "scores": outputs.scores}
         starts = word_starts(model_inputs["word_ids"])
         probabilities = self.model.head.probabilities(outputs.logits, starts)  # (rows, tokens, labels)
         chosen = outputs.predictions.clamp(min=0).unsqueeze(-1)

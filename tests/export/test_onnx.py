@@ -237,6 +237,6 @@ def test_mistakes_are_one_sentence(crf_model: Path, tmp_path: Path, monkeypatch:
     with pytest.raises(FileNotFoundError, match="has no processor that opens"):
         export(tmp_path / "bare", out)
     monkeypatch.setattr(runtime, "PACKAGES", ("onnx", "no_such_package"))
-    with pytest.raises(ImportError, match=r'export needs no_such_package: pip install "hf-mlm\[onnx\]"'):
+    with pytest.raises(ImportError, match=r'ONNX needs no_such_package: pip install "hf-mlm\[onnx\]"'):
         export(crf_model, out)
     assert not out.exists()
