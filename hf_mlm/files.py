@@ -124,7 +124,7 @@ def checksum_of(path: str | os.PathLike[str]) -> str:
     from datasets.fingerprint import Hasher
 
     with open(path, "rb") as file:
-        return Hasher.hash_bytes(iter(lambda: file.read(_BLOCK), b""))  # type: ignore[arg-type]
+        return Hasher.hash_bytes(iter(lambda: file.read(_BLOCK), b""))
 
 
 def check_file(path: str | os.PathLike[str], checksum: str | None, remedy: str) -> None:

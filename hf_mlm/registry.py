@@ -25,7 +25,7 @@ class ModelEntry:
         model: its model class.
         processor: the class of its processor.
         build: ``build(arguments, dataset, processor) -> (model, processor)``, which makes it for training.
-        graphs: ``graphs(model, pixel_shape) -> list of Graph``, which draws it for ONNX; None where it is not exported.
+        graphs: ``graphs(model, pixel_shape) -> list of Graph``, which draws it for ONNX; None if it is not exported.
         output: its own output class, where it has one.
     """
 

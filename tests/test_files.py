@@ -145,9 +145,7 @@ def test_libraries_that_write_to_a_full_disk_are_understood(tmp_path: Path) -> N
 
 def test_a_folder_that_is_closed_becomes_a_sentence(tmp_path: Path) -> None:
     with (
-        pytest.raises(
-            PermissionError, match=f"Expected to write in {tmp_path}, found a folder"
-        ),
+        pytest.raises(PermissionError, match=f"Expected to write in {tmp_path}, found a folder"),
         full_disk_in_words(tmp_path, ""),
     ):
         raise PermissionError(errno.EROFS, "no", str(tmp_path / "a"))

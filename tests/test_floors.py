@@ -12,10 +12,27 @@ import hf_mlm
 
 
 PACKAGE = Path(hf_mlm.__file__).parent
-FLOORS = (
-    "registry files geo world drawing metrics data models runs publishing training pipelines export app reporting "
-    "construction reproduce benchmarks cli"
-).split()
+FLOORS = [
+    "registry",
+    "files",
+    "geo",
+    "world",
+    "drawing",
+    "metrics",
+    "data",
+    "models",
+    "runs",
+    "publishing",
+    "training",
+    "pipelines",
+    "export",
+    "app",
+    "reporting",
+    "construction",
+    "reproduce",
+    "benchmarks",
+    "cli",
+]
 LOWEST = {"registration"}  # hooks, which any module may ask for; it names what it loads as strings, in the registry
 
 

@@ -1,5 +1,6 @@
 """What happens to `datasets` when the package is imported, before or after it, in a process of its own."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -112,3 +113,51 @@ def test_a_version_of_datasets_without_the_table_says_so(monkeypatch: pytest.Mon
         ImportError, match=r"install datasets>=4.0, or use the builder .*: hf_mlm\.data\.mlm\.builder\.MLM"
     ):
         registration.register_builders()
+
+
+SOURCES_ALONE = shutil.ignore_patterns("__pycache__")
+FINDERS = "[type(finder).__name__ for finder in sys.meta_path].count('_PostImportFinder')"
+AGAIN = {
+    "purged and imported again": "[sys.modules.pop(name) for name in list(sys.modules) if name.startswith('hf_mlm')]\n"
+    "import hf_mlm",
+    "reloaded": "import importlib\nimportlib.reload(hf_mlm.registration)\nimportlib.reload(hf_mlm)",
+    "reloaded twice": "import importlib\n"
+    "for _ in range(2):\n    importlib.reload(sys.modules['hf_mlm.registration'])\n    importlib.reload(hf_mlm)",
+    "from another copy": "[sys.modules.pop(name) for name in list(sys.modules) if name.startswith('hf_mlm')]\n"
+    "sys.path.insert(0, 'copy')\nimport hf_mlm\nassert 'copy' in hf_mlm.__file__",
+}
+
+
+@pytest.mark.parametrize("before", ["", "import datasets.load, transformers.models.auto.modeling_auto"])
+@pytest.mark.parametrize("way", AGAIN)
+def test_a_second_import_replaces_the_first(way: str, before: str, tmp_path: Path) -> None:
+    if "copy" in way:
+        shutil.copytree(Path(hf_mlm.__file__).parent, tmp_path / "copy" / "hf_mlm", ignore=SOURCES_ALONE)
+    code = f"import sys\nimport hf_mlm\n{before}\n{AGAIN[way]}\n"
+    code += "from transformers import AutoModel, AutoProcessor, pipelines\nfrom datasets import load_dataset\n"
+    code += "hf_mlm.IRLEForRetrievalAndGeo(hf_mlm.IRLEConfig(num_geo_cells=2, embedding_size=2))\n"
+    code += f"print({FINDERS}, hf_mlm.IRLEConfig in AutoModel._model_mapping)"
+    assert python(code, tmp_path) == "1 True"
+
+
+def test_threads_that_import_at_once_find_everything(tmp_path: Path) -> None:
+    code = """
+import importlib, threading
+import hf_mlm
+names = ["transformers.models.auto.modeling_auto", "hf_mlm.models.two_mner.modeling_two_mner", "datasets.load"] * 2
+threads = [threading.Thread(target=importlib.import_module, args=(name,)) for name in names]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+from transformers import AutoModelForTokenClassification
+print(hf_mlm.TwoMNERConfig in AutoModelForTokenClassification._model_mapping)
+"""
+    assert python(code, tmp_path) == "True"
+
+
+MODULES = ["models.word_level.modeling", "models.base.modeling", "models.base.regions", "models.layers.crf", "runs"]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_any_module_can_be_the_first(module: str, tmp_path: Path) -> None:
+    code = f"import hf_mlm.{module}\nfrom transformers import AutoModelForTokenClassification as auto\n"
+    assert python(code + "print(hf_mlm.UMTConfig in auto._model_mapping)", tmp_path) == "True"

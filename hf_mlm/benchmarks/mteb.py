@@ -6,7 +6,7 @@ MTEB's own scores (nDCG@10 among them) are joined by the protocol of MLM: median
 from __future__ import annotations
 
 from statistics import median
-from typing import Any
+from typing import Any, Literal
 
 from datasets import Dataset, load_dataset
 
@@ -31,7 +31,7 @@ CITATION = r"""
 """  # noqa: E501, a title as it is
 
 
-def _metadata(name: str, category: str, description: str) -> TaskMetadata:
+def _metadata(name: str, category: Literal["i2t", "t2i"], description: str) -> TaskMetadata:
     return TaskMetadata(
         name=name,
         description=description,

@@ -88,7 +88,13 @@ def neighbour_table(kind: str, found: Sequence[Mapping[str, Any]], estimate: Map
 
 
 def _retrieval(
-    model_dir: Path, model: Any, processor: Any, gallery: str, split: str, data_dir: str | None, words: list[str]
+    model_dir: Path,
+    model: Any,
+    processor: Any,
+    gallery: str,
+    split: str,
+    data_dir: str | None,
+    words: list[str] | None,
 ) -> Any:
     """The pipeline that searches a split of a dataset."""
     from hf_mlm.cli.evaluate import chosen_dataset

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -78,7 +78,7 @@ def dataset(
     from hf_mlm.publishing.datasets import push_dataset
 
     options = {"data_dir": data_dir, **dataset_options(option)}
-    chosen = {"licence": licence, "keep_exif": keep_exif, "dry_run": dry_run}
+    chosen: dict[str, Any] = {"licence": licence, "keep_exif": keep_exif, "dry_run": dry_run}
     address = push_dataset(name, config, repo, private, rights_cleared, folder, **chosen, **options)
     opened = f'"{dry_run}", "{config}"' if dry_run else f'"{repo}", "{config}", streaming=True'
     sys.stdout.write(f"{address}\nload_dataset({opened})\n")

@@ -260,7 +260,7 @@ class _BoundedTarInfo(tarfile.TarInfo):
         named = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE)
         if self.type in (*named, tarfile.SOLARIS_XHDTYPE) and self.size > MAX_NAME:
             raise tarfile.ReadError(f"a name or header of {self.size:,} bytes")
-        return super()._proc_member(tar)  # type: ignore[misc,no-any-return]  # the hook for subclasses has no stub
+        return super()._proc_member(tar)  # type: ignore[misc]  # the hook for subclasses has no stub
 
 
 def _tar_members(archive: Path, max_files: int) -> Iterator[tuple[str, IO[bytes] | None]]:

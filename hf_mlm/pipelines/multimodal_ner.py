@@ -218,8 +218,8 @@ class MultimodalNERPipeline(BatchingPipeline):
                 tags[window.sentence].append(self.model.config.id2label[labels[position]])
                 scores[window.sentence].append(probabilities[position])
         answers = [
-            self._answer(sentence, *labelled, aggregation, min_score)
-            for sentence, *labelled in zip(item.sentences, tags, scores, strict=True)
+            self._answer(sentence, found, sure, aggregation, min_score)
+            for sentence, found, sure in zip(item.sentences, tags, scores, strict=True)
         ]
         return answers if item.is_document else answers[0]
 
@@ -256,11 +256,13 @@ def _sentences(inputs: Any) -> list[str | Sequence[str]]:
     """
     if isinstance(inputs, Mapping) and inputs.get("sentences") is not None:
         return [sentence for given in inputs["sentences"] for sentence in _sentences(given)]
+    kinds: tuple[type, ...]
     if not isinstance(inputs, Mapping):
         given, kinds = inputs, (str, list, tuple)
+    elif inputs.get("text") is None:
+        given, kinds = inputs.get("tokens"), (list, tuple)
     else:
-        named = "tokens" if inputs.get("text") is None else "text"
-        given, kinds = inputs.get(named), (list, tuple) if named == "tokens" else (str,)
+        given, kinds = inputs["text"], (str,)
     if not isinstance(given, kinds) or not all(isinstance(word, str) for word in given):
         raise ValueError(
             "multimodal-ner takes a text or {'text': …, 'image': …}, a list of words as 'tokens' in place of a text, "
@@ -281,7 +283,9 @@ class TokenClassificationByWordsPipeline(MultimodalNERPipeline):
     best label of each sub-token by itself, this takes the path of the CRF over whole words.
     """
 
-    def _sanitize_parameters(self, aggregation_strategy: Any = None, **kwargs: Any) -> tuple[dict[str, Any], ...]:
+    def _sanitize_parameters(  # type: ignore[override]  # settings of transformers' own
+        self, aggregation_strategy: Any = None, **kwargs: Any
+    ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
         if aggregation_strategy is not None:
             strategy = str(getattr(aggregation_strategy, "value", aggregation_strategy))
             kwargs["aggregation"] = "word" if strategy == "none" else "entity"

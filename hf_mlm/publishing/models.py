@@ -185,8 +185,8 @@ def stage_gallery(folder: Path, target: Path, wanted: bool | None = None) -> Dat
         )
     if model != fingerprint(open_model(folder, "irle")[0]):
         raise ValueError(
-            f"the gallery is of another model than the one in {folder}: encode it again, with Gallery.encode(model, rows, "
-            "processor), or push the model alone, with --without_gallery."
+            f"the gallery is of another model than the one in {folder}: encode it again, with "
+            "Gallery.encode(model, rows, processor), or push the model alone, with --without_gallery."
         )
     write_gallery(target / FOLDER, embeds, entities, model)
     return entities

@@ -1,6 +1,6 @@
 """Privacy of what is published: paths, tokens and free text of settings stay here, and so does what cameras wrote.
 
-`without_metadata` keeps the coded pixels of JPEG, PNG and WebP byte for byte; other formats are coded anew, losslessly.
+`without_metadata` keeps the coded pixels of JPEG, PNG and WebP byte for byte; others are coded anew, losslessly.
 """
 
 from __future__ import annotations

@@ -387,7 +387,7 @@ def read_gallery(folder: Path) -> tuple[dict[str, torch.Tensor], Dataset, str]:
 
 
 def _checksum(values: torch.Tensor) -> str:
-    return Hasher.hash_bytes([values.reshape(-1).view(torch.uint8).numpy()])  # type: ignore[list-item]
+    return Hasher.hash_bytes([values.reshape(-1).view(torch.uint8).numpy()])
 
 
 def fingerprint(model: Any) -> str:

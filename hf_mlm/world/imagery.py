@@ -223,8 +223,8 @@ def coasts(mask: np.ndarray, latitudes: np.ndarray, longitudes: np.ndarray) -> t
         narrow = max(np.cos(np.radians((row + 0.5) * 180 / height - 90)), 0.05)
         wide = min(int(reach / narrow), mask.shape[1] // 2 - 1)
         sea = _window(mask, rows[n : n + 1], columns[n : n + 1], reach, wide)[0] == 0  # (2 reach + 1, 2 wide + 1)
-        north, east = np.nonzero(sea)
-        north, east = (north - reach) * km, (east - wide) * (km * narrow)
+        up, right = np.nonzero(sea)
+        north, east = (up - reach) * km, (right - wide) * (km * narrow)
         away = np.hypot(north, east)
         if not away.size or away.min() > FAR_KM:
             continue

@@ -75,9 +75,7 @@ def test_missing_weights_are_refused(saved: Path) -> None:
 
 def test_misshapen_weights_are_refused(saved: Path) -> None:
     change(saved / "config.json", num_geo_cells=7)
-    with pytest.raises(
-        ValueError, match=r"geo_head\.output\.bias has shape \(5,\) and \(7,\) is called.*and 3 more"
-    ):
+    with pytest.raises(ValueError, match=r"geo_head\.output\.bias has shape \(5,\) and \(7,\) is called.*and 3 more"):
         open_model(saved)
 
 

@@ -215,7 +215,7 @@ def _only_one(given: list[dict[str, Any]], people: list[str], person: str | None
     own = [each for each, name in zip(given, people, strict=True) if person is None or name == person]
     if len(own) > 1:
         listed = ", ".join(dict.fromkeys(people))
-        raise ValueError(f"Expected one answer, found {len(own)} (of {listed}); choose a person as NAME=FILE#ID")
+        raise ValueError(f"Expected the answer of one person, found {len(own)} (of {listed})")
     return own[0] if own else None
 
 
@@ -287,7 +287,8 @@ def read_answers(path: Path, records: Mapping[str, Record], tool: str, person: s
         except (KeyError, TypeError, AttributeError, IndexError) as error:
             raise ValueError(f"Expected an answer as {tool} exports it at {where}, found {error!r}.") from error
         except ValueError as error:
-            raise ValueError(f"{str(error).rstrip('.')} at {where}; correct the export.") from error
+            remedy = "correct the export, or choose one of several people as NAME=FILE#ID"
+            raise ValueError(f"{str(error).rstrip('.')} at {where}; {remedy}.") from error
         if not known:
             raise ValueError(
                 f"Expected sentences of this build, found {identity!r} at {where}; give the answers of this build."

@@ -18,8 +18,8 @@ class DataCollatorForMultimodalTokenClassification:
 
     Rows have ``tokens``, and ``ner_tags`` to train on, or come from `hf_mlm.data.mmnerd.encoding.encode_dataset`;
     either kind may have an ``image``, None where a sentence has none, and an ``image_id`` that tells images apart. A
-    sentence that is longer than the processor's ``max_length`` becomes several rows of the batch, which several processes that
-    evaluate together do not expect: encode their dataset first.
+    sentence that is longer than the processor's ``max_length`` becomes several rows of the batch, which several
+    processes that evaluate together do not expect: encode their dataset first.
 
     The plain ``transformers.Trainer`` takes columns away that a model does not ask for, tokens and images among them,
     unless ``remove_unused_columns=False``, as in `NERTrainingArguments`.

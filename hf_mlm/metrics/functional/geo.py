@@ -1,4 +1,4 @@
-"""Location estimation: cells as classes (MLM §5.1.2, §6), and distances in km as the geolocation field reports them."""
+"""Location estimation: cells as classes (MLM §5.1.2, §6), and distances in km as the field reports them."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ def coverage_scores(kilometres: npt.ArrayLike, radii_km: Mapping[float, npt.Arra
     """
     km = np.asarray(kilometres, np.float64)
     shares = {f"coverage@{100 * share:g}": float((km <= np.asarray(r)).mean()) for share, r in radii_km.items()}
-    return {**shares, "median_radius_km": float(np.median(next(iter(radii_km.values()))))}
+    return {**shares, "median_radius_km": float(np.median(np.asarray(next(iter(radii_km.values())))))}
 
 
 def calibration_scores(confidences: npt.ArrayLike, right: npt.ArrayLike, bins: int = 15) -> dict[str, float]:

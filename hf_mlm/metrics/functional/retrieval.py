@@ -13,6 +13,7 @@ from hf_mlm.metrics.functional.bootstrap import percentile_interval, resampled_w
 
 
 Ties = Literal["average", "optimistic", "pessimistic"]
+DIRECTIONS = ("image_to_text", "text_to_image")
 
 _CHUNK_BYTES = 44 << 20  # one chunk of similarities
 _COUNTED_ROWS = 240  # at most 255: columns are counted in bytes
@@ -183,9 +184,6 @@ def _place(counts: npt.NDArray[np.int64], ties: Ties) -> npt.NDArray[np.float64]
     raise ValueError(f"ties={ties!r} is unknown; choose one of {', '.join(get_args(Ties))}.")
 
 
-__all__ = ["ranks", "retrieval_report", "sample_pools", "two_way_ranks"]
-
-
 def retrieval_report(
     image_embeds: npt.ArrayLike,
     text_embeds: npt.ArrayLike,
@@ -225,22 +223,43 @@ def retrieval_report(
     _check(images, texts, ks, resamples)
     pools = sample_pools(len(images), sample_size, repeats, seed)  # (pools, size)
     whole = np.arange(len(images))[None]  # (1, N)
-    full_ranks = two_way_ranks(images, texts)
-    if pools.shape == whole.shape:
-        pool_ranks = [full_ranks]
-    else:
-        pool_ranks = [two_way_ranks(images[pool], texts[pool]) for pool in pools]
+    full = pool_ranks(images, texts, whole, ks, reciprocal=True)
+    small = pool_ranks(images, texts, pools, ks) if pools.shape != whole.shape else None
     report: dict[str, Any] = {}
-    for way, direction in enumerate(("image_to_text", "text_to_image")):
-        small = _PoolRanks(pools, np.stack([pair[way] for pair in pool_ranks]), ks)
-        full = _PoolRanks(whole, full_ranks[way][None], ks, reciprocal=True)
+    for direction in DIRECTIONS:
+        whole_ranks = full[direction]
+        ranked = PoolRanks(whole, whole_ranks.values, ks) if small is None else small[direction]
         report[direction] = {
-            **_with_intervals(small, len(images), resamples, seed),
-            "full": _with_intervals(full, len(images), resamples, seed),
+            **_with_intervals(ranked, len(images), resamples, seed),
+            "full": _with_intervals(whole_ranks, len(images), resamples, seed),
         }
     size = pools.shape[1]
     chance = {"medR": (size + 1) / 2, **{f"R@{k}": min(1.0, k / size) for k in ks}}
     return {**report, "chance": chance, "pool_size": size, "pools": len(pools), "gallery_size": len(images)}
+
+
+def pool_ranks(
+    images: npt.ArrayLike,
+    texts: npt.ArrayLike,
+    pools: npt.NDArray[np.int64],
+    ks: Sequence[int] = (1, 5, 10),
+    reciprocal: bool = False,
+) -> dict[str, PoolRanks]:
+    """Rank the matches within each pool of rows, by direction.
+
+    Args:
+        images: (N, D) floats; row i belongs to row i of ``texts``.
+        texts: (N, D) floats.
+        pools: (pools, size) rows, as `sample_pools` draws them.
+        ks: cut-offs of R@K.
+        reciprocal: whether summaries have an MRR.
+    """
+    left, right = np.asarray(images), np.asarray(texts)
+    both = [two_way_ranks(left[pool], right[pool]) for pool in pools]
+    return {
+        direction: PoolRanks(pools, np.stack([pair[way] for pair in both]), ks, reciprocal)
+        for way, direction in enumerate(DIRECTIONS)
+    }
 
 
 def sample_pools(gallery_size: int, sample_size: int, repeats: int, seed: int) -> npt.NDArray[np.int64]:
@@ -260,7 +279,7 @@ def sample_pools(gallery_size: int, sample_size: int, repeats: int, seed: int) -
     return np.stack([generator.choice(gallery_size, sample_size, replace=False) for _ in range(repeats)])
 
 
-class _PoolRanks:
+class PoolRanks:
     """Ranks of one direction in some pools, sorted within each, to be summarised under any weighting of entities."""
 
     def __init__(
@@ -270,6 +289,7 @@ class _PoolRanks:
         ks: Sequence[int],
         reciprocal: bool = False,
     ) -> None:
+        self.values = values
         order = np.argsort(values, axis=1)  # (pools, size)
         self.entities, self.ranks = np.take_along_axis(pools, order, 1), np.take_along_axis(values, order, 1)
         self.within = {k: np.count_nonzero(self.ranks <= k, axis=1) for k in ks}  # K -> (pools,)
@@ -302,7 +322,7 @@ def _count_first(running: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) ->
     return running[np.arange(len(running)), rows - 1]
 
 
-def _with_intervals(ranked: _PoolRanks, size: int, resamples: int, seed: int) -> dict[str, Any]:
+def _with_intervals(ranked: PoolRanks, size: int, resamples: int, seed: int) -> dict[str, Any]:
     figures: dict[str, Any] = dict(ranked.summary(np.ones(size, np.int64)))
     if resamples:
         every = resampled_weights(size, resamples, seed)

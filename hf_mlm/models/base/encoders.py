@@ -171,8 +171,8 @@ def pixel_rescaling(given: Source, wanted: Source) -> dict[str, list[float]]:
     Returns:
         The settings ``resnet_pixel_scale`` and ``resnet_pixel_shift``; none where a source tells no normalisation.
     """
-    pair = normalisation(given), normalisation(wanted)
-    return {} if pair[0] is None or pair[1] is None else rescaling(*pair)
+    theirs, ours = normalisation(given), normalisation(wanted)
+    return {} if theirs is None or ours is None else rescaling(theirs, ours)
 
 
 def rescaling(given: Normalisation, wanted: Normalisation) -> dict[str, list[float]]:

@@ -328,7 +328,7 @@ def kernel_density(found: Neighbours, temperature: float, cell_weight: float, ba
         bandwidth_km: of the kernels.
     """
     logs = found.similarities / temperature + cell_weight * found.cell_scores
-    none = ~np.isfinite(logs).any(axis=1, keepdims=True)
+    none = np.logical_not(np.isfinite(logs).any(axis=1, keepdims=True)).reshape(-1, 1)  # (N, 1)
     weights = np.where(none, 1.0, np.exp(logs - np.where(none, 0.0, logs.max(axis=1, keepdims=True))))
     background = np.where(none[:, 0], 1.0, BACKGROUND)  # (N,)
     return SphereDensity.from_points(found.latitudes, found.longitudes, weights, bandwidth_km, background)

@@ -394,7 +394,9 @@ class IRLEForRetrievalAndGeo(EncodersPreTrainedModel):
             raise ValueError(f"Expected a model with the task 'retrieval', found tasks={self.config.tasks}.")
         return IRLEModalityOutput(embeds=unit_length(image + text))  # (batch, embedding_size)
 
-    def save_pretrained(self, save_directory: str | os.PathLike[str], *args: Any, **kwargs: Any) -> None:
+    def save_pretrained(  # type: ignore[override]  # names the folder, as transformers does
+        self, save_directory: str | os.PathLike[str], *args: Any, **kwargs: Any
+    ) -> None:
         """Save the model; one that retrieves from raw input opens as a ``SentenceTransformer`` too.
 
         Args:

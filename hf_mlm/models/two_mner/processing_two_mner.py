@@ -20,7 +20,7 @@ class TwoMNERProcessor(ImageTaggerProcessor):
     """
 
     @classmethod
-    def from_encoders_pretrained(
+    def from_encoders_pretrained(  # type: ignore[override]  # two sources of images
         cls, text: Source, vit: Source | None = None, resnet: Source | None = None, **settings: Any
     ) -> Self:
         """Make the processor for `TwoMNERForTokenClassification.from_encoders_pretrained` from the same sources.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any
 
 from huggingface_hub import HfApi
 from torch.utils.data import DataLoader
-from transformers import Trainer
+from transformers import PrinterCallback, ProgressCallback, Trainer
 from transformers.trainer_utils import HubStrategy
 from transformers.utils import PushInProgress
 
@@ -183,3 +185,68 @@ class SplitTrainer(PublishingTrainer):
         """
         self.free_models()
         super().end()
+
+
+EPOCH_METRICS = (  # name, what the terminal calls it, how it is written
+    ("loss", "loss", "{:.3f}"),
+    ("eval_mean_medR", "medR", "{:.1f}"),
+    ("eval_image_accuracy", "cells", "{:.0%} image"),
+    ("eval_text_accuracy", "", "{:.0%} text"),
+    ("eval_image_median_km", "median", "{:,.0f} km image"),
+    ("eval_text_median_km", "", "{:,.0f} km text"),
+    ("eval_f1", "F1", "{:.1%}"),
+)
+
+
+class EpochLines(ProgressCallback):
+    """One readable line an epoch in the terminal, and a bar where it is one, instead of dictionaries of metrics."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.values: dict[str, float] = {}
+        self.began: float | None = None
+
+    @classmethod
+    def show(cls, trainer: Trainer) -> None:
+        """Let a Trainer show lines instead of what it shows by itself."""
+        for other in (ProgressCallback, PrinterCallback):
+            trainer.remove_callback(other)
+        trainer.add_callback(cls())
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Start the clock, and the bar if there is a terminal."""
+        self.began = time.monotonic()
+        if sys.stderr.isatty() and not args.disable_tqdm:
+            super().on_train_begin(args, state, control, **kwargs)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Move the bar."""
+        if self.training_bar is not None:
+            super().on_step_end(args, state, control, **kwargs)
+
+    def on_prediction_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Show no bar of an evaluation, which takes seconds."""
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+        """Keep the losses for the line."""
+        self.values |= logs or {}
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any = None, **kwargs: Any) -> None:
+        """Write the line of an epoch, while training."""
+        if self.began is None or not state.is_world_process_zero:
+            return
+        found = {**self.values, **(metrics or {})}
+        parts = [f"{label} {form}".strip().format(found[name]) for name, label, form in EPOCH_METRICS if name in found]
+        seconds = time.monotonic() - self.began
+        line = f"epoch {state.epoch:g}/{args.num_train_epochs:g}: {', '.join(parts)}; {seconds:,.0f} s"
+        if self.training_bar is not None:
+            self.training_bar.write(line)
+        else:
+            sys.stdout.write(line + "\n")
+            sys.stdout.flush()
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Close the bar; what is evaluated later is told by others."""
+        self.began = None
+        if self.training_bar is not None:
+            super().on_train_end(args, state, control, **kwargs)

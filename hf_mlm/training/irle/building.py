@@ -177,8 +177,8 @@ def possible_tasks(rows: Dataset, has_cells: bool) -> dict[str, Any]:
     tasks = [name for name, possible in (("retrieval", has_pairs), ("geo", has_cells)) if possible]
     if not tasks:
         raise ValueError(
-            "Expected rows with an image and a text, or with a cell, found neither: give some of them coordinates (or a"
-            " smaller min_entities), or texts beside their images."
+            "Expected rows with an image and a text, or with a cell, found neither: give some of them coordinates (or "
+            "a smaller min_entities), or texts beside their images."
         )
     if len(tasks) == 1:
         absent = "an image and a text" if tasks == ["geo"] else "a cell"

@@ -265,7 +265,7 @@ def _fit_kernel(
     for sharpness, weight, bandwidth in product(_SHARPNESS, _CELL_WEIGHTS, _BANDWIDTHS_KM):
         kernel = {"temperature": sharpness * width, "cell_weight": weight, "bandwidth_km": bandwidth}
         density = kernel_density(found, **kernel)
-        error = float(np.median(great_circle_distance(*positions.T, *density.mode())))
+        error = float(np.median(_distances(positions, density.mode())))
         likelihood = float(density.log_density(unit_vectors(*positions.T)[:, None]).mean())
         tried.append((error, likelihood, kernel))
     best = min(error for error, _, _ in tried)
@@ -279,6 +279,11 @@ def _fit_quantiles(
     quantiles = {}
     for strategy in STRATEGIES if locator.gallery is not None else STRATEGIES[1:]:
         latitudes, longitudes, spreads = locator.positions(outputs, strategy)
-        errors = great_circle_distance(*positions.T, latitudes, longitudes)
+        errors = _distances(positions, (latitudes, longitudes))
         quantiles[strategy] = conformal_quantiles(errors / spreads.clip(min=1e-3))
     return quantiles
+
+
+def _distances(positions: np.ndarray, others: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """Kilometres between positions (N, 2) in degrees and others, as latitudes and longitudes (N,)."""
+    return great_circle_distance(positions[:, 0], positions[:, 1], *others)

@@ -20,6 +20,7 @@ from hf_mlm.runs.gallery import FOLDER, Gallery
 from hf_mlm.runs.open_model import open_processor
 from hf_mlm.runs.results import Run, finish
 from hf_mlm.training.base.caching import CachedProcessor
+from hf_mlm.training.base.trainer import EpochLines
 from hf_mlm.training.irle.arguments import IRLEArguments, IRLETrainingArguments
 from hf_mlm.training.irle.building import build_model, build_processor, has_features
 from hf_mlm.training.irle.data import as_examples, complete_rows, load_splits
@@ -48,6 +49,7 @@ def train(arguments: IRLEArguments, training_arguments: IRLETrainingArguments) -
     with training_arguments.main_process_first(desc="preparing the dataset"):
         dataset = load_splits(arguments)
     trainer = build_trainer(arguments, training_arguments, dataset, checkpoint)
+    EpochLines.show(trainer)
     results = run_training(trainer, (arguments, training_arguments), checkpoint)
     gallery = keep_gallery(trainer, arguments, dataset["train"])
     calibrate_positions(trainer, arguments, dataset["validation"], gallery)

@@ -108,7 +108,7 @@ def build_image_tagger(arguments: NERArguments, dataset: DatasetDict, processor:
     entry, rows, image = MODELS[arguments.model_type], dataset["train"], _image_encoder(arguments)
     processor = processor or _tagger_processor(arguments, rows, image)
     text, text_config = _encoder(arguments.text_encoder, "text_config", processor.tokenizer, arguments.text_layers)
-    encoder, image_config = _encoder(image, "vision_config", layers=arguments.vit and arguments.vit_layers)
+    encoder, image_config = _encoder(image, "vision_config", layers=arguments.vit_layers if arguments.vit else None)
     kind = load(entry.config)
     found = {"text_encoder_config": text_config, "image_encoder_config": image_config, "use_images": image is not None}
     if image is not None and hasattr(processor, "provider"):
@@ -133,11 +133,11 @@ def build_adacan(arguments: NERArguments, dataset: DatasetDict, processor: Any =
     image, vectors = _image_encoder(arguments), _vectors(arguments, dataset)
     if processor is None:
         words = _known_words(arguments, dataset, vectors)
-        make = WordLevelProcessor
+        make: type[WordLevelProcessor] = WordLevelProcessor
         if image is not None:
             make, words["image_processor"] = AdaCANProcessor, build_image_processor(image, arguments.image_processor)
         processor = make.from_sentences(dataset["train"]["tokens"], **words)
-    encoder, config = _encoder(image, "vision_config", layers=arguments.vit and arguments.vit_layers)
+    encoder, config = _encoder(image, "vision_config", layers=arguments.vit_layers if arguments.vit else None)
     found = {"image_encoder_config": config, "use_images": image is not None}
     models = {} if encoder is None else {"image_encoder": encoder}
     return _word_tagger(arguments, dataset, processor, vectors, found, models), processor

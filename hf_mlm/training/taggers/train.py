@@ -19,6 +19,7 @@ from hf_mlm.runs.checkpoints import find_checkpoint, run_training, sole_run
 from hf_mlm.runs.open_model import open_processor
 from hf_mlm.runs.results import Run, finish
 from hf_mlm.training.base.caching import cache_features, cache_images
+from hf_mlm.training.base.trainer import EpochLines
 from hf_mlm.training.taggers.arguments import NERArguments, NERTrainingArguments
 from hf_mlm.training.taggers.building import build_tagger
 from hf_mlm.training.taggers.data import encode_sentences, load_sentences
@@ -49,6 +50,7 @@ def train(arguments: NERArguments, training_arguments: NERTrainingArguments, tes
     with training_arguments.main_process_first(desc="preparing the sentences"):
         dataset = load_sentences(arguments)
         trainer = build_trainer(arguments, training_arguments, dataset, checkpoint)
+    EpochLines.show(trainer)
     results = run_training(trainer, (arguments, training_arguments), checkpoint)
     trainer.save_model()
     results |= score(trainer, trainer.eval_dataset, "eval")

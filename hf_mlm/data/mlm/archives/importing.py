@@ -88,11 +88,13 @@ def _write_split(plan: ArchiveSource, split: str, folder: Path, bar: Any) -> dic
         name = f"archive/{split}-{len(names):05d}.parquet"
         names[name] = 0
         with pq.ParquetWriter(folder / name, schema, compression="zstd") as writer:
-            while group is not None and (folder / name).stat().st_size < BYTES_PER_FILE:
+            while group is not None:
                 writer.write_table(pa.Table.from_pylist(group, schema=schema))
                 names[name] += len(group)
                 bar.update(len(group))
                 group = next(groups, None)
+                if (folder / name).stat().st_size >= BYTES_PER_FILE:
+                    break
     return names
 
 
