@@ -37,8 +37,8 @@ from hf_mlm.models.word_level.modeling import BiLSTMCRFForTokenClassification as
 from hf_mlm.models.word_level.modeling import HBiLSTMCRFForTokenClassification as HBiLSTMCRFForTokenClassification
 from hf_mlm.models.word_level.processing import AdaCANProcessor as AdaCANProcessor
 from hf_mlm.models.word_level.processing import WordLevelProcessor as WordLevelProcessor
-from hf_mlm.pipelines.gallery import Gallery as Gallery
 from hf_mlm.registration import register as register
+from hf_mlm.runs.gallery import Gallery as Gallery
 from hf_mlm.training.irle.arguments import IRLETrainingArguments as IRLETrainingArguments
 from hf_mlm.training.irle.metrics import RetrievalAndGeoMetrics as RetrievalAndGeoMetrics
 from hf_mlm.training.irle.trainer import IRLETrainer as IRLETrainer

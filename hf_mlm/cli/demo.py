@@ -45,7 +45,9 @@ def demo(
 
     from hf_mlm.files import write_text
     from hf_mlm.reporting.demo_findings import find, first_images
-    from hf_mlm.reporting.demo_report import COLUMNS, NOTE, assemble, figure_sections, render
+    from hf_mlm.reporting.demo_report import COLUMNS, NOTE, figure_sections, radius_lines, render
+    from hf_mlm.runs.gallery import FOLDER, Gallery
+    from hf_mlm.runs.settings import read_recipe
 
     if epochs is not None and not 0 < epochs < math.inf:
         raise ValueError(f"--epochs {epochs:g} must be above 0.")
@@ -56,13 +58,16 @@ def demo(
         train, test = run.dataset["train"], run.dataset["test"]
         console.print(f"Looking at {len(test):,} held-out settlements, with and without hints in the texts …")
         model: Any = run.trainer.model
-        findings = find(model, run.trainer.processing_class, train, test, without_hints(world))
+        density = read_recipe(RECIPE).get("density", 1)
+        gallery = Gallery.load(folder / FOLDER)
+        findings = find(model, run.trainer.processing_class, gallery, train, test, without_hints(world, density))
         commands = next_commands(output, test)
         first_images(test.select([0]))[0].save(folder / QUERY, quality=95)
-        write_text(folder / REPORT, render(assemble(run, findings, holdout.value, seed, commands)))
+        write_text(folder / REPORT, render(run, findings, holdout.value, seed, commands))
     sections = figure_sections(findings, model.config.num_geo_cells)
     console.print(figure_table(COLUMNS, sections))
     console.print(NOTE, style="dim")
+    console.print(*radius_lines(findings), sep="\n")
     console.print(f"\nThe report: [bold]{output / REPORT}[/bold]\nTry next:", *commands, sep="\n  ", soft_wrap=True)
 
 
@@ -92,11 +97,11 @@ def train_on(world: dict[str, Any], folder: Path, output: Path, seed: int, epoch
     return run
 
 
-def without_hints(world: dict[str, Any]) -> Any:
+def without_hints(world: dict[str, Any], density: int = 1) -> Any:
     """The same world, with texts that tell neither country nor region."""
     from datasets import load_dataset
 
-    return load_dataset("mlm", "demo", **world, hints=False)
+    return load_dataset("mlm", "demo", **world, hints=False, density=density)
 
 
 def next_commands(output: Path, rows: Any) -> list[str]:

@@ -237,10 +237,6 @@ def shown_progress(stages: Sequence[Stage], logs: Path) -> Iterator[None]:
 
     Finished tasks are seen by their manifests, so that it does not matter who runs them. The messages come from other
     processes as well, hence the standard error of this process is another file until the build is done.
-
-    Args:
-        stages: that are being run.
-        logs: folder of the executors' logs.
     """
     logs.mkdir(parents=True, exist_ok=True)
     with _errors_in(logs / LOG) as terminal, Progress(*_COLUMNS, console=terminal) as progress:
@@ -260,9 +256,6 @@ def summary_table(manifests: Mapping[str, StageManifest]) -> Table:
     """Tabulate the results of each stage, and the counts of what it dropped and noticed.
 
     The dataset counts entities, and not the rows of all its tables.
-
-    Args:
-        manifests: of the finished stages, by name.
     """
     table = Table(title="Stages", title_justify="left")
     table.add_column("stage")

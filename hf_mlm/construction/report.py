@@ -9,10 +9,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -30,29 +29,15 @@ from hf_mlm.world.countries import continents, country_names
 from hf_mlm.world.imagery import blue_marble
 
 
-@dataclass(frozen=True)
-class Texts:
-    """Summaries in one language.
-
-    Attributes:
-        count: of entities that have one.
-        characters: in all of them.
-    """
+class Texts(NamedTuple):
+    """Number of summaries in one language, and the characters of all of them."""
 
     count: int
     characters: int
 
 
-@dataclass(frozen=True)
-class Losses:
-    """Kept and dropped rows, or images, of a stage.
-
-    Attributes:
-        stage: its name.
-        unit: "rows" or "images".
-        kept: their number.
-        dropped: reason -> number.
-    """
+class Losses(NamedTuple):
+    """Kept and dropped "rows", or "images", of a stage; reason -> number."""
 
     stage: str
     unit: str
@@ -137,16 +122,12 @@ def _entities(paths: Sequence[Path]) -> tuple[dict[str, int], dict[str, Texts]]:
         with pq.ParquetFile(path) as opened:
             for batch in opened.iter_batches(columns=["country", "summaries"]):
                 countries.update(code or "" for code in batch.column("country").to_pylist())
-                for field, texts in _by_language(batch.column("summaries")):
-                    counts[field] += len(texts) - texts.null_count
-                    characters[field] += pc.sum(pc.utf8_length(texts)).as_py() or 0
+                for language in (field.name for field in batch.column("summaries").type):
+                    texts = pc.struct_field(batch.column("summaries"), language)
+                    counts[language] += len(texts) - texts.null_count
+                    characters[language] += pc.sum(pc.utf8_length(texts)).as_py() or 0
     ordered = dict(sorted(countries.items(), key=lambda entry: (-entry[1], entry[0])))
     return ordered, {language: Texts(counts[language], characters[language]) for language in counts}
-
-
-def _by_language(summaries: pa.StructArray) -> Iterator[tuple[str, pa.Array]]:
-    for field in summaries.type:
-        yield field.name, pc.struct_field(summaries, field.name)
 
 
 def _partitions(
@@ -170,11 +151,8 @@ def _losses(stages: Mapping[str, Mapping[str, Any]], images: int) -> Iterator[Lo
         if of_rows:
             yield Losses(name, "rows", sum(file["rows"] for file in stage["files"]), of_rows)
         if of_images:
-            yield Losses(name, "images", images, {_without_prefix(reason): n for reason, n in of_images.items()})
-
-
-def _without_prefix(reason: str) -> str:
-    return reason.removeprefix("image: ").removeprefix("image ")
+            told = {re.sub("^image:? ", "", reason): count for reason, count in of_images.items()}
+            yield Losses(name, "images", images, told)
 
 
 VARIABLE = "HF_MLM_SHARED_DATA"
@@ -182,14 +160,8 @@ _COUNTRIES, _TOTALS = "MLM_v1_coord_stats.txt", "mlm_stats.txt"
 _VERSION = "MLM v1 dataset"
 
 
-@dataclass(frozen=True)
-class PublishedCounts:
-    """The authors' counts of MLM v1.
-
-    Attributes:
-        countries: ISO 3166 alpha-2 code -> entities.
-        totals: "data points", "summaries" and "images" -> number.
-    """
+class PublishedCounts(NamedTuple):
+    """The authors' counts of MLM v1: entities by country, and "data points", "summaries" and "images" in all."""
 
     countries: Mapping[str, int]
     totals: Mapping[str, int]
@@ -208,32 +180,19 @@ def published_counts(folder: Path | None = None) -> PublishedCounts | None:
     countries, totals = root / "mlm" / _COUNTRIES, root / "mlm" / _TOTALS
     if not (countries.is_file() and totals.is_file()):
         return None
-    return PublishedCounts(_paper_countries(countries.read_text("utf-8")), _totals(totals.read_text("utf-8")))
-
-
-def _paper_countries(text: str) -> dict[str, int]:
-    """The second of four parts: countries, after the total and before the continents."""
-    return {code: int(count) for code, count in re.findall(r"^([A-Z]{2}): (\d+)$", text.split("----------")[1], re.M)}
-
-
-def _totals(text: str) -> dict[str, int]:
-    part = next(part for part in text.split("\n\n") if part.startswith(_VERSION))
-    return {name: int(count) for name, count in re.findall(r"Num of ([a-z ]+): (\d+)", part)}
+    # Countries are the second of four parts, after the total and before the continents.
+    by_country = re.findall(r"^([A-Z]{2}): (\d+)$", countries.read_text("utf-8").split("----------")[1], re.M)
+    part = next(part for part in totals.read_text("utf-8").split("\n\n") if part.startswith(_VERSION))
+    in_all = re.findall(r"Num of ([a-z ]+): (\d+)", part)
+    return PublishedCounts(*({name: int(count) for name, count in pairs} for pairs in (by_country, in_all)))
 
 
 COUNTRIES = 25  # of the table
 _LEVELS = {"irle": "all entities with image and summary", "irle-gr": "the geo-representative sample"}
 
 
-@dataclass(frozen=True)
-class Ground:
-    """Facts that only the extra ``demo`` brings; without it the page has less.
-
-    Attributes:
-        earth: a JPEG of the earth.
-        continents: country -> continent.
-        names: country -> its English name.
-    """
+class Ground(NamedTuple):
+    """Facts that only the extra ``demo`` brings: a JPEG of the earth, continents and English names of countries."""
 
     earth: bytes | None
     continents: Mapping[str, str]
@@ -287,8 +246,7 @@ def _header(findings: BuildFindings) -> Markup:
     facts += [_several(config["hops"], "hop"), *cells, f"code {findings.record['code']}"]
     lead = (
         f"{findings.sizes['mlm']:,} {findings.nouns} with {findings.summaries:,} summaries and {findings.images:,} "
-        "images, "
-        f"built from {origin}, Wikipedia and Wikimedia Commons."
+        f"images, built from {origin}, Wikipedia and Wikimedia Commons."
     )
     return element(
         "header",

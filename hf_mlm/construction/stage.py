@@ -54,14 +54,7 @@ class Ledger:
 
 @dataclass(frozen=True)
 class OutputFile:
-    """A finished Parquet file.
-
-    Attributes:
-        name: relative to the folder of its stage.
-        bytes: its size.
-        rows: their number.
-        sha256: of its bytes.
-    """
+    """A finished Parquet file, with its name relative to the folder of its stage."""
 
     name: str
     bytes: int
@@ -80,9 +73,8 @@ class OutputFile:
 
     def is_whole(self, folder: Path) -> bool:
         """Tell whether the folder holds a file of this name, size and hash."""
-        return (
-            self.is_in(folder) and _sha256(folder / self.name, (folder / self.name).stat().st_mtime_ns) == self.sha256
-        )
+        path = folder / self.name
+        return self.is_in(folder) and _sha256(path, path.stat().st_mtime_ns) == self.sha256
 
 
 @cache
@@ -96,13 +88,9 @@ class StageManifest:
     """Inputs, code and output of a task, or of all tasks of a stage together.
 
     Attributes:
-        stage: name of the stage.
-        code: version of the code that ran, see `code_version`.
+        code: see `code_version`.
         files: in the order of the tasks.
-        inputs: as in `Ledger`; those of all tasks.
-        facts: as in `Ledger`.
-        dropped: as in `Ledger`; the sum over the tasks.
-        noted: the same.
+        inputs, facts, dropped, noted: as in `Ledger`, of all tasks.
     """
 
     stage: str
@@ -138,17 +126,14 @@ class StageManifest:
     def merged(cls, parts: Iterable[StageManifest]) -> StageManifest:
         """The manifest of all tasks together; there is at least one."""
         listed = list(parts)
-        sums = {name: Counter[str]() for name in ("dropped", "noted")}
-        inputs: dict[str, str] = {}
-        facts: dict[str, Any] = {}
-        for part in listed:
-            inputs |= part.inputs
-            facts |= part.facts
-            for name, total in sums.items():
-                total.update(getattr(part, name))
-        ordered = {name: dict(sorted(total.items())) for name, total in sums.items()}
+        inputs = {name: sha256 for part in listed for name, sha256 in sorted(part.inputs.items())}
+        facts = {name: fact for part in listed for name, fact in part.facts.items()}
+        dropped, noted = (
+            sum((Counter(getattr(part, name)) for part in listed), Counter[str]()) for name in ("dropped", "noted")
+        )
         files = [file for part in listed for file in part.files]
-        return cls(listed[0].stage, listed[0].code, files, dict(sorted(inputs.items())), facts, **ordered)
+        counts = (dict(sorted(total.items())) for total in (dropped, noted))
+        return cls(listed[0].stage, listed[0].code, files, dict(sorted(inputs.items())), facts, *counts)
 
     @classmethod
     def load(cls, path: Path) -> StageManifest:
@@ -262,13 +247,7 @@ def to_document(row: Row) -> Document:
 
 
 class ReadStage(Block):
-    """Reads rows of an earlier stage.
-
-    Args:
-        folder: of the stage.
-        whole: read every file, rather than the one that the same task of the earlier stage has written.
-        columns: to read; all when omitted.
-    """
+    """Reads rows of an earlier stage: of the file of the same task, or of all where ``whole`` is set."""
 
     name = "read stage"
 
@@ -306,13 +285,7 @@ class ReadStage(Block):
 
 
 class WriteStage(Block):
-    """Writes the rows of a task and then its manifest, whose presence tells that the task is finished.
-
-    Args:
-        folder: of the stage.
-        schema: of the rows.
-        package: of the code that makes them, see `code_version`.
-    """
+    """Writes the rows of a task and then its manifest, whose presence tells that the task is finished."""
 
     name = "write stage"
 
@@ -338,13 +311,7 @@ class WriteStage(Block):
 
 
 class SealStage(Block):
-    """Merges the manifests of a stage's tasks into ``manifest.json``, which later stages wait for.
-
-    Args:
-        folder: of the stage.
-        tasks: of the stage.
-        required: true if a stage without rows ends the build.
-    """
+    """Merges the manifests of a stage's tasks into ``manifest.json``, which later stages wait for."""
 
     name = "seal stage"
 

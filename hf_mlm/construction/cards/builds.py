@@ -72,13 +72,7 @@ def describe_folder(dataset: Path, record: Mapping[str, Any], manifests: Mapping
 def describe(
     record: Mapping[str, Any], manifests: Mapping[str, StageManifest], licences: Mapping[str, int]
 ) -> Description:
-    """Describe a build of MLM.
-
-    Args:
-        record: of the build.
-        manifests: of its stages, by name.
-        licences: licence -> number of images.
-    """
+    """Describe a build of MLM."""
     languages, source = record["edition"]["languages"], record["source"]
     asked = [*source.get("dump", ["https://www.wikidata.org/"]), source.get("endpoint")]
     date = iso_date(source.get("date", ""))

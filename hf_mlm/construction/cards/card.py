@@ -29,11 +29,7 @@ UNSTATED = "not stated"
 
 
 def images_by_licence(paths: Iterable[Path]) -> dict[str, int]:
-    """Count images by licence, most first.
-
-    Args:
-        paths: Parquet files with a row an image and its licence in the column ``licence``.
-    """
+    """Count images by licence, most first."""
     counts: Counter[str] = Counter()
     for path in paths:
         with pq.ParquetFile(path) as opened:
@@ -46,11 +42,7 @@ PROVENANCE = "provenance.json"
 
 
 def stage_table(manifests: Mapping[str, StageManifest]) -> str:
-    """Tabulate rows, and counts of dropped and noteworthy ones, in Markdown.
-
-    Args:
-        manifests: of the stages, by name.
-    """
+    """Tabulate rows, and counts of dropped and noteworthy ones, in Markdown."""
     rows = [
         [f"`{name}`", f"{manifest.results:,}", _counted(manifest.dropped), _counted(manifest.noted)]
         for name, manifest in manifests.items()
@@ -171,12 +163,7 @@ class Description:
 
 
 def built_card(description: Description, tables: Sequence[Table]) -> DatasetCard:
-    """Write the card.
-
-    Args:
-        description: of the dataset.
-        tables: of its folder.
-    """
+    """Write the card."""
     data = card_data({table.name: table.info() for table in tables})
     rows = sum(file.rows for table in tables for file in table.files)
     facts = {
@@ -274,12 +261,7 @@ CONTEXT: dict[str, Any] = {
 
 
 def croissant(description: Description, tables: Sequence[Table]) -> dict[str, Any]:
-    """Describe a dataset's folder as Croissant JSON-LD, whose addresses are relative to the folder.
-
-    Args:
-        description: of the dataset.
-        tables: of its folder.
-    """
+    """Describe a dataset's folder as Croissant JSON-LD, whose addresses are relative to the folder."""
     known = {
         "datePublished": description.date,
         "isBasedOn": list(description.based_on) or None,

@@ -69,10 +69,6 @@ class Select(Block):
 
     The order is that of MLM §3.3.5: entities without image or summary go before cells are made, and sparse cells go
     last, so that T_min holds in what is published. Config ``mlm`` keeps what has a summary.
-
-    Args:
-        folders: of the build.
-        build_config: its sample, cells, ratios and seed.
     """
 
     name = "select"
@@ -169,12 +165,7 @@ _ENTITY_SCHEMA = pa.schema(
 
 
 class JoinStages(Block):
-    """Joins the rows of all stages about the entities of a task.
-
-    Args:
-        folders: of the build.
-        languages: the first with a label names an entity.
-    """
+    """Joins the rows of all stages about the entities of a task."""
 
     name = "join stages"
 
@@ -226,12 +217,7 @@ def _split_and_cells(decision: Row) -> Row:
 
 
 class WriteDataset(Block):
-    """Writes the rows of a task into a file for each config and split, and the credits of images and summaries.
-
-    Args:
-        folders: of the build.
-        languages: of the summaries.
-    """
+    """Writes the rows of a task into a file for each config and split, and the credits of images and summaries."""
 
     name = "write dataset"
 

@@ -284,12 +284,6 @@ class ReadDump(Block):
     """Reads a task's parts of a dump and keeps the items that may be entities, classes or countries.
 
     A line is parsed only if it names one of their properties: most of Wikidata is scholarly articles and people.
-
-    Args:
-        paths: files of the dump.
-        languages: of labels and sitelinks.
-        date: of the dump, for the manifest.
-        image_properties: properties whose values are files on Commons.
     """
 
     name = "read dump"

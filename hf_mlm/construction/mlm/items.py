@@ -282,11 +282,7 @@ def entity_schema(languages: Sequence[str]) -> pa.Schema:
 
 
 class SelectEntities(Block):
-    """Keeps instances of the classes that are on Earth and have an image and an article (MLM §3.2), from any source.
-
-    Args:
-        classes: folder of the stage with the classes.
-    """
+    """Keeps instances of the classes that are on Earth and have an image and an article (MLM §3.2), from any source."""
 
     name = "select entities"
 
@@ -339,14 +335,7 @@ NAME_SCHEMA = pa.schema({"id": pa.string(), "label": pa.string(), "country_code"
 
 
 class NamesOfDump(Block):
-    """Looks up labels and codes of the classes and countries of entities in the items of a dump.
-
-    Args:
-        entities: folder of the stage with the entities.
-        items: folder of the stage that read the dump.
-        languages: the first with a label counts.
-        base_types: ids, whose labels are also told in the manifest.
-    """
+    """Looks up labels and codes of the classes and countries of entities in the items of a dump."""
 
     name = "names"
 
@@ -385,11 +374,6 @@ class ClassesOfDump(Block):
 
     A class counts if it is one, two … or ``hops`` steps below a base type, whether or not anything is below it: the
     authors' query joined the three levels and so lost every class without a descendant three steps down.
-
-    Args:
-        items: folder of the stage that read the dump.
-        base_types: ids.
-        hops: how many steps.
     """
 
     name = "classes"

@@ -152,14 +152,7 @@ def summary_schema(languages: Sequence[str]) -> pa.Schema:
 
 
 class FetchSummaries(Block):
-    """Fetches the introductions of the entities' articles from Wikipedia; entities without any are dropped.
-
-    Args:
-        http: manners of requests.
-        languages: of the summaries.
-        min_characters: a shorter one counts as none.
-        api: address of ``api.php``, with ``{language}`` in it.
-    """
+    """Fetches the introductions of the entities' articles from Wikipedia; entities without any are dropped."""
 
     name = "fetch summaries"
 
@@ -250,11 +243,6 @@ class FetchImages(Block):
     """Fetches a thumbnail of each of the entities' files on Commons that is a photograph.
 
     An entity whose images are all dropped stays, with an empty list.
-
-    Args:
-        http: manners of requests.
-        rules: criteria of images.
-        api: address of ``api.php``.
     """
 
     name = "fetch images"

@@ -122,11 +122,7 @@ def _check_names(settings: Any, kind: Any, where: str, required: list[str]) -> N
 
 
 class ReadSources(Block):
-    """Reads the sentences of all sources.
-
-    Args:
-        config: of the build.
-    """
+    """Reads the sentences of all sources."""
 
     name = "read sources"
 

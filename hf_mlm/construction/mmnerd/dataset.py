@@ -139,12 +139,7 @@ def write_tables(
 
 
 def image_rows(records: Iterable[Record], images: ImageFolder | None = None) -> Iterator[Row]:
-    """Give a row for each image and source, ordered by source and id.
-
-    Args:
-        records: sentences; those without an image add nothing.
-        images: folder of the images, or None.
-    """
+    """Give a row for each image and source, ordered by source and id."""
     counts = Counter(
         (record.source, record.image_id, record.image_url or "", record.licence)
         for record in records

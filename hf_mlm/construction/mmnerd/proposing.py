@@ -228,13 +228,7 @@ _AT_ONCE = 64  # sentences
 
 
 class Propose(Block):
-    """Proposes entities in captions, and drops captions with too few.
-
-    Args:
-        pre_annotators: language -> settings of `open_pre_annotator`.
-        label_map: see `load_label_map`.
-        min_entities: of a caption that is kept.
-    """
+    """Proposes entities in captions, and drops captions with too few."""
 
     name = "propose"
 

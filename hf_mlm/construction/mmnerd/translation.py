@@ -280,12 +280,7 @@ _AT_ONCE = 64  # sentences
 
 
 class Translate(Block):
-    """Translates sentences and carries their entities over; those that cannot be are listed in ``failures``.
-
-    Args:
-        settings: models and search.
-        cache: folder of translations, kept when a task starts over.
-    """
+    """Translates sentences and carries their entities over; those that cannot be are listed in ``failures``."""
 
     name = "translate"
 

@@ -26,6 +26,7 @@ class IRLEArguments:
     dataset: str = setting("demo", "configuration of the dataset mlm: demo, irle, irle-gr")
     data_dir: str | None = setting(None, "folder of the dataset's files; demo needs none")
     dataset_options: dict | str | None = setting(dict, "further settings of the dataset, such as {size: 2000}")
+    density: int = setting(1, "demo: train on so many times as many settlements, of the blocks that are not held out")
     views: ViewRule = setting("random", "images, summaries, classes to train on; first: the same as in evaluation")
     crop: int | None = setting(None, "raw images: train on random windows of so many pixels, evaluate whole images")
     features_on_device: bool = setting(False, "keep precomputed features in the accelerator's memory")

@@ -23,7 +23,9 @@ def load_splits(arguments: IRLEArguments) -> DatasetDict:
     Raises:
         ValueError: if there is nothing to train on, or nothing to validate on.
     """
-    options = cast(dict[str, Any], arguments.dataset_options)
+    options = dict(cast(dict[str, Any], arguments.dataset_options))
+    if arguments.density != 1:
+        options["density"] = arguments.density
     dataset = load_mlm(arguments.dataset, data_dir=arguments.data_dir, **options)
     for split in ("train", "validation"):
         if split not in dataset:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Mapping
 from itertools import product
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from datasets import Dataset
 
 from hf_mlm.data.mlm.collator import DataCollatorForRetrievalAndGeo
@@ -155,17 +157,45 @@ def score(
         cells and places in the order of the rows.
     """
     metrics = RetrievalAndGeoMetrics(model.config, pool_size, pools, Gallery.beside(model))
+    output = _predict(model, processor, rows, batch_size, metrics.reduce, metrics.of(rows, resamples))
+    found = {name.removeprefix(f"{PREFIX}_"): value for name, value in (output.metrics or {}).items()}
+    return found, output.predictions
+
+
+def raw_outputs(
+    model: IRLEForRetrievalAndGeo, processor: IRLEProcessor | None, rows: Dataset, batch_size: int = 64
+) -> tuple[tuple[torch.Tensor, ...], tuple[np.ndarray, ...]]:
+    """Run a model over a split and keep all that it says: for splits that are small enough.
+
+    Args:
+        model: that reads such rows.
+        processor: of raw rows.
+        rows: the split.
+        batch_size: rows of a batch.
+
+    Returns:
+        The arguments of `RetrievalAndGeoMetrics.reduce`, for all rows at once, and the true cells by modality.
+    """
+    output = _predict(model, processor, rows, batch_size)
+    return tuple(torch.from_numpy(values) for values in output.predictions), output.label_ids
+
+
+def _predict(
+    model: Any, processor: Any, rows: Dataset, batch_size: int, reduce: Any = None, compute_metrics: Any = None
+) -> Any:
     with tempfile.TemporaryDirectory() as folder:
+        arguments = IRLETrainingArguments(
+            folder, per_device_eval_batch_size=batch_size, report_to="none", disable_tqdm=not sys.stderr.isatty()
+        )
         trainer = IRLETrainer(
             model,
-            IRLETrainingArguments(folder, per_device_eval_batch_size=batch_size, report_to="none"),
+            arguments,
             data_collator=DataCollatorForRetrievalAndGeo(processor),
-            compute_metrics=metrics.of(rows, resamples),
-            preprocess_logits_for_metrics=metrics.reduce,
+            compute_metrics=compute_metrics,
+            preprocess_logits_for_metrics=reduce,
         )
-        output = trainer.predict(FeatureTable(rows) if has_features(rows) else RawRows(rows), metric_key_prefix=PREFIX)
-    figures = {name.removeprefix(f"{PREFIX}_"): value for name, value in (output.metrics or {}).items()}
-    return figures, output.predictions
+        examples = FeatureTable(rows) if has_features(rows) else RawRows(rows)
+        return trainer.predict(examples, metric_key_prefix=PREFIX)
 
 
 LEAST_HELD_OUT = 20  # entities that a calibration takes

@@ -101,6 +101,25 @@ def test_frozen_parts_stay_and_the_others_learn(tmp_path: Path) -> None:
     }
 
 
+def test_how_text_becomes_words_is_learnt_at_the_start_and_can_be_set(tmp_path: Path) -> None:
+    path = recipe(write_corpus(tmp_path / "data"), tmp_path, num_train_epochs=1)
+    run(path)
+    saved = json.loads((tmp_path / "run" / "processor_config.json").read_text())
+    assert saved["word_splitter"] == "unicode" and saved["word_shares"] == {"spaced": 1.0, "natural": 1.0}
+    run(path, "--word_splitter", "whitespace", "--output_dir", str(tmp_path / "other"))
+    assert json.loads((tmp_path / "other" / "processor_config.json").read_text())["word_splitter"] == "whitespace"
+
+
+def test_a_tagger_is_the_encoder_of_another(tmp_path: Path) -> None:
+    data = write_corpus(tmp_path / "data")
+    run(recipe(data, tmp_path, num_train_epochs=1, output_dir=str(tmp_path / "first")))
+    first, folder = tmp_path / "first", tmp_path / "second"
+    names = {"model_type": "crf_tagger", "text_encoder": str(first), "learning_rate": 0.0, "num_train_epochs": 1}
+    second = run(recipe(data, tmp_path, **names, output_dir=str(folder))).trainer.model
+    expected = AutoModelForTokenClassification.from_pretrained(first).text_encoder.state_dict()
+    assert all(torch.equal(value, expected[name]) for name, value in second.text_encoder.state_dict().items())
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

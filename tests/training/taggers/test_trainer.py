@@ -5,12 +5,29 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from datasets import Dataset
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
+from transformers import Trainer
 
+from hf_mlm.data.mmnerd.collator import DataCollatorForMultimodalTokenClassification
 from hf_mlm.data.mmnerd.conll import read_conll
-from hf_mlm.training.taggers.trainer import LengthBucketSampler, give_learning_rates, padding_waste, part_of
+from hf_mlm.models.base.processing import TaggerProcessor
+from hf_mlm.models.crf_tagger.modeling_crf_tagger import CRFTaggerForTokenClassification
+from hf_mlm.training.taggers.arguments import NERArguments, NERTrainingArguments
+from hf_mlm.training.taggers.data import load_sentences
+from hf_mlm.training.taggers.metrics import EntityMetrics, keep_predictions
+from hf_mlm.training.taggers.trainer import (
+    LengthBucketSampler,
+    TaggerTrainer,
+    give_learning_rates,
+    padding_waste,
+    part_of,
+)
+from tests.models.crf_tagger.tiny import config
+from tests.models.two_mner.tiny import wordpiece
+from tests.training.ner import write_corpus
 
 
 @given(st.lists(st.integers(1, 60), max_size=300), st.integers(1, 9), st.integers(0, 3), st.integers(1, 5))
@@ -122,3 +139,30 @@ def test_part_is_the_longest_that_leads_to_the_name(name: str, parts: list[str])
     steps = name.split(".")
     leading = [".".join(steps[:count]) for count in range(len(steps), 0, -1)]
     assert part_of(name, parts) == next((step for step in leading if step in parts), None)
+
+
+def test_the_plain_trainer_takes_raw_rows_without_another_flag(tmp_path: Path) -> None:
+    dataset = load_sentences(NERArguments(dataset="en", data_dir=str(write_corpus(tmp_path / "data"))))
+    processor = TaggerProcessor(wordpiece(tmp_path))
+    names = dataset["train"].features["ner_tags"].feature.names
+    model = CRFTaggerForTokenClassification(config(id2label=dict(enumerate(names))))
+    trainer = Trainer(
+        model,
+        NERTrainingArguments(str(tmp_path / "run"), max_steps=3, use_cpu=True, report_to="none", save_strategy="no"),
+        train_dataset=dataset["train"],
+        eval_dataset=dataset["validation"],
+        data_collator=DataCollatorForMultimodalTokenClassification(processor),
+        compute_metrics=EntityMetrics(model.config.label_names),
+        preprocess_logits_for_metrics=keep_predictions,
+    )
+    assert torch.isfinite(torch.tensor(trainer.train().training_loss))
+    assert 0 <= trainer.evaluate()["eval_f1"] <= 1
+    assert processor.splitter.rule == "unicode"
+
+
+@pytest.mark.parametrize("name", ["bucket_by_length", "group_by_length"])
+def test_rows_of_like_length_go_by_both_their_names(name: str, tmp_path: Path) -> None:
+    rows = Dataset.from_dict({"input_ids": [[1] * length for length in (3, 9, 3, 9)]})
+    arguments = NERTrainingArguments(str(tmp_path), train_sampling_strategy=name, use_cpu=True, report_to="none")
+    trainer = TaggerTrainer(CRFTaggerForTokenClassification(config()), arguments, train_dataset=rows)
+    assert isinstance(trainer._get_train_sampler(), LengthBucketSampler)
