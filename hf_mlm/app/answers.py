@@ -95,7 +95,8 @@ def _several(models: OpenModels, files: Sequence[Path]) -> list[Markup]:
     for file in files:
         try:
             picture = read_picture(file, file.name)
-            estimate = {"file": file.name, **models.locate({"image": picture}, top_k=1)}
+            estimate = models.locate({"image": picture}, top_k=1)
+            estimate = {**estimate, "file": file.name, "settlement": settlement_of(estimate)}
             items.append(_item(file.name, thumbnail(picture, file.name), *_position(estimate)))
         except (ValueError, OSError) as error:
             estimate = {"file": file.name, "error": str(error)}
@@ -127,7 +128,7 @@ def _item(name: str, picture: Markup | None, position: str, told: Markup) -> Mar
     return element("li", picture, element("b", position or name, dir="auto"), quiet, told)
 
 
-COLUMNS = ("file", "latitude", "longitude", "radius_km", "error")
+COLUMNS = ("file", "latitude", "longitude", "radius_km", "settlement", "country", "error")
 
 
 def _downloads(answers: Sequence[Mapping[str, Any]]) -> list[Markup]:
@@ -171,16 +172,24 @@ def located(estimate: Mapping[str, Any], neighbours: Sequence[Mapping[str, Any]]
     position, radius = position_of(estimate["latitude"], estimate["longitude"]), estimate["radius_km"]
     source = " and the ".join(estimate["modalities"])
     said = f"half of the probability lies within {radius:,.0f} km, judging by the {source}"
+    nearest = settlement_of(estimate)
     world = estimate_map(estimate, neighbours, Window(), f"Estimate: {position}; {said}.")
     near = _near(estimate, neighbours, position)
     return element(
         "section",
         heading,
         element("p", element("b", position), " ", element("span", said), class_="place"),
+        element("p", f"Nearest settlement: {nearest}.", dir="auto") if nearest else None,
         element("figure", world, class_="world"),
         _legend(any(entity.get("latitude") is not None for entity in neighbours)),
         element("div", near, _cells(estimate["cells"]), class_="near" if near else "near alone"),
     )
+
+
+def settlement_of(estimate: Mapping[str, Any]) -> str | None:
+    """Name and country of the nearest settlement, where the pipeline tells it."""
+    near = estimate.get("settlement")
+    return None if near is None else f"{near['name']}, {near['country']}"
 
 
 def _near(estimate: Mapping[str, Any], neighbours: Sequence[Mapping[str, Any]], position: str) -> Markup | None:

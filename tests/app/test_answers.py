@@ -7,6 +7,7 @@ import json
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from html import unescape
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -43,6 +44,8 @@ def test_an_image_gets_a_place_and_texts(models: OpenModels, photo: Path) -> Non
     names = re.findall(r"<li><b dir=\"auto\">(.*?)</b>", shown)
     assert names == [entity["label"] for entity in models.retrieve({"image": photo}, top_k=6)]
     assert len(re.findall(r"class=\"bar\"", shown)) == 5
+    if expected["settlement"]:  # of GeoNames, where the extra demo is installed
+        assert f"Nearest settlement: {expected['settlement']['name']}" in unescape(shown)
 
 
 def test_a_text_gets_its_entities_too_and_both_are_fused(models: OpenModels, photo: Path) -> None:
