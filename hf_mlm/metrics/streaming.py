@@ -1,4 +1,4 @@
-"""What the ``evaluate`` modules share: they keep what they need of each batch, and no inputs.
+"""Base of the ``evaluate`` modules, which keep sums of each batch and no inputs.
 
 ``evaluate`` itself writes every prediction and reference to an Arrow file and reads all of them back. Here a batch is
 reduced when it is added; the Arrow files and their locks only carry each process's sums to process 0.

@@ -74,7 +74,7 @@ def test_tables_and_the_status_of_bad_labels(tmp_path: Path, capsys: pytest.Capt
 
 def test_mistakes_are_told_in_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run() == 1 and run("a.txt", "--data_dir", tmp_path) == 1
-    assert capsys.readouterr().err.count("needs either CoNLL files or the folder that holds MMNERD") == 2
+    assert capsys.readouterr().err.count("or the folder of MMNERD as --data_dir") == 2
     assert run(tmp_path / "none.txt") == 1
     assert "none.txt is not a file; check the path." in capsys.readouterr().err
     (tmp_path / "train.txt").touch()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
 from pathlib import Path
@@ -140,7 +140,7 @@ class MMNERD(ShardBuilder):
         if config.name == "demo" and not config.data_files:
             if config.labels is not None:
                 raise ValueError(f"Expected no labels for the demo, which has MMNERD's; found {config.labels!r}.")
-            return FEATURES, caption_shards(CaptionSettings(config.size, config.seed))
+            return FEATURES, caption_shards(config.size, config.seed)
         images = Path(config.image_dir).expanduser() if config.image_dir else None
         labels = config.labels
         if config.data_files:
@@ -194,51 +194,34 @@ CITATION = """\
 
 
 @dataclass(frozen=True)
-class CaptionSettings:
-    """Arguments of `CaptionedWorld`."""
-
-    size: int = 1500
-    seed: int = 0
-
-
-@dataclass(frozen=True)
 class CaptionShard:
-    """Consecutive sentences of the captioned world.
+    """Sentences ``start … stop − 1`` of a split of the captioned world, which ``size`` and ``seed`` tell."""
 
-    Attributes:
-        settings: of the world.
-        split: of the sentences.
-        start: position of the first sentence in the split.
-        stop: position after the last.
-    """
-
-    settings: CaptionSettings
+    size: int
+    seed: int
     split: str
     start: int
     stop: int
 
     def tables(self) -> Iterator[pa.Table]:
         """Build the rows."""
-        return pack_rows(self._rows(), FEATURES)
-
-    def _rows(self) -> Iterator[dict[str, Any]]:
-        for row in _build(self.settings).rows(self.split, self.start, self.stop):
-            yield row | {"ner_tags": [TAGS.index(tag) for tag in row["tags"]]}
+        rows = _build(self.size, self.seed).rows(self.split, self.start, self.stop)
+        return pack_rows((row | {"ner_tags": [TAGS.index(tag) for tag in row["tags"]]} for row in rows), FEATURES)
 
 
-def caption_shards(settings: CaptionSettings, rows_per_shard: int = 2000) -> dict[str, list[CaptionShard]]:
+def caption_shards(size: int, seed: int, rows_per_shard: int = 2000) -> dict[str, list[CaptionShard]]:
     """Plan the shards of each split that has rows."""
     return {
         split: [
-            CaptionShard(settings, split, start, min(start + rows_per_shard, size))
-            for start in range(0, size, rows_per_shard)
+            CaptionShard(size, seed, split, start, min(start + rows_per_shard, rows))
+            for start in range(0, rows, rows_per_shard)
         ]
-        for split, size in _build(settings).split_sizes.items()
-        if size
+        for split, rows in _build(size, seed).split_sizes.items()
+        if rows
     }
 
 
 @lru_cache(maxsize=1)
-def _build(settings: CaptionSettings) -> CaptionedWorld:
+def _build(size: int, seed: int) -> CaptionedWorld:
     """Build the world; the last one is kept, since every shard of it needs it."""
-    return CaptionedWorld(**asdict(settings))
+    return CaptionedWorld(size=size, seed=seed)

@@ -17,17 +17,11 @@ from hf_mlm.data.mmnerd.statistics import Row
 
 @dataclass
 class LabelProblems:
-    """Labels that keep files from being loaded.
+    """Labels that keep files from being loaded."""
 
-    Attributes:
-        invalid: file, line and reason of the first label of each sentence that violates IOB2.
-        empty: file and line of each image id without words.
-        unknown_types: number of entities by type that is none of those expected.
-    """
-
-    invalid: list[str] = field(default_factory=list)
-    empty: list[str] = field(default_factory=list)
-    unknown_types: Counter[str] = field(default_factory=Counter)
+    invalid: list[str] = field(default_factory=list)  # file, line and reason of each sentence's first violation
+    empty: list[str] = field(default_factory=list)  # file and line of each image id without words
+    unknown_types: Counter[str] = field(default_factory=Counter)  # entities by type that is not expected
 
     def __bool__(self) -> bool:
         return bool(self.invalid or self.empty or self.unknown_types)
@@ -54,23 +48,14 @@ def label_problems(rows: Sequence[Row], types: Sequence[str] = TYPES) -> LabelPr
 
 @dataclass
 class LabelConflicts:
-    """Equal words with different labels, within a language.
+    """Equal words with different labels, within a language: texts (case ignored), and names (case kept)."""
 
-    Attributes:
-        texts: number of texts (case ignored) with several labellings.
-        text_examples: files and lines of the first of them.
-        surfaces: number of different names (case kept).
-        ambiguous_surfaces: number of names with several types.
-        ambiguous_mentions: number of their mentions.
-        surface_examples: "London (en)" -> mentions by type, of the most frequent of them.
-    """
-
-    texts: int = 0
-    text_examples: list[list[str]] = field(default_factory=list)
-    surfaces: int = 0
-    ambiguous_surfaces: int = 0
+    texts: int = 0  # with several labellings
+    text_examples: list[list[str]] = field(default_factory=list)  # files and lines
+    surfaces: int = 0  # different names
+    ambiguous_surfaces: int = 0  # names with several types
     ambiguous_mentions: int = 0
-    surface_examples: dict[str, dict[str, int]] = field(default_factory=dict)
+    surface_examples: dict[str, dict[str, int]] = field(default_factory=dict)  # "London (en)" -> mentions by type
 
 
 def label_conflicts(rows: Sequence[Row], examples: int = 10) -> LabelConflicts:
@@ -104,19 +89,12 @@ def label_conflicts(rows: Sequence[Row], examples: int = 10) -> LabelConflicts:
 
 @dataclass
 class OddTokens:
-    """Tokens with invisible, private-use or replacement characters, or white space.
+    """Tokens with invisible, private-use or replacement characters, or white space."""
 
-    Attributes:
-        characters: "U+200B ZERO WIDTH SPACE" -> number of tokens that hold it.
-        vanishing: number of tokens of such characters alone, which BERT's cleaner deletes: they have no sub-token.
-        sentences: number of sentences with vanishing tokens.
-        examples: file and line of the first of them.
-    """
-
-    characters: Counter[str] = field(default_factory=Counter)
-    vanishing: int = 0
-    sentences: int = 0
-    examples: list[str] = field(default_factory=list)
+    characters: Counter[str] = field(default_factory=Counter)  # "U+200B ZERO WIDTH SPACE" -> tokens that hold it
+    vanishing: int = 0  # tokens of nothing else, which BERT's cleaner deletes: they have no sub-token
+    sentences: int = 0  # with vanishing tokens
+    examples: list[str] = field(default_factory=list)  # file and line of these
 
 
 def odd_tokens(rows: Sequence[Row], examples: int = 10) -> OddTokens:
@@ -161,17 +139,11 @@ def _name(character: str) -> str:
 
 @dataclass
 class ImageProblems:
-    """Images that cannot be shown.
+    """Images that cannot be shown."""
 
-    Attributes:
-        looked_for: number of different image ids; 0 without a folder of images.
-        absent: image ids that the folder lacks.
-        broken: paths of undecodable images, with the reason.
-    """
-
-    looked_for: int = 0
-    absent: list[str] = field(default_factory=list)
-    broken: list[str] = field(default_factory=list)
+    looked_for: int = 0  # different image ids; 0 without a folder of images
+    absent: list[str] = field(default_factory=list)  # image ids that the folder lacks
+    broken: list[str] = field(default_factory=list)  # paths of undecodable images, with the reason
 
 
 def image_problems(rows: Sequence[Row], images: ImageFolder | None) -> ImageProblems:

@@ -17,15 +17,10 @@ TRAIN = "train"
 
 @dataclass
 class Repeats:
-    """Rows equal to another one of their language.
+    """Rows equal to another one of their language."""
 
-    Attributes:
-        within: split -> rows equal to an earlier row of it.
-        across: "train/test" -> rows of the latter equal to a row of the former.
-    """
-
-    within: dict[str, int] = field(default_factory=dict)
-    across: dict[str, int] = field(default_factory=dict)
+    within: dict[str, int] = field(default_factory=dict)  # split -> rows equal to an earlier row of it
+    across: dict[str, int] = field(default_factory=dict)  # "train/test" -> rows of the latter in the former
 
 
 def repeated_texts(rows: Sequence[Row], ignore_case: bool = False) -> Repeats:
@@ -53,15 +48,10 @@ def _repeats(rows: Sequence[Row], key: Callable[[Row], Hashable]) -> Repeats:
 
 @dataclass
 class NearRepeats:
-    """Rows with nearly the words of a row in another split.
+    """Rows with nearly the words of a row in another split."""
 
-    Attributes:
-        counts: "train/test" -> similarity -> rows of the latter that have a row of the former at least as similar.
-        examples: "train/test" -> the most similar pairs: file and line of both, and the similarity.
-    """
-
-    counts: dict[str, dict[float, int]] = field(default_factory=dict)
-    examples: dict[str, list[tuple[str, str, float]]] = field(default_factory=dict)
+    counts: dict[str, dict[float, int]] = field(default_factory=dict)  # "train/test" -> similarity -> rows
+    examples: dict[str, list[tuple[str, str, float]]] = field(default_factory=dict)  # files and lines, similarity
 
 
 def near_repeats(rows: Sequence[Row], similarities: Sequence[float] = (0.9, 0.8), examples: int = 10) -> NearRepeats:
@@ -152,22 +142,13 @@ def _jaccard(one: frozenset[str], other: frozenset[str]) -> float:
 
 @dataclass
 class ImageLeakage:
-    """Held-out sentences with an image of the training data.
-
-    Attributes:
-        language: of the held-out sentences.
-        split: of the held-out sentences.
-        sentences: number of them that have an image id.
-        same_language: those with an image of the training data of their language.
-        other_languages: those with an image of the training data of another language, as translated tweets when
-            languages are put together ("All" of 2M-NER, Table 5).
-    """
+    """Held-out sentences of a language and split with an image of the training data."""
 
     language: str
     split: str
-    sentences: int = 0
-    same_language: int = 0
-    other_languages: int = 0
+    sentences: int = 0  # with an image id
+    same_language: int = 0  # whose image is in the training data of their language
+    other_languages: int = 0  # of another, as translated tweets when languages are put together (2M-NER, Table 5)
 
 
 def image_leakage(rows: Sequence[Row]) -> list[ImageLeakage]:
