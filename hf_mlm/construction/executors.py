@@ -77,11 +77,6 @@ PlainWords.yaml_implicit_resolvers = {
 def read_mapping(path: Path, example: str, loader: type[yaml.SafeLoader] = PlainWords) -> dict[str, Any]:
     """Read a YAML file that holds a mapping; an empty one gives none.
 
-    Args:
-        path: the file.
-        example: a line of such a file, for the message.
-        loader: of PyYAML.
-
     Raises:
         FileNotFoundError: if there is no such file.
         ValueError: if it is no YAML or no mapping.
@@ -160,11 +155,6 @@ def run_stages(stages: Sequence[Stage], logs: Path, settings: ExecutorSettings) 
     """Run stages in order, without those that an earlier run has finished.
 
     Local and Ray runs return when everything is done. Slurm jobs are submitted, each waiting for the one before.
-
-    Args:
-        stages: each reads what those before it have written.
-        logs: folder for datatrove's logs, statistics and completion marks.
-        settings: where to run.
 
     Raises:
         OSError: if a task failed under Ray, which reports failures only in its log; local failures raise their own.

@@ -29,7 +29,8 @@ from hf_mlm.world.countries import continents, country_names
 from hf_mlm.world.imagery import blue_marble
 
 
-class Texts(NamedTuple):
+@dataclass(frozen=True)
+class Texts:
     """Number of summaries in one language, and the characters of all of them."""
 
     count: int
@@ -82,9 +83,6 @@ class BuildFindings:
 
 def find_in_build(dataset: Path) -> BuildFindings:
     """Count what a finished build holds; images are not opened.
-
-    Args:
-        dataset: the folder that a build has finished.
 
     Raises:
         FileNotFoundError: if it is no such folder.
@@ -169,9 +167,6 @@ class PublishedCounts(NamedTuple):
 
 def published_counts(folder: Path | None = None) -> PublishedCounts | None:
     """Read the authors' counts.
-
-    Args:
-        folder: that holds their files in its folder ``mlm``; the one in ``HF_MLM_SHARED_DATA`` when omitted.
 
     Returns:
         None if the files are not there.
@@ -429,9 +424,6 @@ def _licences(findings: BuildFindings) -> Markup | None:
 
 def write_report(target: Path) -> Path:
     """Write ``report.html`` into the folder of a finished build.
-
-    Args:
-        target: folder of the build.
 
     Returns:
         The path written.

@@ -237,7 +237,7 @@ class Block(PipelineStep):
         return reader
 
     def read(self, folder: Path, columns: Sequence[str] | None = None) -> Iterator[Row]:
-        """All rows of an earlier stage, whose files count as inputs of this block."""
+        """All rows of an earlier stage, as `reader` gives them."""
         return self.reader(folder, columns=columns).rows()
 
 
@@ -348,7 +348,7 @@ class Stage:
         blocks: from the source of rows to the last that changes them.
         schema: of the rows that are written, which have an ``id``.
         tasks: parts of the work.
-        polite: true if the blocks ask a public service, so that only a few tasks may run at once.
+        polite: true if the blocks ask a public service, a few tasks at once.
         required: true if the build ends where this stage has no row.
     """
 
@@ -400,13 +400,7 @@ class Stage:
 
 
 def write_rows(path: Path, rows: Iterable[Row], schema: pa.Schema) -> OutputFile:
-    """Write rows to Parquet under a temporary name and rename the file when it is complete.
-
-    Args:
-        path: the file.
-        rows: consumed a thousand at a time.
-        schema: of the rows.
-    """
+    """Write rows to Parquet under a temporary name and rename the file when it is complete."""
     temporary = path.with_name(f"{path.name}.part")  # what a killed task left is overwritten
     written, remaining = 0, iter(rows)
     try:
@@ -448,12 +442,7 @@ def read_rows(folder: Path, file: OutputFile, columns: Sequence[str] | None = No
 
 
 def batched(values: Iterable[_T], size: int) -> Iterator[list[_T]]:
-    """Divide values into lists of at most ``size`` (`itertools.batched` is there from Python 3.12 only).
-
-    Example:
-        >>> list(batched("abcde", 2))
-        [['a', 'b'], ['c', 'd'], ['e']]
-    """
+    """Divide values into lists of at most ``size`` (`itertools.batched` is there from Python 3.12 only)."""
     remaining = iter(values)
     while part := list(islice(remaining, size)):
         yield part

@@ -186,15 +186,7 @@ _NER_FIELDS = (
 
 @dataclass(frozen=True)
 class NERBuild:
-    """A finished build of MMNERD.
-
-    Attributes:
-        record: what it was begun with, see `hf_mlm.construction.mmnerd.build.RECORD`.
-        manifests: of its stages, by name.
-        annotated_by: ``"people"`` or ``"machine"``.
-        agreement: of people, see `hf_mlm.construction.mmnerd.adjudication.Agreement`; None where nobody was compared.
-        division: how sentences were divided.
-    """
+    """A finished build of MMNERD."""
 
     record: Mapping[str, Any]
     manifests: Mapping[str, StageManifest]
@@ -204,12 +196,7 @@ class NERBuild:
 
 
 def describe_ner_folder(written: Written, build: NERBuild) -> None:
-    """Write card, Croissant and ``provenance.json`` into the folder of a dataset like MMNERD; always the same bytes.
-
-    Args:
-        written: the dataset.
-        build: that it is from.
-    """
+    """Write card, Croissant and ``provenance.json`` into a dataset like MMNERD; always the same bytes."""
     more = {"division": build.division, "annotated_by": build.annotated_by, "agreement": build.agreement}
     _write_provenance(written.folder, build.record, build.manifests, more)
     write_dataset_card(written.folder, describe_ner(written, build), written.files)

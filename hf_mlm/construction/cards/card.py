@@ -59,13 +59,7 @@ FILE = re.compile(r"(?P<config>[^/]+)/(?P<split>\w+)-\d{5}-of-\d{5}\.parquet")
 
 @dataclass(frozen=True)
 class Table:
-    """A config of a dataset.
-
-    Attributes:
-        name: of the config, and of its folder.
-        splits: name of a split -> its files, in order.
-        features: of the rows.
-    """
+    """A config of a dataset."""
 
     name: str
     splits: Mapping[str, tuple[OutputFile, ...]]
@@ -90,10 +84,6 @@ class Table:
 
 def tables_in(folder: Path, files: Iterable[OutputFile] | None = None) -> list[Table]:
     """Find the tables of a folder: files named ``CONFIG/SPLIT-00000-of-00001.parquet``.
-
-    Args:
-        folder: of the dataset.
-        files: of its manifest; every Parquet file is read and hashed when omitted.
 
     Raises:
         FileNotFoundError: if there is no such file.

@@ -34,13 +34,7 @@ COLUMNS = ("entity_id", "images", "summaries", "classes", "latitude", "longitude
 
 @dataclass(frozen=True)
 class Describers:
-    """Encoders of images and texts.
-
-    Attributes:
-        images: encoders, whose vectors are joined in this order.
-        texts: of summaries and class names.
-        batch_size: images or segments at a time; decides about speed alone.
-    """
+    """Encoders of images and texts."""
 
     images: Sequence[ImageDescriber]
     texts: TextDescriber
@@ -68,16 +62,7 @@ class Describers:
 
 @dataclass(frozen=True)
 class DescribedShard:
-    """Some raw rows.
-
-    Attributes:
-        rows: of a split, with the columns ``COLUMNS``.
-        start: first row.
-        stop: row after the last.
-        describers: encoders.
-        spec: of the feature rows.
-        dtype: of the vectors.
-    """
+    """Some raw rows."""
 
     rows: Dataset
     start: int

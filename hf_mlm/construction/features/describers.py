@@ -51,10 +51,6 @@ class ImageDescriber(Protocol):
 class EncoderDescriber:
     """A vision encoder that ``AutoModel`` opens, with its own image processor.
 
-    Args:
-        name: folder or repository of the Hub; of a pair such as CLIP the vision half is taken.
-        device: of the encoder.
-
     Raises:
         OSError: if it cannot be opened.
     """

@@ -262,13 +262,7 @@ class EndpointSource:
 
 @dataclass(frozen=True)
 class Wikimedia:
-    """Services that give summaries and images.
-
-    Attributes:
-        http: manners of requests, and the cache of responses.
-        wikipedia: address of ``api.php`` with ``{language}`` in it.
-        commons: address of ``api.php``.
-    """
+    """Services that give summaries and images."""
 
     http: HttpSettings
     wikipedia: str = WIKIPEDIA

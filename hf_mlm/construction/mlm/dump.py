@@ -73,10 +73,6 @@ class DumpPart:
 def plan_parts(paths: Sequence[Path], tasks: int) -> list[list[DumpPart]]:
     """Divide dump files among tasks, in ranges of bytes.
 
-    Args:
-        paths: the files.
-        tasks: number of lists; some are empty where there are fewer parts.
-
     Raises:
         FileNotFoundError: if a file is missing, or there is none.
     """
@@ -125,10 +121,6 @@ def _lines_of(texts: Iterable[tuple[int, bytes]], end: int) -> Iterator[bytes]:
 
     Lines run across units. So a range gives the line with which the next range begins, be it a whole one or the rest
     of one, and leaves its own first line to the range before.
-
-    Args:
-        texts: first byte of a unit in the file, and text of it, from the start of the range to the end of the file.
-        end: of the range.
     """
     by_range = groupby(texts, key=lambda text: text[0] < end)
     is_own, own = next(by_range, (False, iter(())))

@@ -110,9 +110,6 @@ def item_schema(languages: Sequence[str]) -> pa.Schema:
     ``countries`` holds a `Claim` each, ``positions`` every coordinate with its globe, ``images`` names of files on
     Commons, ``sitelinks`` titles of Wikipedia articles; ``superclasses`` and ``country_code`` are set for classes and
     countries.
-
-    Args:
-        languages: of labels and sitelinks.
     """
     by_language = pa.struct(dict.fromkeys(languages, pa.string()))
     names = pa.list_(pa.string())
@@ -282,7 +279,7 @@ def entity_schema(languages: Sequence[str]) -> pa.Schema:
 
 
 class SelectEntities(Block):
-    """Keeps instances of the classes that are on Earth and have an image and an article (MLM §3.2), from any source."""
+    """Keeps instances of the classes that are on Earth and have an image and an article (MLM §3.2)."""
 
     name = "select entities"
 

@@ -60,10 +60,6 @@ class Changes:
 def compare_builds(old: Path, new: Path) -> Changes:
     """Compare the entities of two builds.
 
-    Args:
-        old: folder ``dataset`` of the earlier build, or a folder with its table ``entity_sources``.
-        new: the same of the later one.
-
     Raises:
         FileNotFoundError: if a folder has no such table.
     """

@@ -178,13 +178,7 @@ _SLICES = 3  # digits at most, hence a thousand parts of a class
 
 @dataclass(frozen=True)
 class EndpointSettings:
-    """Address and manners of an endpoint.
-
-    Attributes:
-        http: manners of requests.
-        url: address.
-        batch: the most items in a query.
-    """
+    """Address and manners of an endpoint."""
 
     http: HttpSettings
     url: str = WIKIDATA

@@ -113,11 +113,6 @@ AGREED, INSPECTED, OPEN = "agreed", "inspected", "open"
 def assign(ids: Sequence[str], annotators: Sequence[str], seed: int = 0) -> dict[str, tuple[str, str]]:
     """Choose two people for each sentence, so that everybody works with everybody, and about as much.
 
-    Args:
-        ids: of the sentences.
-        annotators: two or more people.
-        seed: another seed, other assignments.
-
     Returns:
         id -> the two, in the order of ``ids``.
 
@@ -134,21 +129,13 @@ def assign(ids: Sequence[str], annotators: Sequence[str], seed: int = 0) -> dict
 
 @dataclass(frozen=True)
 class Decision:
-    """The decision about a sentence.
-
-    Attributes:
-        id: of the sentence.
-        how: ``"agreed"`` (both annotators gave the same), ``"inspected"`` or ``"open"``.
-        answers: annotator -> entities.
-        final: entities; None while it is open.
-        overruled: true if the inspector differs from both.
-    """
+    """The decision about a sentence."""
 
     id: str
-    how: str
-    answers: dict[str, tuple[Span, ...]]
-    final: tuple[Span, ...] | None
-    overruled: bool = False
+    how: str  # "agreed", "inspected" or "open"
+    answers: dict[str, tuple[Span, ...]]  # annotator -> entities
+    final: tuple[Span, ...] | None  # None while it is open
+    overruled: bool = False  # the inspector differs from both
 
     def to_row(self) -> dict[str, Any]:
         """A line of the log."""
@@ -164,12 +151,6 @@ def adjudicate(
     inspector: Answers | None = None,
 ) -> list[Decision]:
     """Decide about each sentence: the inspector's answer counts, and where there is none, that of two who agree.
-
-    Args:
-        records: sentences by id.
-        assignment: id -> the two annotators.
-        answers: annotator -> their entities.
-        inspector: the inspector's entities.
 
     Returns:
         a decision for each assigned sentence; it is open while an annotator has not answered, or both differ and the
@@ -274,12 +255,6 @@ def wilson_interval(right: int, total: int, confidence: float = 0.95) -> Interva
 
 def write_audit(path: Path, records: Sequence[Record], size: int = 300, seed: int = 0) -> None:
     """Draw sentences and write a sheet with a line for each of their entities, to be judged yes or no.
-
-    Args:
-        path: a file of tab-separated columns; ``right`` is left empty.
-        records: finished sentences.
-        size: how many sentences to draw; 300 in the 2M-NER paper.
-        seed: of the draw.
 
     Raises:
         ValueError: if the file exists, so that no verdict is lost.

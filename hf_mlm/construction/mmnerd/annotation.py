@@ -29,25 +29,15 @@ from hf_mlm.files import write_text
 
 @dataclass(frozen=True)
 class RoundScore:
-    """Score of an annotator in a training round.
-
-    Attributes:
-        annotator: name.
-        round: number of the round.
-        sentences: answered.
-        sentences_right: answered without any difference.
-        entities: of the reference or the annotator, counted once where they are the same.
-        right: entities that are the same in both.
-        kappa: Cohen's, against the reference, over all words.
-    """
+    """Score of an annotator in a training round."""
 
     annotator: str
     round: int
     sentences: int
-    sentences_right: int
-    entities: int
-    right: int
-    kappa: float
+    sentences_right: int  # without any difference
+    entities: int  # of the reference or the annotator, counted once where they are the same
+    right: int  # the same in both
+    kappa: float  # Cohen's, against the reference, over all words
 
     @property
     def accuracy(self) -> float:
@@ -57,12 +47,6 @@ class RoundScore:
 
 def round_sample(records: Sequence[Record], number: int, size: int, seed: int = 0) -> list[Record]:
     """Draw the sentences of a round, which all annotators get; rounds draw from different sentences.
-
-    Args:
-        records: of the build.
-        number: of the round, from 1.
-        size: sentences a round.
-        seed: of the draws.
 
     Raises:
         ValueError: if there are no sentences left for the round.
@@ -80,12 +64,6 @@ def score_round(
     answers: Mapping[str, Answers],
 ) -> list[RoundScore]:
     """Compare everybody's answers with the reference.
-
-    Args:
-        number: of the round.
-        records: sentences by id.
-        reference: id -> entities.
-        answers: annotator -> answers; sentences outside of the reference are left aside.
 
     Raises:
         ValueError: if an annotator has answered nothing of the reference.

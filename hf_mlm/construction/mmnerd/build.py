@@ -177,13 +177,7 @@ TRANSLATION_SCHEMA = RECORD_SCHEMA.append(pa.field("failures", _FAILURES))
 
 
 def draft_stages(target: Path, config: NERBuildConfig, tasks: int = 4) -> list[Stage]:
-    """The stages of a draft, in order.
-
-    Args:
-        target: folder of the build.
-        config: decides about the data.
-        tasks: into how many parts the work is divided.
-    """
+    """The stages of a draft, in order."""
     sentences, proposals = target / SENTENCES, target / PROPOSALS
     propose = Propose(config.pre_annotators, config.label_map, config.min_entities)
     stages = [

@@ -65,9 +65,6 @@ def _join(parents: dict[str, str], one: str, other: str) -> None:
 def table2(rows: Iterable[SentenceRow]) -> dict[str, dict[str, Any]]:
     """Count sentences and entities by language and split.
 
-    Args:
-        rows: sentences.
-
     Returns:
         ``"en, train"`` … ``"en"`` … ``"all, train"`` … ``"all"``, the rows of the table, each with ``sentences``,
         ``mentions`` (every occurrence) and ``names`` (a name and type counting once a sentence, which comes closest to
@@ -116,12 +113,6 @@ def write_tables(
     folder: Path, records: Sequence[Record], splits: Sequence[str], images: ImageFolder | None = None
 ) -> list[OutputFile]:
     """Write a file for each language and split, and one for the images; those of an earlier run are removed.
-
-    Args:
-        folder: of the dataset.
-        records: finished sentences.
-        splits: of each sentence.
-        images: folder of the images, if it is at hand, for names and hashes of its files.
 
     Returns:
         the files, named ``LANGUAGE/SPLIT-00000-of-00001.parquet`` and ``image_sources/…``.
@@ -179,20 +170,12 @@ _PARQUET_SCHEMA = RECORD_SCHEMA.append(pa.field("split", pa.string()))
 
 @dataclass(frozen=True)
 class Written:
-    """A written dataset.
+    """A written dataset."""
 
-    Attributes:
-        folder: that `load_dataset("mmnerd", …, data_dir=…)` opens.
-        sizes: split -> number of sentences.
-        languages: that have sentences.
-        below_minimum: sentences with fewer entities than the build config's minimum, now that people have looked.
-        files: the tables, see `write_tables`.
-    """
-
-    folder: Path
-    sizes: dict[str, int]
+    folder: Path  # that `load_dataset("mmnerd", …, data_dir=…)` opens
+    sizes: dict[str, int]  # split -> sentences
     languages: list[str]
-    below_minimum: int
+    below_minimum: int  # sentences with fewer entities than the build config's minimum
     files: list[OutputFile]
 
 

@@ -50,10 +50,6 @@ def mutual_nearest(sources: NDArray[np.float32], targets: NDArray[np.float32]) -
 class EncoderAligner:
     """Aligns words by the hidden states of a multilingual encoder.
 
-    Args:
-        name_or_path: of the encoder, with a fast tokenizer.
-        layer: of the hidden states that are compared; the eighth of mBERT's aligns best.
-
     Raises:
         OSError: if it cannot be opened.
         ValueError: if it has fewer layers, or no fast tokenizer.
@@ -212,11 +208,6 @@ class TranslationSettings:
 
 class Translator:
     """A sequence-to-sequence model with a cache of its translations.
-
-    Args:
-        settings: models and search.
-        target: language.
-        cache: folder; made when something is kept.
 
     Raises:
         OSError: if the model cannot be opened.
