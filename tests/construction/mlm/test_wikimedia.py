@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import graph
 import pyarrow.parquet as pq
 import pytest
 import wikimedia
 
 from hf_mlm.construction.http import HttpSettings, PoliteClient
-from hf_mlm.construction.mlm.build import DRAWING_CATEGORIES, DRAWING_WORDS, IMAGE_TYPES, BuildConfig
+from hf_mlm.construction.mlm.build import DRAWING_CATEGORIES, DRAWING_WORDS, IMAGE_TYPES, BuildConfig, DumpSource
 from hf_mlm.construction.mlm.wikimedia import ApiError, ImageRules, Pages, _fetch, query_pages
 
 
@@ -162,3 +163,27 @@ def test_drawings_are_known_by_whole_words() -> None:
     photographs = ["Bonn.jpg", "Mapuche market.jpg", "Kartause.jpg", "Flagstaff.jpg"]
     assert all(rules.is_drawing(name, "") for name in drawings)
     assert not any(rules.is_drawing(name, "Bonn|Views of Bonn") for name in photographs)
+
+
+@pytest.mark.parametrize("original", ["image/tiff", "image/svg+xml"])
+def test_a_thumbnail_has_its_own_type(original: str, build_here: Any, wiki: Any, tmp_path: Path) -> None:
+    wiki.infos = {"Place 1000.jpg": {"mime": original}}
+    config = BuildConfig(image_types=("image/jpeg", original), country_shares={}, min_entities=1)
+    build_here(config=config)
+    licences = [
+        row
+        for path in sorted((tmp_path / "build" / "dataset" / "image_licences").glob("*.parquet"))
+        for row in pq.read_table(path).to_pylist()
+    ]
+    (row,) = [row for row in licences if row["entity_id"] == "Q1000"]
+    assert (row["image"], row["mime"]) == ("Q1000_0.jpg", "image/jpeg")
+
+
+def test_image_properties_are_a_setting(build_here: Any, tmp_path: Path) -> None:
+    config = BuildConfig(image_properties=("P18", "P948"), country_shares={})
+    items = [graph.with_statements(graph.place(1000, 50, 7), graph.Statement("P948", "Banner.jpg")), *graph.classes()]
+    path = tmp_path / "wikidata-20260105-all.json"
+    path.write_bytes(graph.dump_text(items))
+    build_here(source=DumpSource.of([path]), until="entities", config=config)
+    (row,) = summaries(tmp_path / "build" / "entities").values()
+    assert row["images"] == ["Banner.jpg", "Place 1000.jpg"]
