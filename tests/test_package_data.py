@@ -28,7 +28,13 @@ def test_what_the_code_opens_is_there() -> None:
     from hf_mlm.publishing.cards import TEMPLATES
     from hf_mlm.runs.settings import RECIPES
 
-    assert {path.stem for path in TEMPLATES.glob("*.md")} == {"irle", "tagger", "dataset_mlm", "dataset_mmnerd"}
+    assert {path.stem for path in TEMPLATES.glob("*.md")} == {
+        "irle",
+        "tagger",
+        "dataset_demo",
+        "dataset_mlm",
+        "dataset_mmnerd",
+    }
     assert {"demo", "irle", "irle-gr", "two-mner", "crf-tagger"} <= {path.stem for path in RECIPES.glob("*.yaml")}
     metrics = {path.parent for path in PACKAGE.glob("metrics/*/README.md")}
     assert {folder.name for folder in metrics} == {"retrieval", "geo", "entity_f1"}
