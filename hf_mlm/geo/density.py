@@ -142,6 +142,7 @@ class SphereDensity:
         squares = _half_chords(unit_vectors(latitudes, longitudes)[:, None], self.centers)  # (N, K)
         angles = 2 * np.arcsin(np.sqrt(np.clip(squares / 2, 0, 1)))
         own = 2 / np.maximum(self.concentrations, 2 / (np.pi / 2) ** 2)  # mean square angle within a component
+        angles = np.where(self.concentrations > 1, angles, 0.0)  # from an even spread every place is as far
         return EARTH_RADIUS_KM * (self.weights * np.minimum(np.sqrt(angles**2 + own), np.pi)).sum(axis=1)
 
     def areas_km2(self, latitudes: ArrayLike, longitudes: ArrayLike, samples: int = 512, seed: int = 0) -> FloatArray:

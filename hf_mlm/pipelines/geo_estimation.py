@@ -12,6 +12,7 @@ import torch
 from hf_mlm.geo.density import SphereDensity
 from hf_mlm.geo.distance import great_circle_distance
 from hf_mlm.models.irle.cells_irle import Locator, joined, log_softmax
+from hf_mlm.pipelines.base import OnError, settings_before
 from hf_mlm.pipelines.geojson import cell_geometry, contour_geometry, density_png, feature, point_geometry
 from hf_mlm.pipelines.image_text import ImageTextPipeline, Query
 from hf_mlm.runs.gallery import Gallery
@@ -35,7 +36,8 @@ class GeoEstimationPipeline(ImageTextPipeline):
     a gallery, else ``"mean"``) and ``share`` (0.5) as in `Locator`; ``granularity``, how exactly to tell the place:
     ``"exact"``, ``"city"`` (a tenth of a degree), ``"region"`` (whole degrees, no cells) or ``"country"`` alone;
     when omitted, what the radii of a calibrated run allow, and ``"exact"`` without calibration; ``return_geojson``
-    and ``return_map`` (False); ``timeout`` in seconds for images at an address.
+    and ``return_map`` (False); ``timeout`` in seconds for images at an address; ``on_error``: ``"raise"``, or
+    ``"skip"`` to answer what cannot be read by ``{"error": sentence}``.
 
     Returns, for each query, a dict:
         ``latitude``, ``longitude`` (degrees) and ``radius_km`` of the best estimate, ``share``, ``calibrated``:
@@ -70,13 +72,16 @@ class GeoEstimationPipeline(ImageTextPipeline):
         self.locator = Locator(config, gallery or Gallery.beside(self.model)) if mapped else None
 
     def _sanitize_parameters(
-        self, timeout: float | None = None, **kwargs: Any
+        self, timeout: float | None = None, on_error: OnError | None = None, **kwargs: Any
     ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
         known = ("top_k", "return_geojson", "return_map", "strategy", "share", "granularity")
         self._refuse_unknown({name: value for name, value in kwargs.items() if name not in known})
         self._refuse_top_k(kwargs.get("top_k"))
-        before = {} if timeout is None else {"timeout": timeout}
-        return before, {}, {name: value for name, value in kwargs.items() if value is not None}
+        return (
+            settings_before(timeout, on_error),
+            {},
+            {name: value for name, value in kwargs.items() if value is not None},
+        )
 
     def postprocess(
         self,

@@ -32,8 +32,8 @@ NOTE = (
     "▲ better than the nearest neighbour, ▼ worse, = a tie: the 95 % interval of the difference holds 0. Intervals "
     "come from drawing whole blocks of settlements again and again. Without hints, texts leave out country, region, "
     "time zone and other names. The nearest neighbour answers as the training settlement with the most similar "
-    "colours or words would; the oracle as the one that really lies nearest; chance is an answer drawn at random. Median rank "
-    "and R@10 are means over ten draws of the candidates."
+    "colours or words would; the oracle as the one that really lies nearest; chance is an answer drawn at random. "
+    "Median rank and R@10 are means over ten draws of the candidates."
 )
 HELD_OUT = {
     "blocks": "whole blocks of about 290 km held out",

@@ -1,7 +1,10 @@
-"""Cells as GeoJSON against s2sphere's own geometry."""
+"""Cells as GeoJSON against s2sphere's own geometry, and densities against their random points."""
 
 from __future__ import annotations
 
+import base64
+import io
+import json
 from typing import Any
 
 import numpy as np
@@ -9,8 +12,10 @@ import pytest
 import s2sphere
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
-from hf_mlm.pipelines.geojson import cell_geometry, feature, point_geometry
+from hf_mlm.geo.density import SphereDensity, to_degrees
+from hf_mlm.pipelines.geojson import _holds, cell_geometry, contour_geometry, density_png, feature, point_geometry
 
 
 def cells(max_level: int) -> st.SearchStrategy[s2sphere.CellId]:
@@ -118,3 +123,37 @@ def test_points_put_longitude_first() -> None:
 def test_what_is_no_token_gets_a_sentence() -> None:
     with pytest.raises(ValueError, match="'Bonn' is no S2 token"):
         cell_geometry("Bonn")
+
+
+def test_contours_hold_their_share_of_the_density() -> None:
+    """Against the mass of random points of the kernels that lie within the polygons, by the even-odd rule."""
+    density = SphereDensity.from_points([[48.0, -10.0]], [[16.0, 179.5]], [[0.7, 0.3]], 200.0)
+    points = density._sample(4000, np.random.default_rng(0))[0, :2000]
+    latitudes, longitudes = to_degrees(points)
+    for share in (0.5, 0.8):
+        geometry = contour_geometry(density, share)
+        assert geometry["type"] == "MultiPolygon" and json.loads(json.dumps(geometry)) == geometry
+        inside = np.zeros(len(points), bool)
+        for rings in geometry["coordinates"]:
+            for ring in rings:
+                assert ring[0] == ring[-1] and np.abs(np.array(ring)[:, 0]).max() <= 180
+                inside ^= np.array([_holds(ring, [x, y]) for x, y in zip(longitudes, latitudes, strict=True)])
+        assert inside.mean() == pytest.approx(share, abs=0.05)
+
+
+def test_a_region_across_the_antimeridian_is_cut_there() -> None:
+    density = SphereDensity.from_points([[0.0]], [[180.0]], [[1.0]], 100.0)
+    polygons = contour_geometry(density, 0.8)["coordinates"]
+    middles = sorted(float(np.mean(np.array(rings[0])[:, 0])) for rings in polygons)
+    assert len(polygons) == 2 and middles[0] < -175 and middles[1] > 175
+    for rings in polygons:
+        x, y = np.array(rings[0][:-1]).T
+        assert (x * np.roll(y, -1) - np.roll(x, -1) * y).sum() > 0  # counter-clockwise
+
+
+def test_a_density_is_a_picture_of_the_world() -> None:
+    uri = density_png(SphereDensity.from_points([[0.0]], [[90.0]], [[1.0]], 300.0), step=1.0)
+    picture = Image.open(io.BytesIO(base64.b64decode(uri.removeprefix("data:image/png;base64,")))).convert("RGB")
+    assert picture.size == (361, 181)
+    red, green, blue = picture.getpixel((270, 90))
+    assert red > 200 and blue < 120

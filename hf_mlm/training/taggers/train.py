@@ -99,16 +99,13 @@ def build_trainer(
 
 
 def score(trainer: TaggerTrainer, encoded: Dataset, prefix: str) -> dict[str, float]:
-    """Score the trainer's model on a split, and write what a bootstrap resamples.
+    """Score the trainer's model on an encoded split, and write what a bootstrap resamples into its ``output_dir``.
 
-    Args:
-        trainer: whose ``output_dir`` gets ``counts_<prefix>.json``: ``ids`` of the sentences, and for each its true
-            positives, predicted and gold entities.
-        encoded: the split, as `encode_sentences` makes it.
-        prefix: of the names of the metrics.
+    ``counts_<prefix>.json`` has the ``ids`` of the sentences, and for each its true positives, predicted and gold
+    entities.
 
     Returns:
-        the metrics of `EntityMetrics`.
+        The metrics of `EntityMetrics`, whose names begin with the prefix.
     """
     results, metrics = score_encoded(trainer, encoded, prefix)
     if trainer.is_world_process_zero():

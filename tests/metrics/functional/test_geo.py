@@ -8,12 +8,15 @@ from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_f
 
 from hf_mlm.metrics.functional.geo import (
     GeoTally,
+    calibration_scores,
     cell_scores,
     class_counts,
     confusion_counts,
+    coverage_scores,
     distance_scores,
     geo_report,
     geoscore,
+    recall_by_area,
 )
 
 
@@ -118,3 +121,26 @@ def test_bad_distances_are_refused(kilometres):
 def test_a_confusion_matrix_is_square():
     with pytest.raises(ValueError, match=r"confusion has the shape \(2, 3\)"):
         confusion_counts(np.zeros((2, 3)))
+
+
+@given(st.lists(st.tuples(st.floats(0, 2e4), st.floats(0, 2e4), st.floats(0, 2e4)), min_size=1, max_size=40))
+def test_coverage_counts_the_truths_within_their_own_circle(rows):
+    km, half, most = map(list, zip(*rows, strict=True))
+    scores = coverage_scores(km, {0.5: half, 0.9: most})
+    assert scores["coverage@50"] == pytest.approx(sum(a <= b for a, b in zip(km, half, strict=True)) / len(km))
+    assert scores["coverage@90"] == pytest.approx(sum(a <= b for a, b in zip(km, most, strict=True)) / len(km))
+    assert scores["median_radius_km"] == pytest.approx(float(np.median(half)))
+
+
+def test_the_calibration_error_is_the_gap_between_probability_and_truth():
+    rng = np.random.default_rng(0)
+    confidences = rng.random(60_000)
+    assert calibration_scores(confidences, rng.random(60_000) < confidences)["calibration_error"] < 0.01
+    assert calibration_scores(np.full(100, 0.9), np.arange(100) < 60)["calibration_error"] == pytest.approx(0.3)
+    assert calibration_scores([], []) == {}
+
+
+@given(st.lists(st.floats(1, 5e8), min_size=1, max_size=30), st.floats(1, 5e8))
+def test_recall_by_area_is_the_share_of_regions_within_the_budget(areas, budget):
+    expected = sum(area <= budget for area in areas) / len(areas)
+    assert recall_by_area(areas, [budget]).item() == pytest.approx(expected)
