@@ -34,6 +34,7 @@ def test_what_the_code_opens_is_there() -> None:
         "dataset_demo",
         "dataset_mlm",
         "dataset_mmnerd",
+        "dataset_own",
     }
     assert {"demo", "irle", "irle-gr", "two-mner", "crf-tagger"} <= {path.stem for path in RECIPES.glob("*.yaml")}
     metrics = {path.parent for path in PACKAGE.glob("metrics/*/README.md")}
