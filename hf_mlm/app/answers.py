@@ -171,7 +171,8 @@ def located(estimate: Mapping[str, Any], neighbours: Sequence[Mapping[str, Any]]
         return element("section", heading, element("p", NO_MAP, class_="quiet"), _cells(estimate["cells"]))
     position, radius = position_of(estimate["latitude"], estimate["longitude"]), estimate["radius_km"]
     source = " and the ".join(estimate["modalities"])
-    said = f"half of the probability lies within {radius:,.0f} km, judging by the {source}"
+    half = "half of such entities lie" if estimate.get("calibrated") else "half of the probability lies"
+    said = f"{half} within {radius:,.0f} km, judging by the {source}"
     nearest = settlement_of(estimate)
     world = estimate_map(estimate, neighbours, Window(), f"Estimate: {position}; {said}.")
     near = _near(estimate, neighbours, position)

@@ -22,6 +22,7 @@ FUSION = "mean of log-probabilities"
 PLACE = ("latitude", "longitude", "radius_km")
 GRANULARITIES = {"exact": None, "city": 1, "region": 0, "country": None}  # decimals of a degree
 CITY_KM = 25.0  # median radius up to which a run is said to find cities
+REGION_KM = 100.0  # radius of a cell that tells no more than a region
 REGIONS = (0.5, 0.8)  # shares whose smallest regions are drawn
 
 
@@ -34,7 +35,7 @@ class GeoEstimationPipeline(ImageTextPipeline):
 
     Settings, at the start or in each call: ``top_k`` cells to return (5); ``strategy`` (the neighbours where there is
     a gallery, else ``"mean"``) and ``share`` (0.5) as in `Locator`; ``granularity``, how exactly to tell the place:
-    ``"exact"``, ``"city"`` (a tenth of a degree), ``"region"`` (whole degrees, no cells) or ``"country"`` alone;
+    ``"exact"``, ``"city"`` (a tenth of a degree), ``"region"`` (whole degrees, large cells) or ``"country"`` alone;
     when omitted, what the radii of a calibrated run allow, and ``"exact"`` without calibration; ``return_geojson``
     and ``return_map`` (False); ``timeout`` in seconds for images at an address; ``on_error``: ``"raise"``, or
     ``"skip"`` to answer what cannot be read by ``{"error": sentence}``.
@@ -208,7 +209,9 @@ def coarsened(answer: Mapping[str, Any], granularity: str) -> dict[str, Any]:
     rounded = round(latitude, decimals), round(longitude, decimals)
     moved = float(great_circle_distance(latitude, longitude, *rounded))
     told |= dict(zip(PLACE, (*rounded, answer["radius_km"] + moved), strict=True))
-    return told | ({"cells": []} if granularity == "region" else {})
+    if granularity == "region":
+        told["cells"] = [cell for cell in answer["cells"] if cell["radius_km"] >= REGION_KM]
+    return told
 
 
 def _nearest_settlement(latitude: float, longitude: float) -> Any:

@@ -89,7 +89,7 @@ def test_the_next_commands_work(finished: tuple[Path, str], capsys: Any) -> None
     assert len(commands) == 2
     for command in commands:
         assert run(*shlex.split(command)[1:]) == 0
-        assert "half of the probability within" in capsys.readouterr().out
+        assert "half of such entities within" in capsys.readouterr().out
 
 
 @pytest.mark.heavy

@@ -5,14 +5,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from datasets import ClassLabel, load_dataset
 
 from hf_mlm import IRLEConfig, IRLEForRetrievalAndGeo
+from hf_mlm.geo.distance import great_circle_distance
 from hf_mlm.geo.partition import GeoCellPartition
+from hf_mlm.models.irle.cells_irle import Locator
 from hf_mlm.runs.open_model import open_model
-from hf_mlm.training.irle.scoring import load_rows, score, trained_on, with_cells_of
+from hf_mlm.training.irle.scoring import calibrate, load_rows, score, trained_on, with_cells_of
+from tests.models.irle.tiny import TOKENS, feature_config
 
 
 @pytest.fixture
@@ -147,3 +151,70 @@ def test_score_gives_metrics_and_embeddings_in_order(
     assert torch.allclose(torch.from_numpy(found["image_embeds"]), expected.image_embeds, atol=1e-6)
     assert found["text_cells"].tolist() == expected.text_geo_logits.argmax(-1).tolist()
     assert {"mean_medR", "image_f1", "geo_loss", "retrieval_loss", "loss"} <= metrics.keys()
+
+
+class World:
+    """Known entities, and others that lie near one of them and look like it, in images and in texts."""
+
+    def __init__(self, seed: int = 0, known: int = 300):
+        self.rng = np.random.default_rng(seed)
+        self.positions = np.stack([self.rng.uniform(-60, 60, known), self.rng.uniform(-170, 170, known)], axis=1)
+        self.embeds = {name: unit(self.rng.normal(size=(known, 16))) for name in ("image", "text")}
+
+    def search(self, queries: torch.Tensor, modality: str, top_k: int) -> tuple[np.ndarray, np.ndarray]:
+        scores = np.asarray(queries) @ self.embeds[modality].T
+        rows = np.argsort(-scores, axis=1)[:, :top_k]
+        return np.take_along_axis(scores, rows, axis=1), rows
+
+    def held_out(self, count: int) -> tuple[dict[str, Any], np.ndarray]:
+        near = self.rng.integers(len(self.positions), size=count)
+        positions = self.positions[near] + self.rng.normal(0, 0.5, (count, 2))
+        outputs = {
+            name: {
+                "embeds": unit(embeds[near] + self.rng.normal(0, 0.2, (count, 16))),
+                "geo_logits": self.rng.normal(size=(count, len(TOKENS))),
+            }
+            for name, embeds in self.embeds.items()
+        }
+        return outputs, positions
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def none_known(count: int) -> dict[str, np.ndarray]:
+    return dict.fromkeys(("image", "text"), np.full(count, -1))
+
+
+def test_calibrated_circles_hold_their_share_of_new_entities() -> None:
+    world, config = World(), feature_config()
+    outputs, positions = world.held_out(600)
+    config.calibration = calibrate(config, world, outputs, none_known(600), positions, {"split": "validation"})
+    assert config.calibration["on"] == {"split": "validation", "entities": 600}
+    locator = Locator(config, world)
+    new, truth = world.held_out(1500)
+    for asked in ({"image": new["image"]}, {"text": new["text"]}, new):
+        latitudes, longitudes, radii = locator.circles(asked, (0.5, 0.8, 0.9))
+        errors = great_circle_distance(*truth.T, latitudes, longitudes)
+        assert np.median(errors) < 150
+        assert (errors[:, None] <= radii).mean(axis=0) == pytest.approx([0.5, 0.8, 0.9], abs=0.05)
+
+
+def test_the_temperature_of_overconfident_cells_is_found() -> None:
+    rng = np.random.default_rng(0)
+    scores = rng.normal(size=(2000, len(TOKENS)))
+    shares = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    cells = np.array([rng.choice(len(TOKENS), p=row) for row in shares])
+    outputs = {name: {"geo_logits": 3 * scores} for name in ("image", "text")}
+    targets = dict.fromkeys(("image", "text"), cells)
+    fitted = calibrate(feature_config(tasks=["geo"]), None, outputs, targets, np.zeros((2000, 2)), {})
+    assert fitted is not None and fitted["temperatures"]["image"] == pytest.approx(3, rel=0.12)
+    assert "kernels" not in fitted and set(fitted["quantiles"]["image+text"]) == {"mean", "best"}
+
+
+def test_a_handful_of_entities_calibrates_nothing() -> None:
+    world = World()
+    outputs, positions = world.held_out(30)
+    positions[11:] = np.nan
+    assert calibrate(feature_config(), world, outputs, none_known(30), positions, {}) is None
