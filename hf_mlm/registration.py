@@ -193,18 +193,18 @@ _imports = _Imports()
 
 def _call_after(loader: Any, hook: Callable[[], None] | None) -> None:
     """Have a loader call a hook when no module of ours is half imported, as hooks import others that may need it."""
-    execute = loader.exec_module
+    execute, imports = loader.exec_module, _imports  # reloading this module makes others
 
     def exec_module(module: ModuleType) -> None:
-        _imports.depth += 1
+        imports.depth += 1
         try:
             execute(module)
         finally:
-            _imports.depth -= 1
-        if hook is not None and hook not in _imports.waiting:
-            _imports.waiting.append(hook)
-        while _imports.waiting and not _imports.depth:
-            _imports.waiting.pop(0)()
+            imports.depth -= 1
+        if hook is not None and hook not in imports.waiting:
+            imports.waiting.append(hook)
+        while imports.waiting and not imports.depth:
+            imports.waiting.pop(0)()
 
     loader.exec_module = exec_module
 

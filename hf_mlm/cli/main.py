@@ -7,8 +7,10 @@ A command is a function with Typer's annotations, or a Typer app of several, and
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from typing import NamedTuple
+import threading
+from typing import Any, NamedTuple, NoReturn
 
 from hf_mlm.registry import load
 
@@ -51,7 +53,8 @@ def main(argv: list[str] | None = None) -> None:
         argv: the words after ``hf-mlm``; those of the shell when omitted.
 
     Raises:
-        SystemExit: with 0 after success or help, 1 after an error, 2 for a wrong command line, 130 after Ctrl-C.
+        SystemExit: with 0 after success or help, 1 after an error, 2 for a wrong command line, 130 after Ctrl-C or
+            SIGTERM.
     """
     words = sys.argv[1:] if argv is None else argv
     if not words or words[0] in ("-h", "--help"):
@@ -66,6 +69,8 @@ def main(argv: list[str] | None = None) -> None:
     if name not in COMMANDS:
         sys.stderr.write(f"hf-mlm: Expected a command ({', '.join(COMMANDS)}), found {name!r}.\n")
         raise SystemExit(2)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _interrupt)
     try:
         run(name, rest)
     except Exception as error:
@@ -106,6 +111,11 @@ def run(name: str, words: list[str]) -> None:
         if end.code == 130:
             raise KeyboardInterrupt from None
         raise
+
+
+def _interrupt(number: int, frame: Any) -> NoReturn:
+    """End by SIGTERM as by Ctrl-C, so that unfinished files are removed."""
+    raise KeyboardInterrupt
 
 
 def usage() -> str:

@@ -36,11 +36,7 @@ class WordVectorSource(Protocol):
 
 
 class WordVectors:
-    """A table of words and their vectors.
-
-    Args:
-        words: without repetitions.
-        matrix: float32 (words, size).
+    """A table of words, without repetitions, and their vectors, float32 (words, size).
 
     Raises:
         ValueError: if there are more or fewer words than vectors, or the matrix is none.
@@ -78,13 +74,7 @@ class WordVectors:
 
 
 class VectorCoverage(NamedTuple):
-    """How many words of a vocabulary have a vector.
-
-    Args:
-        exact: as they are written.
-        lowercased: not so, but in lower case.
-        absent: not at all; these keep the vectors that they started from.
-    """
+    """Numbers of words of a vocabulary that have a vector as they are written, in lower case alone, and not at all."""
 
     exact: int
     lowercased: int
@@ -97,13 +87,7 @@ class VectorCoverage(NamedTuple):
 
 
 class MatchedVectors(NamedTuple):
-    """The vectors of a vocabulary.
-
-    Args:
-        word_ids: int64 (found,), the words that have one.
-        matrix: float32 (found, size), their vectors.
-        coverage: how the words were found.
-    """
+    """Words of a vocabulary with a vector, int64 (found,), the vectors (found, size), and how they were found."""
 
     word_ids: NDArray[np.int64]
     matrix: FloatArray
@@ -112,10 +96,6 @@ class MatchedVectors(NamedTuple):
 
 def match_vectors(vocabulary: WordVocabulary, vectors: WordVectorSource) -> MatchedVectors:
     """Find the vector of each word of a vocabulary, as it is written or else lower-cased.
-
-    Args:
-        vocabulary: whose words are looked up.
-        vectors: where.
 
     Example:
         >>> vocabulary = WordVocabulary(("Rhine", "River", "Oder"))
