@@ -11,12 +11,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
 
-from hf_mlm import IRLEForRetrievalAndGeo
+from hf_mlm import Gallery, IRLEForRetrievalAndGeo
 from hf_mlm.runs.checkpoints import last_complete_checkpoint
 from hf_mlm.runs.open_model import open_model
 from hf_mlm.runs.settings import parse_settings
@@ -146,14 +147,44 @@ class Trap:
         return pytest.fail, ("code of a pickle was run",)
 
 
+RAW = {
+    "image_encoder": {"model_type": "resnet", "embedding_size": 4, "hidden_sizes": [4], "depths": [1]},
+    "text_encoder": {"model_type": "bert", "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1},
+    "image_processor": {"size": {"height": 8, "width": 8}},
+    "dataset_options": {"min_entities": 1, "max_entities": 30},
+    "num_train_epochs": 1,
+}
+
+
+def test_a_run_keeps_a_gallery_of_its_training_entities(raw_folder: Path, tmp_path: Path) -> None:
+    finished = run(recipe(raw_folder, tmp_path, gallery_size=7, **RAW))
+    model, _ = open_model(tmp_path / "run", "irle")
+    gallery = Gallery.beside(model)
+    assert gallery is not None and len(gallery) == 7
+    assert {values.dtype for values in gallery.embeds.values()} == {torch.float16}
+    assert np.isfinite(gallery.positions).all()
+    assert gallery.entities["entity_id"][:] == finished.dataset["train"]["entity_id"][:7]
+    assert {f"test_{name}_coverage@{share}" for name in ("image", "text") for share in (50, 80, 90)} < set(
+        finished.results
+    )
+
+
+def test_a_run_without_a_gallery(raw_folder: Path, tmp_path: Path) -> None:
+    run(recipe(raw_folder, tmp_path, **RAW), "--keep_gallery", "false")
+    assert not (tmp_path / "run" / "gallery").exists()
+
+
+def test_a_gallery_of_another_run_is_refused(raw_folder: Path, tmp_path: Path) -> None:
+    for seed in ("1", "2"):
+        run(recipe(raw_folder, tmp_path, **RAW), "--seed", seed, "--output_dir", str(tmp_path / seed))
+    shutil.rmtree(tmp_path / "1" / "gallery")
+    shutil.copytree(tmp_path / "2" / "gallery", tmp_path / "1" / "gallery")
+    with pytest.raises(ValueError, match="the gallery is of another model"):
+        Gallery.beside(open_model(tmp_path / "1", "irle")[0])
+
+
 def test_raw_run_takes_its_processor_along(raw_folder: Path, tmp_path: Path) -> None:
-    encoders = {
-        "image_encoder": {"model_type": "resnet", "embedding_size": 4, "hidden_sizes": [4], "depths": [1]},
-        "text_encoder": {"model_type": "bert", "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1},
-        "image_processor": {"size": {"height": 8, "width": 8}},
-    }
-    options = {"min_entities": 1, "max_entities": 30}
-    path = recipe(raw_folder, tmp_path, num_train_epochs=1, dataset_options=options, **encoders)
+    path = recipe(raw_folder, tmp_path, **RAW)
     first = run(path)
     again = run(path)
     assert again.trainer.processing_class.tokenizer.get_vocab() == first.trainer.processing_class.tokenizer.get_vocab()
