@@ -92,7 +92,7 @@ def tag_items(pipe: Any, items: Iterable[Item], batch_size: int) -> Iterator[tup
             if item.error is None:
                 yield {"text" if isinstance(item.content, str) else "tokens": item.content, "image": item.image}
 
-    for answer in pipe(inputs(), batch_size=batch_size, on_error="report"):
+    for answer in pipe(inputs(), batch_size=batch_size, on_error="skip"):
         while waiting[0].error is not None:
             yield waiting.popleft(), []
         item = waiting.popleft()

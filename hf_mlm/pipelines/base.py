@@ -64,7 +64,7 @@ class Failure:
     message: str
 
 
-OnError = Literal["raise", "report"]
+OnError = Literal["raise", "skip"]
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class _Preparer:
             return self.process(item, **self.settings)
         except (OSError, ValueError) as error:
             message = f"input {number} (counted from 0): {error}" if self.several else str(error)
-            if self.on_error == "report":
+            if self.on_error == "skip":
                 return Failure(message)
             kind = next(kind for kind in (FileNotFoundError, OSError, ValueError) if isinstance(error, kind))
             raise kind(message) from error
@@ -111,12 +111,24 @@ class _Streamed(IterableDataset):
         return map(self.prepare, enumerate(self.inputs))
 
 
+def settings_before(timeout: float | None, on_error: OnError | None) -> dict[str, Any]:
+    """Settings of ``preprocess``, as far as they are given.
+
+    Raises:
+        ValueError: if ``on_error`` is another.
+    """
+    if on_error not in (None, "raise", "skip"):
+        raise ValueError(f"Expected on_error to be 'raise' or 'skip', found {on_error!r}.")
+    given = {"timeout": timeout, "on_error": on_error}
+    return {name: value for name, value in given.items() if value is not None}
+
+
 class BatchingPipeline(Pipeline):
     """Answers one input, or each of a list or generator; the answers do not depend on the size of the batches.
 
     Subclasses say how one input is prepared (``preprocess``), how the model runs over several (``_collate`` and
     ``_forward``), and what comes of it: ``postprocess`` takes a batch of prepared inputs with the model's outputs, and
-    gives an answer for each. With ``on_error="report"`` among the settings of ``preprocess``, an input that cannot be
+    gives an answer for each. With ``on_error="skip"`` among the settings of ``preprocess``, an input that cannot be
     read is answered by ``{"error": sentence}``, and the others are answered all the same.
     """
 

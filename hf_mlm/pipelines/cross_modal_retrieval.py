@@ -10,6 +10,7 @@ from typing import Any
 from datasets import Dataset
 from huggingface_hub import snapshot_download
 
+from hf_mlm.pipelines.base import OnError, settings_before
 from hf_mlm.pipelines.image_text import ImageTextPipeline, Query
 from hf_mlm.runs.gallery import FOLDER, Gallery
 
@@ -21,8 +22,8 @@ class CrossModalRetrievalPipeline(ImageTextPipeline):
     """Find the entities of a `Gallery` whose texts go with an image, or whose images go with a text.
 
     ``pipe(inputs, batch_size=8, top_k=10)`` takes an image or a text, or a list or generator of them; see
-    `ImageTextPipeline` for their forms. Settings of each call: ``top_k``, and ``timeout`` in seconds for images at an
-    address.
+    `ImageTextPipeline` for their forms. Settings of each call: ``top_k``, ``timeout`` in seconds for images at an
+    address, and ``on_error``: ``"raise"``, or ``"skip"`` to answer what cannot be read by ``{"error": sentence}``.
 
     Returns, for each query, a list of the best entities, the best first, each a dict of
         ``score`` (dot product of the embeddings, the cosine where they have unit length), ``row`` (of the dataset that
@@ -57,11 +58,11 @@ class CrossModalRetrievalPipeline(ImageTextPipeline):
         self.gallery: Gallery = gallery
 
     def _sanitize_parameters(
-        self, top_k: int | None = None, timeout: float | None = None, **kwargs: Any
+        self, top_k: int | None = None, timeout: float | None = None, on_error: OnError | None = None, **kwargs: Any
     ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
         self._refuse_unknown(kwargs)
         self._refuse_top_k(top_k)
-        return {} if timeout is None else {"timeout": timeout}, {}, {} if top_k is None else {"top_k": top_k}
+        return settings_before(timeout, on_error), {}, {} if top_k is None else {"top_k": top_k}
 
     def preprocess(self, inputs: Any, timeout: float | None = None) -> Query:
         """Read a query's image or text; raises as `ImageTextPipeline.preprocess`, and of a query with both."""

@@ -78,8 +78,8 @@ class ImageTextPipeline(BatchingPipeline):
             timeout: seconds to wait for an image at an address; no end when None.
 
         Raises:
-            ValueError: if it is neither image nor text, the text is empty or holds half a character, its classes are
-                no names, the image cannot be read, or the model has no encoder for it.
+            ValueError: if it is neither image nor text, the text is empty, holds half a character or nothing that the
+                tokenizer knows, its classes are no names, the image cannot be read, or there is no encoder for it.
             OSError: if the image is not there.
         """
         image, text, classes = self._parts(inputs)
@@ -92,7 +92,19 @@ class ImageTextPipeline(BatchingPipeline):
         if text is not None and not text.strip():
             raise ValueError(f"{self.task} got an empty text: leave it out, or say what it is about.")
         check_whole(text or "")
+        self._refuse_foreign(text)
         return Query(pixel_values, text, classes)
+
+    def _refuse_foreign(self, text: str | None) -> None:
+        """Refuse a text of which the tokenizer knows nothing, as one in letters that the training had not."""
+        tokenizer = self.processor.tokenizer
+        unknown = getattr(tokenizer, "unk_token_id", None)
+        if text is None or unknown is None:
+            return
+        if set(tokenizer(text, add_special_tokens=False)["input_ids"]) <= {unknown}:
+            raise ValueError(
+                f"the model knows no word of the text {text!r:.60}: ask in a language that it was trained on."
+            )
 
     def _parts(self, inputs: Any) -> tuple[Any, str | None, str | Sequence[str]]:
         """Image, text and classes of a query."""

@@ -15,7 +15,7 @@ from hf_mlm.models.base.modeling import TaggerPreTrainedModel
 from hf_mlm.models.base.processing import TaggerProcessor
 from hf_mlm.models.base.word_encoding import Window
 from hf_mlm.models.layers.pooling import word_starts
-from hf_mlm.pipelines.base import BatchingPipeline, OnError, check_whole, open_image
+from hf_mlm.pipelines.base import BatchingPipeline, OnError, check_whole, open_image, settings_before
 
 
 Aggregation = Literal["entity", "word"]
@@ -72,7 +72,7 @@ class MultimodalNERPipeline(BatchingPipeline):
         ``aggregation``: ``"entity"``, or ``"word"`` for each word of an entity by itself.
         ``min_score``: leave out what has a lower score; one number, or a number for each type: ``{"PER": 0.9}``.
         ``is_split_into_words``: read a list of strings as the words of one sentence.
-        ``on_error``: ``"raise"``, or ``"report"`` to answer what cannot be read by ``{"error": sentence}``.
+        ``on_error``: ``"raise"``, or ``"skip"`` to answer what cannot be read by ``{"error": sentence}``.
         ``timeout``: seconds to wait for an image at an address.
 
     Returns, for each text, a list of entities in the form of transformers' token classification:
@@ -120,16 +120,13 @@ class MultimodalNERPipeline(BatchingPipeline):
             raise ValueError(f"multimodal-ner has no setting {', '.join(kwargs)}.")
         if aggregation not in (None, "entity", "word"):
             raise ValueError(f"Expected aggregation to be 'entity' or 'word', found {aggregation!r}.")
-        if on_error not in (None, "raise", "report"):
-            raise ValueError(f"Expected on_error to be 'raise' or 'report', found {on_error!r}.")
         known = {name[2:] for name in getattr(self.model.config, "id2label", {}).values()}
         if isinstance(min_score, Mapping) and not set(min_score) <= known:
             unknown = ", ".join(sorted(set(min_score) - known))
             raise ValueError(f"Expected min_score of the types {', '.join(sorted(known - {''}))}; found {unknown}.")
-        before = {"timeout": timeout, "on_error": on_error}
         after = {"aggregation": aggregation, "min_score": min_score}
-        given = [{name: value for name, value in each.items() if value is not None} for each in (before, after)]
-        return given[0], {}, given[1]
+        given = {name: value for name, value in after.items() if value is not None}
+        return settings_before(timeout, on_error), {}, given
 
     def preprocess(self, inputs: Any, timeout: float | None = None) -> Prepared:
         """Split an input into words, and those into windows, and open its image.
