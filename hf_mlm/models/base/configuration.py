@@ -72,6 +72,13 @@ class TaggerConfig(PreTrainedConfig):
                 )
 
 
+def refuse_below(config: PreTrainedConfig, least: int, *names: str) -> None:
+    """Refuse settings of a configuration that are below the least that they may be."""
+    for name in names:
+        if getattr(config, name) < least:
+            raise ValueError(f"{name}={getattr(config, name)} must be at least {least}.")
+
+
 TEXT_ENCODER = SubConfigSpec(config_class=AutoConfig, model_type="bert")  # unless another one is given
 RESNET_152 = {"model_type": "resnet", "depths": [3, 8, 36, 3]}
 

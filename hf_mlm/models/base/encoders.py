@@ -97,12 +97,7 @@ def opening(name_or_path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def build_encoder(config: PreTrainedConfig, model: PreTrainedModel | None = None) -> PreTrainedModel:
-    """Take an encoder that is loaded already, or make one with random weights.
-
-    Args:
-        config: of the encoder; its choice of an attention implementation is left aside where nothing attends.
-        model: the encoder, already loaded.
-    """
+    """Take an encoder that is loaded already, or make one with random weights; where nothing attends, by ``eager``."""
     if model is not None:
         return model
     attends = getattr(transformers.MODEL_MAPPING[type(config)], "_supports_sdpa", True)
@@ -111,10 +106,6 @@ def build_encoder(config: PreTrainedConfig, model: PreTrainedModel | None = None
 
 def attention_by_encoder(model: PreTrainedModel, implementation: str) -> dict[str, str]:
     """Choose an attention implementation for those of a model's encoders that attend, such as not a ResNet.
-
-    Args:
-        model: with a configuration for each of its encoders.
-        implementation: for the model and its encoders.
 
     Returns:
         What ``set_attn_implementation`` takes.
@@ -147,11 +138,7 @@ def is_torchvision(source: Source) -> bool:
 
 
 def normalisation(source: Source) -> Normalisation | None:
-    """Look up how an encoder's images are normalised; None where nothing tells.
-
-    Args:
-        source: folder or Hub name, or a ``.pth`` file of torchvision's.
-    """
+    """Look up how the images of an encoder from a source are normalised; None where nothing tells."""
     if is_torchvision(source):
         return Normalisation(IMAGE_MEAN, IMAGE_STD)
     try:
@@ -162,11 +149,7 @@ def normalisation(source: Source) -> Normalisation | None:
 
 
 def pixel_rescaling(given: Source, wanted: Source) -> dict[str, list[float]]:
-    """Find how a ResNet's images differ from those that a ViT's image processor makes.
-
-    Args:
-        given: source of the encoder whose image processor prepares the images.
-        wanted: source of the encoder that sees them as well.
+    """Find how the images that one source's encoder sees differ from those that another's image processor makes.
 
     Returns:
         The settings ``resnet_pixel_scale`` and ``resnet_pixel_shift``; none where a source tells no normalisation.
@@ -218,10 +201,7 @@ _NEEDED = ("conv1.weight", *(f"layer{stage}.0.conv1.weight" for stage in "1234")
 
 
 def load_torchvision_resnet(path: str | os.PathLike[str]) -> ResNetModel:
-    """Read a ResNet of torchvision's, of any depth; its layer over the classes is left out.
-
-    Args:
-        path: a state dict saved by ``torch.save``; read with ``weights_only=True``, so that no code in it runs.
+    """Read a ResNet of torchvision's, of any depth, from its saved state dict; its layer over the classes is left out.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -231,10 +211,7 @@ def load_torchvision_resnet(path: str | os.PathLike[str]) -> ResNetModel:
 
 
 def convert_torchvision_resnet(theirs: Mapping[str, torch.Tensor]) -> ResNetModel:
-    """Put torchvision's weights into a ``ResNetModel`` that computes the same.
-
-    Args:
-        theirs: state dict of torchvision's ``ResNet``.
+    """Put a state dict of torchvision's ``ResNet`` into a ``ResNetModel`` that computes the same.
 
     Raises:
         ValueError: if it is not that of a ResNet, or of one whose blocks differ, such as a ResNeXt.

@@ -50,14 +50,9 @@ class EncodersPreTrainedModel(PreTrainedModel):
     def save_pretrained(self, *args: Any, save_original_format: bool = False, **kwargs: Any) -> None:
         """Save as transformers does, but with weights under the names that the model has for them.
 
-        Transformers would give those of some encoders, such as ViT's, the names of older releases.
-        ``from_pretrained`` knows these, and a Trainer that goes on from a checkpoint or loads the best one does not:
-        it would leave such an encoder as it was.
-
-        Args:
-            *args: as for transformers.
-            save_original_format: whether to use the older names all the same.
-            **kwargs: as for transformers.
+        Transformers would give those of some encoders, such as ViT's, the names of older releases, and does so with
+        ``save_original_format=True``. ``from_pretrained`` knows these, and a Trainer that goes on from a checkpoint or
+        loads the best one does not: it would leave such an encoder as it was.
         """
         super().save_pretrained(*args, save_original_format=save_original_format, **kwargs)
 
@@ -74,21 +69,9 @@ class EncodersPreTrainedModel(PreTrainedModel):
         max_shard_size: int | str | None = "50GB",
         tags: list[str] | None = None,
     ) -> Any:
-        """Upload the model as transformers does, with a card of this package and without local paths.
+        """Upload the model as transformers does, with a card of this package and without local paths; give its commit.
 
-        Args:
-            repo_id: where to.
-            commit_message: of the upload.
-            commit_description: of the upload.
-            private: whether a repository that is made is a private one.
-            token: instead of that of the login.
-            revision: branch to push to.
-            create_pr: whether to open a pull request instead.
-            max_shard_size: of a file of weights.
-            tags: of the card.
-
-        Returns:
-            The commit.
+        The arguments are those of transformers.
 
         Raises:
             ValueError: if something private would be uploaded.
@@ -309,13 +292,9 @@ class ImageTaggerPreTrainedModel(TaggerPreTrainedModel):
 
 
 def feature_tokens(hidden_states: torch.Tensor) -> torch.Tensor:
-    """Lay the positions of a feature map side by side, as the tokens of a transformer are.
+    """Lay the positions of a feature map (images, channels, height, width) side by side: (images, tokens, channels).
 
-    Args:
-        hidden_states: (images, channels, height, width), or (images, tokens, channels), which stays as it is.
-
-    Returns:
-        (images, tokens, channels).
+    Tokens of a transformer, which are of this shape already, stay as they are.
     """
     return hidden_states.flatten(2).transpose(1, 2) if hidden_states.dim() == 4 else hidden_states
 
@@ -392,12 +371,9 @@ def as_regions(
 def see_regions(
     pixel_values: torch.Tensor, region_mask: torch.Tensor, see: Callable[[torch.Tensor], torch.Tensor]
 ) -> torch.Tensor:
-    """Encode the regions that are there, and no others, which would count in batch statistics.
+    """Encode the regions that the bool mask (images, regions) keeps; others would count in batch statistics.
 
-    Args:
-        pixel_values: (images, regions, 3, height, width).
-        region_mask: bool (images, regions).
-        see: makes (n, …) of n regions (n, 3, height, width).
+    ``see`` makes (n, …) of n regions (n, 3, height, width).
 
     Returns:
         (images, regions, …), 0 where no region is.

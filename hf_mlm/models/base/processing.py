@@ -241,14 +241,7 @@ class TaggerProcessor(SentenceProcessor):
         self._word_encoder()  # refuses what does not fit together
 
     def windows(self, sentences: Sequence[Sequence[str]]) -> list[Window]:
-        """Encode sentences, given as lists of words, each into at least one window.
-
-        Args:
-            sentences: words of each sentence.
-
-        Raises:
-            ValueError: if a word vanishes and the tokenizer has no unknown token.
-        """
+        """Encode sentences, given as lists of words, each into at least one window."""
         return self._word_encoder()(sentences)
 
     def windows_in_context(self, sentences: Sequence[Sequence[str]]) -> list[Window]:
@@ -299,18 +292,10 @@ class ImageSentenceProcessor(SentenceProcessor):
         labels: Sequence[Sequence[int]] | None = None,
         return_tensors: str | None = "pt",
     ) -> BatchFeature:
-        """Prepare sentences as `SentenceProcessor` does, with their images.
+        """Prepare sentences as `SentenceProcessor` does, with their images, None where a sentence has none.
 
-        Args:
-            text: sentences, each a list of words, or a string, which the `splitter` divides; or one string.
-            images: an image for each sentence, None where it has none, each in a form that
-                `hf_mlm.models.base.images.to_rgb` takes; the same object for several sentences is encoded once.
-            labels: a label for each word of each sentence.
-            return_tensors: "pt" for tensors, "np" for arrays.
-
-        Returns:
-            What the sentences alone would give and, where there are images, ``pixel_values`` (images, 3, height,
-            width) and ``image_index`` (rows,), the image of each row, -1 where it has none.
+        Images come in any form that `hf_mlm.models.base.images.to_rgb` takes; the same object for several sentences is
+        encoded once. Beside what the sentences alone would give there is what `encode_images` gives.
 
         Raises:
             FileNotFoundError: if an image's path leads nowhere.
@@ -345,15 +330,7 @@ class ImageSentenceProcessor(SentenceProcessor):
         return {**self.encode_pictures(pictures, list(firsts)), "image_index": index}
 
     def encode_pictures(self, pictures: Sequence[Image.Image], keys: Sequence[Hashable]) -> dict[str, np.ndarray]:
-        """Prepare distinct images.
-
-        Args:
-            pictures: RGB, upright.
-            keys: what tells one image from another.
-
-        Returns:
-            ``pixel_values`` float32 (images, 3, height, width).
-        """
+        """Prepare distinct images, RGB and upright: ``pixel_values`` float32 (images, 3, height, width)."""
         pixels = self.image_processor(pictures, return_tensors="np")["pixel_values"]
         return {"pixel_values": np.asarray(pixels, dtype=np.float32)}
 
@@ -366,11 +343,8 @@ class ImageSentenceProcessor(SentenceProcessor):
 class ImageTaggerProcessor(ImageSentenceProcessor, TaggerProcessor):
     """Encodes words as `TaggerProcessor` does, and the images beside them, each once.
 
-    Args:
-        image_processor: one of transformers' image processors, of which the Pillow ones are enough.
-        tokenizer: the text encoder's.
-        max_length: sub-tokens of a row, special tokens included; the tokenizer's limit when omitted.
-        stride: sub-tokens that two windows of a sentence share at most; a quarter of ``max_length`` when omitted.
+    The arguments are those of `TaggerProcessor`, and before them one of transformers' image processors, of which the
+    Pillow ones are enough.
     """
 
     def __init__(

@@ -32,12 +32,7 @@ class RegionProvider(Protocol):
         """How many regions an image has at most."""
 
     def boxes(self, image_id: Hashable, width: int, height: int) -> Sequence[Box]:
-        """Give an image's regions, at least one and ``num_regions`` at most.
-
-        Args:
-            image_id: what the image is known by.
-            width: of the upright image, in pixels.
-            height: of the upright image, in pixels.
+        """Give the regions of an image of so many pixels, at least one and ``num_regions`` at most.
 
         Raises:
             ValueError: if a region is not inside the image.
@@ -58,10 +53,6 @@ class WholeImage:
 @dataclass(frozen=True)
 class GridCrops:
     """The fields of a grid over the image, row by row.
-
-    Args:
-        rows: of the grid.
-        columns: of the grid.
 
     Example:
         >>> GridCrops(1, 2).boxes("any", width=60, height=40)
@@ -201,18 +192,13 @@ _PROVIDERS: WeakKeyDictionary[RegionProcessor, tuple[Any, RegionProvider]] = Wea
 class RegionProcessor(ImageTaggerProcessor):
     """Encodes words as `TaggerProcessor` does, and beside them the regions of each image.
 
-    Where the images' ids are known, as with `DataCollatorForMultimodalTokenClassification`, a file's boxes are found
-    by them; other images are one region each. A file is opened when the first image is, and a saved processor
-    names its path alone.
+    Where images have ids, as with `DataCollatorForMultimodalTokenClassification`, a file's boxes are found by them;
+    other images are one region each. A file is opened when the first image is, and a saved processor names its path
+    alone. Regions are brought to the image processor's size: whole images are cropped as it does, others are squeezed
+    into a square, so that nothing of them is lost.
 
-    Args:
-        image_processor: one of transformers' image processors, whose size every region is brought to. Whole images
-            are cropped as it does; other regions are squeezed into a square, so that nothing of them is lost.
-        tokenizer: the text encoder's.
-        max_length: as for `TaggerProcessor`.
-        stride: as for `TaggerProcessor`.
-        regions: ``"whole"``, a grid such as ``"2x2"``, or a file of boxes; see `hf_mlm.models.base.regions`.
-        num_regions: boxes of an image that are taken from a file at most.
+    The arguments are those of `ImageTaggerProcessor`, ``regions`` (``"whole"``, a grid such as ``"2x2"``, or a file of
+    boxes) and ``num_regions``, the most boxes of an image that are taken from a file.
     """
 
     cacheable_images = False  # there is a mask beside the pixels

@@ -62,13 +62,10 @@ class CrossModalBlock(nn.Module):
         """Fuse words with the image of their sentence.
 
         Args:
-            words: (batch, words, hidden_size).
+            words: (batch, words, hidden_size); so is the result.
             image_tokens: (batch, tokens, hidden_size); one token, such as a pooled vector, is enough.
             image_mask: bool (batch,), False where the sentence has no image; its tokens are then never read.
             key_mask: bool (batch, tokens), False for tokens to leave out; a row without any token has no image.
-
-        Returns:
-            (batch, words, hidden_size).
 
         Raises:
             ValueError: if shapes disagree or a mask is not bool.
@@ -99,13 +96,7 @@ class CrossModalBlock(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """LN(x + W2 GELU(W1 x)) with four times the width inside (Equation 14).
-
-    Args:
-        hidden_size: size of a word.
-        dropout: probability, before the sum.
-        layer_norm_eps: epsilon of the normalisation.
-    """
+    """LN(x + W2 GELU(W1 x)) with four times the width inside (Equation 14)."""
 
     def __init__(self, hidden_size: int, dropout: float, layer_norm_eps: float) -> None:
         super().__init__()

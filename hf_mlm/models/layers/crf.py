@@ -91,15 +91,10 @@ class LinearChainCRF(nn.Module):
     def decode(self, emissions: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """Tags of the best path, without gradient, computed on the device of the emissions; it can be exported.
 
-        Args:
-            emissions: (batch, length, num_tags) floating point.
-            mask: (batch, length) bool, False at positions that are no words, which are left out wherever they stand.
+        The arguments, and what is raised, are those of ``forward``.
 
         Returns:
             (batch, length) int64, -100 where ``mask`` is False.
-
-        Raises:
-            ValueError: as ``forward``.
         """
         emissions = emissions.detach()
         if not torch.compiler.is_exporting():
@@ -114,15 +109,10 @@ class LinearChainCRF(nn.Module):
     def marginals(self, emissions: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """Probability of each tag at each word, summed over all paths; unconstrained and without gradient.
 
-        Args:
-            emissions: (batch, length, num_tags) floating point.
-            mask: (batch, length) bool, False at positions that are no words, which are left out wherever they stand.
+        The arguments, and what is raised, are those of ``forward``.
 
         Returns:
             (batch, length, num_tags), float32 or float64; rows sum to 1 under the mask and are 0 elsewhere.
-
-        Raises:
-            ValueError: as ``forward``.
         """
         emissions, mask = self._checked(emissions, mask)
         order = _left_alignment(mask)
@@ -319,15 +309,7 @@ class TaggingHead(nn.Module):
 
     @torch.no_grad()
     def decode(self, logits: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
-        """Choose a label for each word.
-
-        Args:
-            logits: (batch, tokens, labels).
-            words: bool (batch, tokens), where words are.
-
-        Returns:
-            int64 (batch, tokens), -100 where no word is.
-        """
+        """Choose a label for each word: int64 (batch, tokens), -100 where the bool mask ``words`` has none."""
         if self.crf is not None:
             return self.crf.decode(logits, words)
         return logits.argmax(dim=-1).masked_fill(~words, IGNORED)
@@ -336,12 +318,8 @@ class TaggingHead(nn.Module):
     def probabilities(self, logits: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
         """Probability of each label at each word: the CRF's marginals, or the softmax.
 
-        Args:
-            logits: (batch, tokens, labels).
-            words: bool (batch, tokens), where words are.
-
         Returns:
-            float32 (batch, tokens, labels), 0 where no word is.
+            float32 (batch, tokens, labels), 0 where the bool mask ``words`` has none.
         """
         if self.crf is not None:
             return self.crf.marginals(logits, words)

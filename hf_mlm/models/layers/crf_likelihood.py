@@ -124,11 +124,7 @@ def _advance(lanes: torch.Tensor, arrivals: torch.Tensor, factors: torch.Tensor,
 
 
 def log_forward_backward(chain: Chain) -> Posterior:
-    """Do the same with log-sum-exp at every step: right for transitions of any size, and slower.
-
-    Args:
-        chain: as ``absorbing_chain`` builds it.
-    """
+    """Do the same with log-sum-exp at every step: right for transitions of any size, and slower."""
     potentials, transitions = chain.potentials, chain.transitions.unsqueeze(2)  # (from, to, 1)
     prefixes = [potentials[0] + chain.start.unsqueeze(1)]  # each (states, batch)
     for potential in potentials[1:]:
@@ -155,13 +151,8 @@ def log_likelihood(
 ) -> torch.Tensor:
     """Score of the tags less the log-partition (Equations 15 and 16 of 2M-NER, with start and end scores).
 
-    Args:
-        emissions: (batch, length, tags) float32 or float64; those of padding are never read.
-        mask: (batch, length) bool, True on each row's first words and False on the padding after them.
-        start: (tags,) scores of a first tag.
-        transitions: (tags, tags) scores of a tag, by row, being followed by another.
-        end: (tags,) scores of a last tag.
-        tags: (batch, length) int64, of any value on the padding.
+    The arguments are those of `absorbing_chain`, in float32 or float64, and the tags, int64 (batch, length), of any
+    value on the padding.
 
     Returns:
         (batch,) in the type of ``emissions``; asking for a graph of its gradients raises RuntimeError.

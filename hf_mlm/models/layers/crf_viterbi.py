@@ -99,19 +99,9 @@ def _retrace(
 def viterbi_scan(
     emissions: torch.Tensor, mask: torch.Tensor, start: torch.Tensor, transitions: torch.Tensor, end: torch.Tensor
 ) -> torch.Tensor:
-    """Do the same as two scans over the words, which ``torch.export`` keeps for any batch and length.
+    """Do what `viterbi` does as two scans over the words, which ``torch.export`` keeps for any batch and length.
 
-    Outside of an exported program it would be compiled at every call.
-
-    Args:
-        emissions: (batch, length, tags) scores.
-        mask: (batch, length) bool; it may have gaps.
-        start: (tags,) scores of a first tag; -inf forbids it, here and below.
-        transitions: (tags, tags) scores of a tag, by row, being followed by another.
-        end: (tags,) scores of a last tag.
-
-    Returns:
-        int64 (batch, length) tags, of no meaning where the mask is False.
+    The mask may have gaps. Outside of an exported program it would be compiled at every call.
     """
     itself = torch.arange(emissions.shape[2], device=emissions.device)
 
@@ -140,18 +130,7 @@ Array = npt.NDArray[Any]
 def viterbi_numpy(
     emissions: torch.Tensor, mask: torch.Tensor, start: torch.Tensor, transitions: torch.Tensor, end: torch.Tensor
 ) -> torch.Tensor:
-    """Do what ``crf_viterbi.viterbi`` does, on CPU: both ends of all sentences advance towards their middle as one.
-
-    Args:
-        emissions: (batch, length, tags) scores; those of padding are never read.
-        mask: (batch, length) bool, True on each row's first words and False on the padding after them.
-        start: (tags,) scores of a first tag; -inf forbids it, here and below.
-        transitions: (tags, tags) scores of a tag, by row, being followed by another.
-        end: (tags,) scores of a last tag.
-
-    Returns:
-        int64 (batch, length) tags, of no meaning on the padding.
-    """
+    """Do what `viterbi` does, on CPU: both ends of all sentences advance towards their middle as one."""
     batch, length, tags = emissions.shape
     table = _table(transitions.numpy(), end.numpy())
     scores = _lanes(emissions.detach().numpy(), mask.numpy())  # (steps, states, 2 * batch)

@@ -74,13 +74,13 @@ def find_words(
     labels: torch.Tensor | None = None,
     attention_mask: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Tell where words start as far as the inputs say.
+    """Tell where words start: by ``word_ids``, else where ``labels`` are not -100, else wherever no padding is.
 
     Args:
-        logits: (batch, tokens, labels).
-        word_ids: int64 (batch, tokens), -1 where no word is; words start where it changes.
-        labels: int64 (batch, tokens), -100 where no label is; without ``word_ids`` words are where labels are.
-        attention_mask: (batch, tokens), 0 at padding; without both every other token is a word.
+        logits: (batch, tokens, labels), which give the shape; all else is (batch, tokens), and may be missing.
+        word_ids: int64, -1 where no word is; words start where it changes.
+        labels: int64.
+        attention_mask: 0 at padding.
 
     Returns:
         bool (batch, tokens).

@@ -9,7 +9,7 @@ from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig
 from transformers.configuration_utils import SubConfigSpec
 
-from hf_mlm.models.base.configuration import TEXT_ENCODER, ImageTaggerConfig
+from hf_mlm.models.base.configuration import TEXT_ENCODER, ImageTaggerConfig, refuse_below
 
 
 TEXT_TYPES = ("bert", "roberta", "xlm-roberta", "camembert")
@@ -77,5 +77,4 @@ class MKGFormerConfig(ImageTaggerConfig):
 
     def validate_regions(self) -> None:
         """Refuse an image without regions."""
-        if self.num_regions < 1:
-            raise ValueError(f"num_regions={self.num_regions} must be at least 1.")
+        refuse_below(self, 1, "num_regions")

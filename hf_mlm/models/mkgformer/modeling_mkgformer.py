@@ -24,25 +24,14 @@ from hf_mlm.models.mkgformer.configuration_mkgformer import MKGFormerConfig
 
 
 class Prefix(NamedTuple):
-    """What a text layer's attention looked at, for the vision layer above to look at as well.
-
-    Args:
-        keys: (batch, tokens, width).
-        values: (batch, tokens, width).
-    """
+    """Keys and values (batch, tokens, width) of a text layer's attention, for the vision layer above to look at."""
 
     keys: torch.Tensor
     values: torch.Tensor
 
 
 class Patches(NamedTuple):
-    """What words see.
-
-    Args:
-        states: (batch, patches, width).
-        mask: bool (batch, patches), False where no region is.
-        present: bool (batch,), False for sentences without an image.
-    """
+    """What words see: states (batch, patches, width), those that are there, and which sentences have an image."""
 
     states: torch.Tensor
     mask: torch.Tensor
@@ -56,14 +45,7 @@ def read_below(
     token_type_ids: torch.Tensor | None,
     stop: int,
 ) -> tuple[torch.Tensor, Prefix]:
-    """Run the layers below the fusion.
-
-    Args:
-        encoder: built as BERT is.
-        input_ids: int64 (batch, tokens).
-        attention_mask: bool (batch, tokens).
-        token_type_ids: int64 (batch, tokens).
-        stop: number of the first layer that is not run, at least 1.
+    """Run the text layers below ``stop``, at least one, on int64 and bool (batch, tokens).
 
     Returns:
         The words, (batch, tokens, width), and the keys and values of the last layer that was run.
@@ -85,18 +67,9 @@ def attend(
     mask: torch.Tensor,
     dropout: float = 0.0,
 ) -> torch.Tensor:
-    """Multi-head attention over what is projected already.
+    """Multi-head attention over what is projected already: queries (batch, queries, width), keys and values.
 
-    Args:
-        queries: (batch, queries, width).
-        keys: (batch, keys, width).
-        values: (batch, keys, width).
-        num_heads: attention heads.
-        mask: bool (batch, keys), False for keys to leave out.
-        dropout: drop probability of the attention weights.
-
-    Returns:
-        (batch, queries, width).
+    ``mask`` is bool (batch, keys), False for keys to leave out.
     """
     q, k, v = (states.unflatten(2, (num_heads, -1)).transpose(1, 2) for states in (queries, keys, values))
     context = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None, None], dropout_p=dropout)
@@ -106,17 +79,10 @@ def attend(
 def fused_text_layer(
     layer: nn.Module, words: torch.Tensor, token_mask: torch.Tensor, patches: Patches, projection: nn.Module
 ) -> tuple[torch.Tensor, Prefix]:
-    """Run a layer of BERT whose feed-forward layer sees the image as well.
-
-    Args:
-        layer: of the text encoder.
-        words: (batch, tokens, width).
-        token_mask: bool (batch, tokens), False at padding.
-        patches: of each sentence's image.
-        projection: W_f, from the width of the patches to that inside the feed-forward layer.
+    """Run a layer of BERT whose feed-forward layer sees the image as well, through the projection W_f.
 
     Returns:
-        The words, of the same shape, and the keys and values of the attention.
+        The words, (batch, tokens, width) as before, and the keys and values of the attention.
     """
     attention = layer.attention.self
     prefix = Prefix(attention.key(words), attention.value(words))
@@ -130,15 +96,8 @@ def fused_text_layer(
 def correlation_aware_fusion(context: torch.Tensor, patches: Patches, projection: nn.Module) -> torch.Tensor:
     """What words add to their feed-forward layer of the patches that they correlate with.
 
-    W_f softmax(C V^T) V, for the attention's result C and the patches V ("Correlation-Aware Fusion Module").
-
-    Args:
-        context: (batch, tokens, width).
-        patches: of each sentence's image.
-        projection: W_f.
-
-    Returns:
-        (batch, tokens, size of W_f), 0 for a sentence without an image.
+    W_f softmax(C V^T) V, for the attention's result C (batch, tokens, width) and the patches V ("Correlation-Aware
+    Fusion Module"): (batch, tokens, size of W_f), 0 for a sentence without an image.
     """
     states = patches.states
     seen = functional.scaled_dot_product_attention(
@@ -148,17 +107,10 @@ def correlation_aware_fusion(context: torch.Tensor, patches: Patches, projection
 
 
 class Family(NamedTuple):
-    """What transformers calls the parts of a vision transformer.
+    """Names that transformers gives to the parts of a vision transformer, of its layers and of its configuration.
 
-    Args:
-        layers: of the model.
-        final_norm: of the model, after the last layer.
-        attention: of a layer.
-        output: of the attention, the projection of its result.
-        norms: of a layer, before the attention and before the feed-forward layer.
-        after_attention: of a layer, what the attention's result goes through before it is added.
-        after_ffn: of a layer, what the feed-forward layer's result goes through before it is added.
-        attention_dropout: in the configuration.
+    ``norms`` come before the attention and the feed-forward layer; what their results go through before they are added
+    is ``after_attention`` and ``after_ffn``.
     """
 
     layers: str
@@ -188,33 +140,20 @@ FAMILIES = {
 
 
 def drop_final_norm(encoder: PreTrainedModel) -> PreTrainedModel:
-    """Take away the normalisation after the last layer, which words do not see and which would never learn.
-
-    Args:
-        encoder: of one of the `FAMILIES`.
-    """
+    """Take away the normalisation after the last layer, which words do not see and which would never learn."""
     setattr(encoder, FAMILIES[encoder.config.model_type].final_norm, nn.Identity())
     return encoder
 
 
 def vision_layers(encoder: PreTrainedModel) -> nn.ModuleList:
-    """The layers of a vision transformer.
-
-    Args:
-        encoder: of one of the `FAMILIES`.
-    """
+    """The layers of a vision transformer of one of the `FAMILIES`."""
     return attrgetter(FAMILIES[encoder.config.model_type].layers)(encoder)
 
 
 def embed_patches(encoder: PreTrainedModel, pixel_values: torch.Tensor) -> torch.Tensor:
-    """Make patches of images of any size, positions interpolated where it is not the encoder's own.
+    """Make patches (images, 1 + patches, width), the class token first, of pixels (images, 3, height, width).
 
-    Args:
-        encoder: of one of the `FAMILIES`.
-        pixel_values: (images, 3, height, width).
-
-    Returns:
-        (images, 1 + patches, width), the class token first.
+    Positions are interpolated where the size is not the encoder's own.
     """
     always = encoder.config.model_type == "dinov2"  # it interpolates without being asked
     states = encoder.embeddings(pixel_values, **({} if always else {"interpolate_pos_encoding": True}))
@@ -222,17 +161,7 @@ def embed_patches(encoder: PreTrainedModel, pixel_values: torch.Tensor) -> torch
 
 
 def see_below(encoder: PreTrainedModel, patches: torch.Tensor, patch_mask: torch.Tensor, stop: int) -> torch.Tensor:
-    """Run the layers below the fusion.
-
-    Args:
-        encoder: of one of the `FAMILIES`.
-        patches: (images, patches, width).
-        patch_mask: bool (images, patches), False where no region is.
-        stop: number of the first layer that is not run.
-
-    Returns:
-        (images, patches, width).
-    """
+    """Run the vision layers below ``stop`` on patches (images, patches, width), those that the bool mask keeps."""
     mask = create_bidirectional_mask(config=encoder.config, inputs_embeds=patches, attention_mask=patch_mask.long())
     for layer in vision_layers(encoder)[:stop]:
         patches = layer(patches, mask)
@@ -250,18 +179,7 @@ def prefix_guided_layer(
     """Run a vision layer whose attention looks at the words below as well ("Prefix-Guided Interaction Module").
 
     Keys are [K_text; K_image] and values [V_text; V_image]. The text's padding is left out, which the published code
-    attends to.
-
-    Args:
-        layer: of the vision transformer.
-        config: of the vision transformer.
-        patches: (batch, patches, width).
-        patch_mask: bool (batch, patches), False where no region is.
-        prefix: keys and values of the text layer before.
-        token_mask: bool (batch, tokens), False at padding.
-
-    Returns:
-        (batch, patches, width).
+    attends to. Patches are (batch, patches, width), and both masks bool.
     """
     family = FAMILIES[config.model_type]
     attention, (norm, ffn_norm) = getattr(layer, family.attention), family.norms
@@ -287,11 +205,7 @@ def _through(layer: nn.Module, names: tuple[str, ...], states: torch.Tensor) -> 
 class FusionLayer(GradientCheckpointingLayer):
     """A vision layer that looks at the words below, and a text layer that looks at what comes of it.
 
-    The layers are the encoders'; its own is W_f alone.
-
-    Args:
-        width: of words and patches.
-        inner_size: width inside the text layer's feed-forward layer.
+    The layers are the encoders'; its own is W_f alone, from the width of the patches to the text layer's inner size.
     """
 
     def __init__(self, width: int, inner_size: int):
@@ -301,16 +215,7 @@ class FusionLayer(GradientCheckpointingLayer):
     def forward(
         self, words: torch.Tensor, token_mask: torch.Tensor, prefix: Prefix, patches: Patches, encoders: Any, at: int
     ) -> tuple[torch.Tensor, Prefix, Patches]:
-        """Run the two layers.
-
-        Args:
-            words: (batch, tokens, width).
-            token_mask: bool (batch, tokens), False at padding.
-            prefix: keys and values of the text layer before.
-            patches: of each sentence's image.
-            encoders: of texts and of images.
-            at: number of the layers.
-        """
+        """Run the layers number ``at`` of both encoders on words (batch, tokens, width) and patches."""
         text, image = encoders
         vision_layer = vision_layers(image)[at]
         states = prefix_guided_layer(vision_layer, image.config, patches.states, patches.mask, prefix, token_mask)

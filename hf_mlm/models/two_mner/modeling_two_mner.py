@@ -67,12 +67,7 @@ class ImageEncoder(nn.Module):
 
 
 class AlignmentHead(nn.Module):
-    """Linear, ReLU, linear: into the space that texts and images share.
-
-    Args:
-        in_features: width of the input.
-        size: width of the space.
-    """
+    """Linear, ReLU, linear: into the space that texts and images share."""
 
     def __init__(self, in_features: int, size: int):
         super().__init__()
@@ -103,18 +98,10 @@ class Alignment(nn.Module):
     def forward(
         self, sentences: torch.Tensor, features: Mapping[str, ImageFeatures], index: torch.Tensor | None
     ) -> torch.Tensor:
-        """Compare all sentences that have an image with all images of the batch.
+        """Compare all sentences (batch, hidden) that have an image with all images of the batch: (encoders,) losses.
 
-        Of several sentences about one image the first is compared, unless ``repeated``: to the others their own image
-        would be a negative.
-
-        Args:
-            sentences: (batch, hidden).
-            features: each encoder's view of the images; none if there are no images at all.
-            index: int64 (batch,), the image of each sentence, -1 where it has none; None if none has.
-
-        Returns:
-            (encoders,) losses.
+        Of several sentences about one image the first is compared: to the others their own image would be a negative.
+        ``index`` is int64 (batch,), the image of each sentence, -1 where it has none; None if none has.
         """
         texts = self.text(sentences)  # (batch, hidden)
         if index is None:
@@ -173,15 +160,9 @@ class Collaboration(nn.Module):
     def forward(
         self, words: torch.Tensor, features: Mapping[str, ImageFeatures], index: torch.Tensor | None
     ) -> torch.Tensor:
-        """Show words the image of their sentence; those without one stay as they are.
+        """Show words (batch, tokens, hidden) the image of their sentence: (batch, tokens, width).
 
-        Args:
-            words: (batch, tokens, hidden).
-            features: each encoder's view of the images; none if there are no images at all.
-            index: int64 (batch,), the image of each sentence, -1 where it has none; None if none has.
-
-        Returns:
-            (batch, tokens, width).
+        ``index`` is int64 (batch,), the image of each sentence; those with -1 stay as they are, and all if it is None.
         """
         views = [words] * len(self.blocks)
         if index is not None:
@@ -197,15 +178,14 @@ class Collaboration(nn.Module):
 
 @dataclass
 class TwoMNEROutput(ModelOutput):
-    """What `TwoMNERForTokenClassification` returns, always in this order.
+    """What `TwoMNERForTokenClassification` returns, always in this order; what `TaggerOutput` has is as there.
 
     Args:
         loss: scalar, alpha times the CRF's loss plus 1 - alpha times the sum of the alignment losses (Equation 18).
-        crf_loss: scalar, the negative log-likelihood of a sentence's labels, mean over sentences.
+        crf_loss: scalar, the CRF's.
         alignment_losses: (branches,), NT-Xent of each image branch; None without alignment.
-        logits: (batch, tokens, labels), scores of the labels before the CRF.
-        predictions: int64 (batch, tokens), the decoded label where a word starts, -100 elsewhere; None in training,
-            and where nothing says where words start.
+        logits: see `TaggerOutput`.
+        predictions: see `TaggerOutput`.
     """
 
     loss: torch.Tensor | None = None

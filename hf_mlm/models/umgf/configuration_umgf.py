@@ -5,7 +5,7 @@ Annotations are evaluated here: a strict dataclass checks values against them, a
 
 from huggingface_hub.dataclasses import strict
 
-from hf_mlm.models.base.configuration import ImageTaggerConfig
+from hf_mlm.models.base.configuration import ImageTaggerConfig, refuse_below
 
 
 @strict
@@ -36,9 +36,7 @@ class UMGFConfig(ImageTaggerConfig):
 
     def validate_graph(self) -> None:
         """Refuse sizes that are not positive, and heads that do not divide the nodes' width."""
-        for name in ("graph_size", "graph_layers", "graph_heads", "graph_ffn_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)} must be at least 1.")
+        refuse_below(self, 1, "graph_size", "graph_layers", "graph_heads", "graph_ffn_size")
         if self.graph_size % self.graph_heads:
             raise ValueError(f"graph_heads={self.graph_heads} must divide graph_size={self.graph_size}.")
         if not 0 <= self.graph_dropout < 1:

@@ -41,15 +41,9 @@ class GatedEdges(nn.Module):
         self.telling = nn.Linear(size, size, bias=False)  # W_b
 
     def forward(self, nodes: torch.Tensor, others: torch.Tensor, edges: torch.Tensor) -> torch.Tensor:
-        """Sum what is told.
+        """Sum what ``others`` (batch, others, size) tell ``nodes`` (batch, nodes, size): of the shape of these.
 
-        Args:
-            nodes: (batch, nodes, size), those that hear.
-            others: (batch, others, size), those that tell.
-            edges: bool (batch, nodes, others), which hear which.
-
-        Returns:
-            (batch, nodes, size), 0 for a node without edges.
+        ``edges``, bool (batch, nodes, others), say which hear which; a node without any hears 0.
         """
         gates = (self.listening(nodes).unsqueeze(2) + self.telling(others).unsqueeze(1)).sigmoid()
         gates = gates.masked_fill(~edges.unsqueeze(-1), 0)  # (batch, nodes, others, size)
@@ -85,11 +79,8 @@ class GraphLayer(nn.Module):
     """Self-attention among words and among regions, then gated messages between them, then feed-forward layers.
 
     Both kinds have whole multi-head attention, as in the paper ("intra-modal fusion"); in the published code that of
-    the regions has no projection of its values and of its result.
-
-    Args:
-        config: of the whole model.
-        is_last: nothing reads the regions after the last layer, so it does not compute them.
+    the regions has no projection of its values and of its result. The last layer computes no regions, which nothing
+    would read.
     """
 
     def __init__(self, config: UMGFConfig, is_last: bool):
@@ -109,16 +100,9 @@ class GraphLayer(nn.Module):
         regions: torch.Tensor | None = None,
         region_mask: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Let all nodes hear of each other.
+        """Let words (batch, words, size) and regions (batch, regions, size) hear of each other.
 
-        Args:
-            words: (batch, words, size).
-            word_mask: bool (batch, words), False at padding.
-            regions: (batch, regions, size); None in the text-only form.
-            region_mask: bool (batch, regions), False where no region is.
-
-        Returns:
-            words and regions, of the same shapes.
+        The masks are bool, False at padding and where no region is; there are no regions in the text-only form.
         """
         words = self.word_attention(words, words, key_mask=word_mask)
         if self.region_attention is None or self.to_words is None or regions is None or region_mask is None:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from huggingface_hub.dataclasses import strict
 
 from hf_mlm.data.mmnerd.schemes import is_label
-from hf_mlm.models.base.configuration import ImageTaggerConfig
+from hf_mlm.models.base.configuration import ImageTaggerConfig, refuse_below
 
 
 @strict
@@ -43,8 +43,7 @@ class UMTConfig(ImageTaggerConfig):
             raise ValueError(f"span_emission_weight={self.span_emission_weight} must lie in [0, 1).")
         if self.span_loss_weight < 0:
             raise ValueError(f"span_loss_weight={self.span_loss_weight} must not be below 0.")
-        if self.num_heads < 1:
-            raise ValueError(f"num_heads={self.num_heads} must be at least 1.")
+        refuse_below(self, 1, "num_heads")
 
     def validate_spans(self) -> None:
         """Refuse labels that do not tell where entities begin."""

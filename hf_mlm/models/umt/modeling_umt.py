@@ -47,13 +47,10 @@ class MultimodalInteraction(nn.Module):
         images: torch.Tensor | None,
         index: torch.Tensor | None,
     ) -> torch.Tensor:
-        """Join words with the image of their sentence.
+        """Join words (batch, tokens, hidden) with the images (images, positions, channels) of their sentences.
 
-        Args:
-            words: (batch, tokens, hidden).
-            token_mask: bool (batch, tokens), False at padding.
-            images: (images, positions, channels); None if there are none at all.
-            index: int64 (batch,), the image of each sentence, -1 where it has none; None if none has.
+        ``token_mask`` is bool (batch, tokens), and ``index`` int64 (batch,), the image of each sentence, -1 where it
+        has none; ``images`` and ``index`` are None if there are none at all.
 
         Returns:
             (batch, tokens, 2 * hidden): where there is no image, the words as they are, and zeros.
@@ -75,14 +72,7 @@ SPAN_TAGS = ("O", "B", "I")
 
 
 def span_labels(labels: torch.Tensor, label_names: Sequence[str]) -> torch.Tensor:
-    """Turn labels into span tags, which leave the types of entities aside.
-
-    Args:
-        labels: int64 of any shape, -100 where there is nothing to learn.
-        label_names: "O", "B-X" and "I-X" in the order of the labels.
-
-    Returns:
-        int64 of the same shape, indices of `SPAN_TAGS`, -100 where ``labels`` has it.
+    """Turn labels, -100 where there is nothing to learn, into indices of `SPAN_TAGS`, which leave types aside.
 
     Example:
         >>> span_labels(torch.tensor([2, 1, 0, -100]), ["O", "B-PER", "I-PER"])
@@ -93,13 +83,7 @@ def span_labels(labels: torch.Tensor, label_names: Sequence[str]) -> torch.Tenso
 
 
 def conversion_matrix(label_names: Sequence[str]) -> list[list[float]]:
-    """Share the score of each span tag among the labels that it stands for: the conversion matrix M.
-
-    Args:
-        label_names: "O", "B-X" and "I-X" in the order of the labels.
-
-    Returns:
-        (3, labels): rows are `SPAN_TAGS`, each of which sums to 1.
+    """Share the score of each span tag among the labels that it stands for: the conversion matrix M (3, labels).
 
     Example:
         >>> conversion_matrix(["O", "B-PER", "I-PER", "B-LOC", "I-LOC"])
@@ -111,15 +95,14 @@ def conversion_matrix(label_names: Sequence[str]) -> list[list[float]]:
 
 @dataclass
 class UMTOutput(ModelOutput):
-    """What `UMTForTokenClassification` returns, always in this order.
+    """What `UMTForTokenClassification` returns, always in this order; what `TaggerOutput` has is as there.
 
     Args:
         loss: scalar, the main CRF's loss plus the weighted auxiliary one.
-        crf_loss: scalar, the negative log-likelihood of a sentence's labels, mean over sentences.
-        span_loss: scalar, the same of its entity spans.
-        logits: (batch, tokens, labels), scores of the labels before the CRF, those of the spans included.
-        predictions: int64 (batch, tokens), the decoded label where a word starts, -100 elsewhere; None in training,
-            and where nothing says where words start.
+        crf_loss: scalar, the main CRF's.
+        span_loss: scalar, the auxiliary one's: of the entity spans.
+        logits: those of the spans included.
+        predictions: of the main CRF.
     """
 
     loss: torch.Tensor | None = None

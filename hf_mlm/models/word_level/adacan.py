@@ -37,15 +37,9 @@ class Attention(nn.Module):
         self.score = nn.Linear(size, 1, bias=False)
 
     def forward(self, queries: torch.Tensor, keys: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
-        """Gather for each query what it attends to.
+        """Gather for queries (batch, queries, size) what they attend to of keys (batch, keys, size).
 
-        Args:
-            queries: (batch, queries, size).
-            keys: (batch, keys, size).
-            mask: bool (batch, keys), False at keys that are not there.
-
-        Returns:
-            (batch, queries, size).
+        ``mask`` is bool (batch, keys), False at keys that are not there.
         """
         projected = self.key(keys)  # (batch, keys, size)
         if self.query is None:
@@ -86,27 +80,14 @@ class Coattention(nn.Module):
         self.filter = FiltrationGate(size)
 
     def forward(self, words: torch.Tensor, regions: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Let words look at regions, and from there at words.
-
-        Args:
-            words: (batch, words, size).
-            regions: (batch, regions, channels).
-            mask: bool (batch, words), False at padding.
-
-        Returns:
-            (batch, words, size).
-        """
+        """Let words (batch, words, size), as far as the bool mask goes, look at regions (batch, regions, channels)."""
         seen = self.visual_attention(words, self.regions(regions).tanh())  # word-guided visual attention
         read = self.textual_attention(seen, words, mask)  # image-guided textual attention
         return self.filter(words, self.fusion(seen, read))
 
 
 class GatedFusion(nn.Module):
-    """What was seen and what was read, weighed against each other ("gated multimodal fusion"): ``g v + (1 - g) h``.
-
-    Args:
-        size: width of both.
-    """
+    """What was seen and what was read, weighed against each other ("gated multimodal fusion"): ``g v + (1 - g) h``."""
 
     def __init__(self, size: int):
         super().__init__()
@@ -126,9 +107,6 @@ class FiltrationGate(nn.Module):
 
     The gate's projections of word and fused vector, which have no nonlinearity between them and their weights, are
     one linear layer here.
-
-    Args:
-        size: width of words and fused vectors.
     """
 
     def __init__(self, size: int):

@@ -9,7 +9,7 @@ from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, PreTrainedConfig
 from transformers.configuration_utils import SubConfigSpec
 
-from hf_mlm.models.base.configuration import TaggerConfig
+from hf_mlm.models.base.configuration import TaggerConfig, refuse_below
 
 
 @strict
@@ -58,8 +58,7 @@ class WordTaggerConfig(TaggerConfig):
 
     def validate_sizes(self) -> None:
         """Refuse widths that are no widths."""
-        if self.word_embedding_size < 1:
-            raise ValueError(f"word_embedding_size={self.word_embedding_size} must be at least 1.")
+        refuse_below(self, 1, "word_embedding_size")
         if self.hidden_size < 2 or self.hidden_size % 2:
             raise ValueError(f"hidden_size={self.hidden_size} must be even: each direction has half of it.")
 
@@ -87,9 +86,8 @@ class CharacterTaggerConfig(WordTaggerConfig):
 
     def validate_characters(self) -> None:
         """Refuse to read characters where there are none."""
-        for name, least in (("num_characters", 2), ("character_embedding_size", 1), ("character_size", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name}={getattr(self, name)} must be at least {least}, for words are spelt.")
+        refuse_below(self, 2, "num_characters")
+        refuse_below(self, 1, "character_embedding_size", "character_size")
 
 
 @strict
@@ -131,8 +129,7 @@ class HBiLSTMCRFConfig(CharacterTaggerConfig):
         """Refuse widths that the layers cannot have."""
         if self.character_size % 2:
             raise ValueError(f"character_size={self.character_size} must be even: each direction has half of it.")
-        if self.projection_size < 1:
-            raise ValueError(f"projection_size={self.projection_size} must be at least 1.")
+        refuse_below(self, 1, "projection_size")
 
 
 @strict
@@ -187,8 +184,6 @@ class AdaCANConfig(CharacterTaggerConfig):
         """Refuse widths and shares that the layers cannot have."""
         if not self.character_widths or min(self.character_widths) < 1:
             raise ValueError(f"character_widths={self.character_widths} must be one width or several, from 1 on.")
-        for name in ("character_filters", "character_hidden_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)} must be at least 1.")
+        refuse_below(self, 1, "character_filters", "character_hidden_size")
         if not 0 <= self.character_dropout < 1:
             raise ValueError(f"character_dropout={self.character_dropout} must lie in [0, 1).")

@@ -19,9 +19,7 @@ from hf_mlm.models.word_level.vocabulary import PADDING, UNKNOWN, WordVocabulary
 class BiLSTM(nn.Module):
     """One layer of LSTM in both directions (Graves and Schmidhuber 2005; Huang et al. 2015, Section 2.2).
 
-    Args:
-        input_size: width of the input.
-        hidden_size: width of the output, half of it from each direction.
+    Half of ``hidden_size`` comes from each direction.
     """
 
     def __init__(self, input_size: int, hidden_size: int):
@@ -29,14 +27,9 @@ class BiLSTM(nn.Module):
         self.lstm = nn.LSTM(input_size, hidden_size // 2, batch_first=True, bidirectional=True)
 
     def forward(self, inputs: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        """Read rows both ways.
+        """Read rows (rows, length, input_size) both ways: (rows, length, hidden_size), 0 beyond their lengths (rows,).
 
-        Args:
-            inputs: (rows, length, input_size).
-            lengths: int64 (rows,); what is beyond a row's length is not read. An empty row is read as one of length 1.
-
-        Returns:
-            (rows, length, hidden_size), 0 beyond a row's length.
+        An empty row is read as one of length 1.
         """
         outputs, _ = self.lstm(_pack(inputs, lengths))
         return pad_packed_sequence(outputs, batch_first=True, total_length=inputs.shape[1])[0]
@@ -53,13 +46,7 @@ def _pack(inputs: torch.Tensor, lengths: torch.Tensor) -> PackedSequence:
 
 
 class CharacterBiLSTM(nn.Module):
-    """The last states of a BiLSTM over the characters (Lample et al. 2016, Section 4.1).
-
-    Args:
-        num_characters: ids of characters.
-        embedding_size: width of a character's vector.
-        size: width of the output, half of it from each direction.
-    """
+    """The last states of a BiLSTM over the characters (Lample et al. 2016, Section 4.1)."""
 
     def __init__(self, num_characters: int, embedding_size: int, size: int):
         super().__init__()
@@ -77,15 +64,6 @@ class CharacterCNN(nn.Module):
 
     This is the character representation of Zhang et al. (2018), Section "Text Feature Extraction". Words as short as
     a letter are read by the widest filter too, beyond whose end are zeros.
-
-    Args:
-        num_characters: ids of characters.
-        embedding_size: width of a character's vector.
-        widths: characters that the filters of each kind see.
-        filters: of each kind.
-        hidden_size: width of the first linear layer.
-        size: width of the output.
-        dropout: drop probability after the largest are taken.
     """
 
     def __init__(
@@ -121,11 +99,7 @@ class CharacterCNN(nn.Module):
 
 
 class WordEmbeddings(nn.Module):
-    """Word vectors; words that occur once in training are sometimes read as unknown (Lample et al. 2016, Section 4.1).
-
-    Args:
-        config: of the whole model.
-    """
+    """Word vectors; in training singletons are sometimes read as unknown (Lample et al. 2016, Section 4.1)."""
 
     def __init__(self, config: WordTaggerConfig):
         super().__init__()
@@ -148,7 +122,7 @@ class SentenceEncoder(nn.Module):
 
     Args:
         config: of the whole model.
-        characters: from int64 (words, characters) to (words, size); None to read whole words alone.
+        characters: from int64 (words, characters) to (words, character_size); None to read whole words alone.
         character_size: width of what the characters of a word become.
     """
 
@@ -162,15 +136,9 @@ class SentenceEncoder(nn.Module):
     def forward(
         self, input_ids: torch.Tensor, inside: torch.Tensor, character_ids: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Read sentences.
+        """Read sentences (batch, words): (batch, words, hidden).
 
-        Args:
-            input_ids: int64 (batch, words).
-            inside: bool (batch, words), what `positions_read` gives: at the left of each row, one position at least.
-            character_ids: int64 (batch, words, characters), 0 at padding.
-
-        Returns:
-            (batch, words, hidden).
+        ``inside`` is what `positions_read` gives, ``character_ids`` int64 (batch, words, characters), 0 at padding.
 
         Raises:
             ValueError: if the model reads characters and there are none.

@@ -53,30 +53,15 @@ class WordLevelProcessor(SentenceProcessor):
         zero_digits: bool = False,
         **settings: Any,
     ) -> Self:
-        """Make a processor that knows the words of the training split.
+        """Make a processor, with these settings, that knows the words of the training split.
 
-        Args:
-            sentences: words of each sentence.
-            min_count: how often a word has to occur.
-            also: words that are known however seldom they occur.
-            characters: whether the model reads characters.
-            zero_digits: whether every digit is read as a 0.
-            **settings: of the class.
-
-        Raises:
-            ValueError: if there are no words, or a sentence is a string.
+        The other arguments, and what is raised, are those of `WordVocabulary.from_sentences`.
         """
         vocabulary = WordVocabulary.from_sentences(sentences, min_count, also, characters, zero_digits)
         return cls(vocabulary=vocabulary, **settings)
 
     def windows(self, sentences: Sequence[Sequence[str]]) -> list[Window]:
-        """Look up the words of sentences, and spell them.
-
-        Args:
-            sentences: words of each sentence.
-
-        Returns:
-            One window for each sentence, whose tokens are the words.
+        """Look up the words of sentences, and spell them: one window for each sentence, whose tokens are the words.
 
         Raises:
             ValueError: if a sentence is a string.
@@ -105,11 +90,6 @@ class AdaCANProcessor(ImageSentenceProcessor, WordLevelProcessor):
     """Looks words up and spells them as `WordLevelProcessor` does, and prepares the images beside them, each once.
 
     The text-only form needs a `WordLevelProcessor` alone.
-
-    Args:
-        image_processor: one of transformers' image processors, of which the Pillow ones are enough.
-        vocabulary: words and characters, as a `WordVocabulary` or as its ``to_dict``.
-        max_characters: of a word; those that follow are left out.
     """
 
     def __init__(

@@ -92,28 +92,13 @@ class WordVocabulary:
         return _FIRST + len(self.words)
 
     def word_ids(self, words: Iterable[str]) -> list[int]:
-        """Look words up.
-
-        Args:
-            words: of any text.
-
-        Returns:
-            One id for each word.
-        """
+        """Look words up: one id for each of them."""
         spelt = (_DIGIT.sub("0", word) for word in words) if self.zero_digits else words
         known = self._word_ids
         return [known.get(word) or known.get(word.lower(), UNKNOWN) for word in spelt]
 
     def character_ids(self, words: Iterable[str], limit: int) -> list[list[int]]:
-        """Spell words.
-
-        Args:
-            words: of any text.
-            limit: characters of a word that count.
-
-        Returns:
-            One id for each character of each word; the empty word is one unknown character.
-        """
+        """Spell words, as far as ``limit`` characters: an id for each; the empty word is one unknown character."""
         known = self._character_ids
         return [[known.get(character, UNKNOWN) for character in word[:limit]] or [UNKNOWN] for word in words]
 

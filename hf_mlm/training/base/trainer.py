@@ -12,6 +12,7 @@ from typing import Any
 
 from huggingface_hub import HfApi
 from torch.utils.data import DataLoader
+from tqdm import tqdm
 from transformers import PrinterCallback, ProgressCallback, Trainer
 from transformers.trainer_utils import HubStrategy
 from transformers.utils import PushInProgress
@@ -199,24 +200,25 @@ EPOCH_METRICS = (  # name, what the terminal calls it, how it is written
 
 
 class EpochLines(ProgressCallback):
-    """One readable line an epoch in the terminal, and a bar where it is one, instead of dictionaries of metrics."""
+    """One readable line an epoch, and the bar of the training where there is a terminal, instead of dictionaries."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.values: dict[str, float] = {}
-        self.began: float | None = None
+        self.logs: dict[str, float] = {}
+        self.began = 0.0
 
     @classmethod
     def show(cls, trainer: Trainer) -> None:
         """Let a Trainer show lines instead of what it shows by itself."""
+        trainer.args.disable_tqdm = trainer.args.disable_tqdm or not sys.stderr.isatty()
         for other in (ProgressCallback, PrinterCallback):
             trainer.remove_callback(other)
         trainer.add_callback(cls())
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Start the clock, and the bar if there is a terminal."""
+        """Start the clock, and the bar."""
         self.began = time.monotonic()
-        if sys.stderr.isatty() and not args.disable_tqdm:
+        if not args.disable_tqdm:
             super().on_train_begin(args, state, control, **kwargs)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -224,29 +226,25 @@ class EpochLines(ProgressCallback):
         if self.training_bar is not None:
             super().on_step_end(args, state, control, **kwargs)
 
-    def on_prediction_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+    def on_prediction_step(self, *args: Any, **kwargs: Any) -> None:
         """Show no bar of an evaluation, which takes seconds."""
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
         """Keep the losses for the line."""
-        self.values |= logs or {}
+        self.logs |= logs or {}
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any = None, **kwargs: Any) -> None:
         """Write the line of an epoch, while training."""
-        if self.began is None or not state.is_world_process_zero:
+        if not self.began or not state.is_world_process_zero:
             return
-        found = {**self.values, **(metrics or {})}
+        found = {**self.logs, **(metrics or {})}
         parts = [f"{label} {form}".strip().format(found[name]) for name, label, form in EPOCH_METRICS if name in found]
         seconds = time.monotonic() - self.began
-        line = f"epoch {state.epoch:g}/{args.num_train_epochs:g}: {', '.join(parts)}; {seconds:,.0f} s"
-        if self.training_bar is not None:
-            self.training_bar.write(line)
-        else:
-            sys.stdout.write(line + "\n")
-            sys.stdout.flush()
+        line = f"epoch {state.epoch:g}/{args.num_train_epochs:g}: {', '.join(parts)}; {seconds:,.0f} s\n"
+        tqdm.write(line, end="")
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Close the bar; what is evaluated later is told by others."""
-        self.began = None
+        """Close the bar; evaluations after the training are told by others."""
+        self.began = 0.0
         if self.training_bar is not None:
             super().on_train_end(args, state, control, **kwargs)

@@ -56,11 +56,7 @@ def build_tagger(arguments: NERArguments, dataset: DatasetDict, processor: Any =
 
 
 def freeze(model: nn.Module, parts: Sequence[str]) -> None:
-    """Leave named parts of a model as they are.
-
-    Args:
-        model: to be trained.
-        parts: names of modules or parameters.
+    """Leave parts of a model, modules or parameters by their names, as they are.
 
     Raises:
         ValueError: if the model has no such part.
@@ -151,7 +147,7 @@ def configure(
     Args:
         make: the class, or one of its presets.
         kind: the class, whose fields are the settings there are.
-        arguments: ``model``.
+        arguments: see above.
         rows: whose tags name the labels.
         **found: settings that encoders and data determine.
 

@@ -52,13 +52,7 @@ def load_sentences(arguments: NERArguments) -> DatasetDict:
 
 
 def subsample(rows: Dataset, most: int, seed: int) -> Dataset:
-    """Draw at most so many rows of each language, in their order.
-
-    Args:
-        rows: with a ``language``.
-        most: rows of each language.
-        seed: of the draw.
-    """
+    """Draw at most so many rows of each language, in their order."""
     order = np.random.default_rng(seed).permutation(len(rows))
     languages = np.array(rows["language"][:])[order]
     drawn = [order[languages == language][:most] for language in dict.fromkeys(languages.tolist())]

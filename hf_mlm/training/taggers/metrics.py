@@ -143,12 +143,7 @@ def parts_of_sentences(rows: Dataset) -> dict[int, tuple[Any, int]]:
 
 
 def keep_predictions(outputs: Any, labels: Any = None) -> Any:
-    """Keep the decoded labels alone: a Trainer's ``preprocess_logits_for_metrics``.
-
-    Args:
-        outputs: fields of a tagger's output after the loss, ``predictions`` last.
-        labels: not used.
-    """
+    """Keep the decoded labels, which come last, alone: a Trainer's ``preprocess_logits_for_metrics``."""
     return outputs[-1] if isinstance(outputs, tuple) else outputs
 
 

@@ -60,15 +60,7 @@ class LengthBucketSampler(Sampler[int]):
 
 
 def padding_waste(lengths: Sequence[int], order: Sequence[int], batch_size: int) -> float:
-    """Share of padded positions that hold nothing, when each batch is padded to its longest row.
-
-    Args:
-        lengths: (rows,) of each row.
-        order: row numbers as a sampler yields them.
-        batch_size: rows of a batch.
-
-    Returns:
-        Positions of padding over positions that hold something.
+    """Positions of padding over positions that hold something, when each batch is padded to its longest row.
 
     Example:
         >>> padding_waste([4, 2, 2], [0, 1, 2], batch_size=2)
