@@ -1,1 +1,1 @@
-"""The earth: S2 cells, partitions, distances and quotas; NumPy only."""
+"""The earth: S2 cells, partitions, distances, densities, conformal radii and quotas; NumPy only."""

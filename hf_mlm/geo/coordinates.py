@@ -1,4 +1,4 @@
-"""Latitudes and longitudes: whether they are places on the earth, and how people write them."""
+"""Latitudes and longitudes: checks that they lie on the earth, and writing them as people do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The adaptive quadtree of MLM §3.3.5: which S2 cells hold neither too many places nor too few."""
+"""Adaptive quadtree of MLM §3.3.5: S2 cells that hold neither too many entities nor too few."""
 
 from __future__ import annotations
 

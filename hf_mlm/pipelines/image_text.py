@@ -1,4 +1,4 @@
-"""What the pipelines of IR+LE share: images and texts in any form, each kind of a batch encoded together."""
+"""Base of the pipelines of IR+LE: images and texts in any form, each kind of a batch encoded together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training run of IR+LE is told: about data and model here, about optimisation by ``TrainingArguments``."""
+"""Settings of a training run of IR+LE: of data and model; those of optimisation are ``TrainingArguments``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The map that a dataset's cells make: how many there are, which S2 cells they are, and where they lie."""
+"""Models, processors and maps of cells of IR+LE, built from what a dataset holds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The splits of a run as what its Trainer reads."""
+"""Splits of a run, loaded and made into what its Trainer reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Metrics of IR+LE from what a Trainer hands over; logits of cells never leave the device that made them."""
+"""Metrics of IR+LE for a Trainer; logits of cells never leave the device that made them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A trained model and the data that it is asked about, checked against each other."""
+"""Scoring and calibration of a trained model, on data that is checked to be such as it reads."""
 
 from __future__ import annotations
 

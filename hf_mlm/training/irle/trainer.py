@@ -1,4 +1,4 @@
-"""The Trainer where ``transformers`` has no hook: losses of the tasks apart, and views that evaluation can repeat."""
+"""Trainer of IR+LE: losses of the tasks apart, and evaluation on views that can be repeated."""
 
 from __future__ import annotations
 
