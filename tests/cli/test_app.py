@@ -16,13 +16,14 @@ from hf_mlm.app import page  # noqa: E402
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["a"], (["a"], None, None, None, False)),
+        (["a"], (["a"], None, None, None, False, False)),
         (
             ["a", "b", "--gallery", "same", "--split", "train", "--option", "size=9", "--port", "8000"],
-            (["a", "b"], GalleryRows("same", "train", {"size": 9}), None, 8000, False),
+            (["a", "b"], GalleryRows("same", "train", {"size": 9}), None, 8000, False, False),
         ),
-        (["a", "--gallery", "{folder}", "--host", "0.0.0.0"], (["a"], "{folder}", "0.0.0.0", None, False)),
-        (["a", "--share"], (["a"], None, None, None, True)),
+        (["a", "--gallery", "{folder}", "--host", "0.0.0.0"], (["a"], "{folder}", "0.0.0.0", None, False, False)),
+        (["a", "--share"], (["a"], None, None, None, True, False)),
+        (["a", "--mcp"], (["a"], None, None, None, False, True)),
     ],
 )
 def test_options_reach_the_server(

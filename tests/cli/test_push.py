@@ -23,7 +23,8 @@ def test_a_model_a_twin_and_a_dataset(
 ) -> None:
     assert push("model", tagger_folder, "--repo", "tester/ner", "--twin", f"text alone={tagger_folder}") == 0
     assert "|  | this model | text alone |" in hub.files("tester/ner")["README.md"].decode()
-    assert push("dataset", "mlm", "mlm", "--data_dir", raw_folder, "--repo", "tester/mlm") == 0
+    words = ["--data_dir", raw_folder, "--licence", "cc-by-4.0", "--repo", "tester/mlm"]
+    assert push("dataset", "mlm", "mlm", *words) == 0
     shown = capsys.readouterr().out
     assert f"{hub.url}/tester/ner\n" in shown
     assert f'{hub.url}/datasets/tester/mlm\nload_dataset("tester/mlm", "mlm", streaming=True)\n' in shown
@@ -40,9 +41,9 @@ def test_a_card_alone(tagger_folder: Path, tmp_path: Path) -> None:  # noqa: F81
     ("words", "message"),
     [
         ("model {run} --repo ner", "has no namespace: write 'NAME/ner'"),
-        ("model {run} --repo tester/ner --licence Apache", "knows no licence 'Apache'; did you mean 'apache-2.0'?"),
-        ("model {run} --repo tester/ner --twin {run}", "must be NAME=FOLDER"),
-        ("model {run}/none --repo tester/ner", "holds no config.json"),
+        ("model {run} --repo tester/ner --licence Apache", "found 'Apache'; did you mean 'apache-2.0'?"),
+        ("model {run} --repo tester/ner --twin {run}", "NAME=FOLDER"),
+        ("model {run}/none --repo tester/ner", "found no config.json in"),
         ("dataset mmnerd en --repo tester/ner", "MMNERD states no licence"),
     ],
 )

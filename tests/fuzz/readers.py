@@ -364,7 +364,11 @@ def dump(folder: Path) -> Any:
     from hf_mlm.construction.mlm.dump import ReadDump
 
     block = ReadDump([only_file(folder)], ["en"], "2026-01-05")
-    return [document.metadata for document in block.run(None, 0, 1)]
+    rows = [document.metadata for document in block.run(None, 0, 1)]
+    counted = {**block.ledger.dropped, **block.ledger.noted}
+    if counted:  # told in the manifest of the task, and so no silent change
+        raise ValueError(f"Expected items, found {counted}.")
+    return rows
 
 
 def packed_seeds() -> list[Files]:

@@ -159,7 +159,7 @@ def test_models_that_cannot_serve_get_a_sentence(task: str, irle: Path, tmp_path
 
 def test_a_model_with_one_encoder_reads_that_modality(irle: Path) -> None:
     whole = IRLEForRetrievalAndGeo.from_pretrained(irle)
-    settings = {**whole.config.to_dict(), "image_encoder_config": None}
+    settings = {**whole.config.to_dict(), "image_encoder_config": None, "_name_or_path": ""}
     torch.manual_seed(0)
     model = IRLEForRetrievalAndGeo(IRLEConfig(**settings)).train()
     pipe = pipeline("geo-estimation", model=model, processor=str(irle))
@@ -177,3 +177,23 @@ def test_the_modules_may_be_a_programs_first_import() -> None:
         f"assert set({(*TASKS, 'multimodal-ner')}) <= set(registry.supported_tasks)"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=300)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_bad_input_of_many_is_passed_over_on_request(pipes: dict[str, Any], task: str, tmp_path: Path) -> None:
+    (tmp_path / "broken.jpg").write_text("no image")
+    several = [picture(), tmp_path / "broken.jpg", "the city", {"image": str(tmp_path / "none.png")}]
+    found = pipes[task](several, batch_size=2, on_error="skip")
+    assert "broken.jpg cannot be read" in found[1]["error"] and "no image at" in found[3]["error"]
+    assert_close([found[0], found[2]], pipes[task]([several[0], several[2]]))
+    with pytest.raises(ValueError, match=r"input 1 \(counted from 0\).*broken.jpg"):
+        pipes[task](several)
+    with pytest.raises(ValueError, match="on_error .*'ignore'"):
+        pipes[task]("the city", on_error="ignore")
+
+
+@pytest.mark.parametrize("text", ["Русский", "漢字 漢字", "♜ ♞"])
+def test_a_text_of_unknown_words_alone_gets_no_place(pipes: dict[str, Any], text: str) -> None:
+    with pytest.raises(ValueError, match=f"knows no word of the text '{text}'"):
+        pipes["geo-estimation"](text)
+    assert pipes["geo-estimation"](f"{text} the city")["latitude"] is not None

@@ -75,7 +75,7 @@ def test_wrong_recipes_are_named(recipe: Path, text: str, message: str) -> None:
 
 
 def test_absent_recipe_is_named_with_those_there_are() -> None:
-    with pytest.raises(FileNotFoundError, match="irle, irle-gr, irle-reference.*found no 'nope'"):
+    with pytest.raises(FileNotFoundError, match="irle, irle-archive, irle-gr, irle-reference.*found no 'nope'"):
         parse("--config", "nope")
 
 
@@ -101,7 +101,7 @@ def test_shipped_recipes_hold_the_settings_of_the_paper(name: str) -> None:
 
 
 def test_every_shipped_recipe_parses() -> None:
-    for_places = {"demo", "irle", "irle-gr", "irle-reference"}
+    for_places = {"demo", "irle", "irle-archive", "irle-gr", "irle-reference"}
     assert for_places < set(shipped_recipes())
     for name in shipped_recipes():
         types = [IRLEArguments, IRLETrainingArguments] if name in for_places else [NERArguments, NERTrainingArguments]

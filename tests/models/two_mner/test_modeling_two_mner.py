@@ -157,7 +157,8 @@ def test_predictions_stand_where_words_start_with_or_without_labels() -> None:
     assert torch.equal(predictions >= 0, starts)
     assert_equal(ner(**without(inputs, "labels")).predictions, predictions)
     assert_equal(ner(**without(inputs, "word_ids")).predictions, predictions)
-    assert ner(**without(inputs, "labels", "word_ids")).predictions is None
+    by_token = ner(**without(inputs, "labels", "word_ids")).predictions  # every token a word
+    assert torch.equal(by_token >= 0, inputs["attention_mask"].bool())
     assert ner.train()(**inputs).predictions is None
 
 
