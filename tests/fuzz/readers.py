@@ -367,7 +367,7 @@ def dump(folder: Path) -> Any:
     rows = [document.metadata for document in block.run(None, 0, 1)]
     counted = {**block.ledger.dropped, **block.ledger.noted}
     if counted:  # told in the manifest of the task, and so no silent change
-        raise ValueError(f"Expected items, found {counted}.")
+        raise ValueError(f"Expected items in {only_file(folder)}, found {counted}.")
     return rows
 
 
