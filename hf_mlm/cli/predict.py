@@ -230,7 +230,7 @@ def _geojson(file: TextIO) -> Iterator[Callable[[str, Mapping[str, Any]], None]]
     def write(name: str, answer: Mapping[str, Any]) -> None:
         nonlocal separator
         place = answer.get("latitude"), answer.get("longitude")
-        geometry: Any = None if place[0] is None else point_geometry(*place)
+        geometry: Any = None if place[0] is None or place[1] is None else point_geometry(place[0], place[1])
         properties = {column: value for column, value in row_of(name, answer).items() if value is not None}
         file.write(separator + json.dumps(feature(geometry, properties), ensure_ascii=False))
         separator = ",\n"
