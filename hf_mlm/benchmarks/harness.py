@@ -14,7 +14,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -190,7 +190,7 @@ def environment(packages: Sequence[str]) -> dict[str, Any]:
     """Date (UTC), machine with its cores, threads and present load, and the versions of packages."""
     threads, load = os.environ.get("OMP_NUM_THREADS", "all"), os.getloadavg()[0]
     return {
-        "date": datetime.now(timezone.utc).date().isoformat(),
+        "date": datetime.now(UTC).date().isoformat(),
         "machine": f"{_processor()}, {os.cpu_count()} cores, OMP_NUM_THREADS {threads}, load {load:.1f}",
         "versions": {"python": platform.python_version(), **{package: version(package) for package in packages}},
     }

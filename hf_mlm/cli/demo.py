@@ -8,7 +8,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,7 +26,7 @@ QUERY = "query.jpg"
 RECIPE = "demo"
 
 
-class Holdout(str, Enum):
+class Holdout(StrEnum):
     """How the world is divided: by blocks of about 290 km, or settlement by settlement."""
 
     BLOCKS = "blocks"

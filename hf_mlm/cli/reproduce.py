@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from hf_mlm.reproduce.scales import Checkpoint
 
 
-class ScaleName(str, Enum):
+class ScaleName(StrEnum):
     """The papers' settings, or tiny models on generated data."""
 
     SMOKE = "smoke"
     FULL = "full"
 
 
-class CheckpointName(str, Enum):
+class CheckpointName(StrEnum):
     """The checkpoint that is tested."""
 
     LAST = "last"

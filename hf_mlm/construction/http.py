@@ -13,7 +13,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
 from pathlib import Path
@@ -351,7 +351,7 @@ def _retry_after(header: str | None, now: str | None = None) -> float | None:
         return max(0.0, float(header))
     except ValueError:
         moment = _moment(header)
-    current = _moment(now or "") or datetime.now(timezone.utc)
+    current = _moment(now or "") or datetime.now(UTC)
     return None if moment is None else max(0.0, (moment - current).total_seconds())
 
 
@@ -361,4 +361,4 @@ def _moment(date: str) -> datetime | None:
     except ValueError:
         return None
     # "-0000": the sender does not tell its own zone, the time is UTC
-    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

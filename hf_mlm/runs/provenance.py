@@ -42,7 +42,7 @@ def write_provenance(trainer: Trainer, dataset: Mapping[str, Dataset], name: str
     if about["origin"] == OWN:
         about["languages"] = languages_in(table for rows in dataset.values() for table in _text_tables(rows))
     found = {
-        "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "versions": {"python": platform.python_version(), **_versions()},
         "hardware": {**hardware(), "processes": trainer.args.world_size},
         "dataset": about,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -27,7 +27,7 @@ def test_hf_runs_the_console_script(tmp_path: Path) -> None:
         short_name="mlm",
         executable_path=str(scripts / "hf-mlm"),
         type="python",
-        installed_at=datetime.now(timezone.utc),
+        installed_at=datetime.now(UTC),
     )
     root = Path(str(extensions.EXTENSIONS_ROOT).replace("~", str(tmp_path)))
     manifest.save(root / "hf-mlm")

@@ -26,7 +26,7 @@ from hf_mlm.registry import COMPLETE_PUSH, load
 
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing import Self
 
 Forward = TypeVar("Forward", bound=Callable[..., Any])
 

@@ -21,7 +21,7 @@ from hf_mlm.models.layers.pooling import NO_WORD
 
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing import Self
 
 Sentence = str | Sequence[str]
 

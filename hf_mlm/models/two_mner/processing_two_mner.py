@@ -9,7 +9,7 @@ from hf_mlm.models.base.processing import ImageTaggerProcessor
 
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing import Self
 
 
 class TwoMNERProcessor(ImageTaggerProcessor):

@@ -12,7 +12,7 @@ from hf_mlm.models.word_level.vocabulary import PADDING, WordVocabulary
 
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing import Self
 
 
 class WordLevelProcessor(SentenceProcessor):
