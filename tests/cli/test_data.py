@@ -1,4 +1,4 @@
-"""``hf-mlm data features``: what is said of wrong settings; the rest is in construction/features/test_describe.py."""
+"""``hf-mlm data``; of ``features`` wrong settings alone, the rest is in construction/features/test_describe.py."""
 
 import json
 from pathlib import Path
@@ -175,3 +175,71 @@ def test_help_names_the_commands(capsys: Any) -> None:
 def test_missing_words(capsys: Any) -> None:
     assert run_data("convert") == 2
     assert "Missing argument" in capsys.readouterr().err
+
+
+@pytest.fixture
+def plates(tmp_path: Path) -> Path:
+    """An archive of three records, one of which names an image that is not there."""
+    folder = tmp_path / "plates"
+    folder.mkdir()
+    (folder / "plates.csv").write_text(
+        "Signatur;Titel;Text;Bild;Breite;Länge;Lizenz\n"
+        "A/1;Kai;Ein Hafen.;;53,5;-9,5;CC0-1.0\n"
+        "A/2;Berg;Ein Berg.;none.jpg;;;CC0-1.0\n"
+        "A/3;Ort;Ein Ort.;;47;16;CC0-1.0\n"
+    )
+    return folder
+
+
+def data(*words: object, status: int = 0) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["data", *map(str, words)])
+    assert stopped.value.code == status
+
+
+def test_an_archive_is_checked_imported_and_described(plates: Path, tmp_path: Path, capsys: Any) -> None:
+    data("check", plates, "--json", tmp_path / "faults.json", status=1)
+    faults = json.loads((tmp_path / "faults.json").read_text())
+    assert faults["counts"] == {"missing image": 1, "no coordinates": 1, "no image": 3}
+    assert (faults["rows"], faults["faults"][0]["found"]) == (3, "none.jpg")
+    assert "missing image" in capsys.readouterr().out.replace("\n", " ")
+    data("import", plates, tmp_path / "out", "--language", "de")
+    shown = capsys.readouterr().out
+    for line in (
+        "latitude: Breite",
+        "texts: Text (de)",
+        "2 with coordinates",
+        "1 × missing image",
+        'load_dataset("mlm", "archive"',
+    ):
+        assert line in shown
+    data("check", tmp_path / "out")
+    data("describe", tmp_path / "out", "--json", tmp_path / "counts.json")
+    assert json.loads((tmp_path / "counts.json").read_text())["languages"] == {"de": 3}
+
+
+def test_warnings_count_on_request(plates: Path, capsys: Any) -> None:
+    (plates / "plates.csv").write_text("id,text\n1,x\n")
+    data("check", plates)
+    data("check", plates, "--strict", status=1)
+    capsys.readouterr()
+    data("check", plates, "--json")
+    assert json.loads(capsys.readouterr().out)["severity"] == "warning"
+
+
+ARCHIVES = {
+    "nothing there": (["check", "{plates}/none"], "none is not a file; check the path"),
+    "two at once": (["check", "{plates}/plates.csv", "{plates}"], "Expected one folder, zip or table, found 2"),
+    "a taken folder": (["import", "{plates}", "{plates}"], "is there already and holds files"),
+    "an absent mapping": (
+        ["import", "{plates}", "{plates}/out", "--columns", "{plates}/c.yaml"],
+        "no mapping of columns",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ARCHIVES)
+def test_mistakes_with_archives_get_a_sentence(case: str, plates: Path, capsys: Any) -> None:
+    words, message = ARCHIVES[case]
+    data(*(word.format(plates=plates) for word in words), status=1)
+    assert message in capsys.readouterr().err

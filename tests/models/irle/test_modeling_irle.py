@@ -280,3 +280,32 @@ def test_other_sizes_are_named(published: PublishedIRLE) -> None:
 def test_other_weights_are_refused(published: PublishedIRLE) -> None:
     with pytest.raises(ValueError, match="it has no 'learn_img.embedding.3.weight'"):
         reference().load_reference_state_dict({"fc1.weight": published.fc1.weight})
+
+
+def test_images_that_there_are_stand_in_their_rows() -> None:
+    torch.manual_seed(0)
+    model = IRLEForRetrievalAndGeo(raw_config()).eval()
+    pixels, texts = (
+        torch.rand(3, 3, 8, 8),
+        {"input_ids": torch.randint(1, 9, (5, 4)), "class_input_ids": torch.randint(1, 9, (5, 4))},
+    )
+    cells = torch.tensor([0, -100, -1, -100, 1])
+    outputs = model(
+        pixel_values=pixels,
+        **texts,
+        image_cells=cells,
+        text_cells=cells.clamp(min=-1),
+        pair_targets=(cells != -100).float(),
+    )
+    alone = model.encode_images(pixel_values=pixels)
+    torch.testing.assert_close(outputs.image_embeds[[0, 2, 4]], alone.embeds)
+    assert not outputs.image_embeds[[1, 3]].any() and outputs.loss.isfinite()
+    nowhere = model(
+        **texts,
+        image_cells=torch.full((5,), -100),
+        text_cells=torch.zeros(5, dtype=torch.long),
+        pair_targets=torch.zeros(5),
+    )
+    assert not nowhere.image_geo_logits.any() and nowhere.geo_loss > 0
+    with pytest.raises(ValueError, match="pixel_values of 3 images.*found 2"):
+        model(pixel_values=pixels[:2], **texts, image_cells=cells, text_cells=cells)

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from hf_mlm.models.irle.configuration_irle import IRLEConfig
 from hf_mlm.models.irle.modeling_irle import IRLEForRetrievalAndGeo, IRLEModalityOutput
-from hf_mlm.models.irle.objective_irle import CellLoss, IRLEObjective, swap_images
+from hf_mlm.models.irle.objective_irle import CellLoss, IRLEObjective, swap_images, swap_pairs
 from tests.models.irle.tiny import TOKENS, feature_batch, feature_config
 
 
@@ -180,3 +180,45 @@ def test_what_it_knows_of_the_earth_survives_loading(tmp_path: Path) -> None:
 def test_cells_that_the_model_has_not_are_named(cell: int) -> None:
     with pytest.raises(ValueError, match=f"cells must be 0 to 4, or -1 where there is none, got {cell} at row 1: "):
         cell_loss()(random_logits(3), torch.tensor([-1, cell, 0]))
+
+
+@pytest.mark.parametrize("loss", ["cosine_embedding", "info_nce", "siglip"])
+def test_rows_without_a_side_are_left_out_of_the_losses(loss: str) -> None:
+    """The losses of a batch with incomplete rows are those of its complete rows alone."""
+    image, text = sides()
+    whole = objective(retrieval_loss=loss).eval()
+    has_image, has_text = torch.arange(ROWS) % 3 != 0, torch.arange(ROWS) % 4 != 1
+    pairs = has_image & has_text
+    targets = {
+        "image_cells": (torch.arange(ROWS) % CELLS).masked_fill(~has_image, -100),
+        "text_cells": (torch.arange(ROWS) % CELLS).masked_fill(~has_text, -100),
+    }
+    found = whole(image, text, **targets, pair_targets=pairs.float())
+    part = [IRLEModalityOutput(side.embeds[pairs], side.geo_logits[pairs]) for side in (image, text)]
+    complete = whole(*part, *(cells[pairs] for cells in targets.values()))
+    torch.testing.assert_close(found.retrieval_loss, complete.retrieval_loss)
+    entropies = [
+        torch.nn.functional.cross_entropy(side.geo_logits[shown], targets[f"{name}_cells"][shown])
+        for name, side, shown in (("image", image, has_image), ("text", text, has_text))
+    ]
+    torch.testing.assert_close(found.geo_loss, sum(entropies))
+
+
+def test_images_are_swapped_among_complete_pairs_alone() -> None:
+    pair_targets = torch.tensor([1.0, 0, 1, 1, 0, 1])
+    for seed in range(20):
+        torch.manual_seed(seed)
+        sources, targets = swap_pairs(6, 0.5, torch.device("cpu"), pair_targets)
+        swapped = sources != torch.arange(6)
+        assert (swapped & (pair_targets == 0)).sum() == 0 and set(sources[swapped].tolist()) <= {0, 2, 3, 5}
+        assert targets.tolist() == torch.where(swapped, -1.0, pair_targets).tolist()
+
+
+@pytest.mark.parametrize("loss", ["cosine_embedding", "info_nce", "siglip"])
+def test_a_batch_without_a_pair_has_no_retrieval_loss(loss: str) -> None:
+    image, text = sides()
+    image.embeds.requires_grad_()
+    losses = objective(retrieval_loss=loss).train()(image, text, **cells(), pair_targets=torch.zeros(ROWS))
+    assert losses.retrieval_loss == 0
+    losses.loss.backward()
+    assert image.embeds.grad.isfinite().all()
