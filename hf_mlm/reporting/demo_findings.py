@@ -20,6 +20,7 @@ from transformers import EvalPrediction
 
 from hf_mlm.data.mlm.views import choose_views, entity_keys
 from hf_mlm.geo.distance import great_circle_distance
+from hf_mlm.geo.partition import GeoCellPartition
 from hf_mlm.metrics.functional.bootstrap import percentile_interval, resampled_weights
 from hf_mlm.metrics.functional.retrieval import DIRECTIONS, PoolRanks, pool_ranks, sample_pools
 from hf_mlm.models.irle.cells_irle import MODALITIES
@@ -123,7 +124,7 @@ class Answers:
     Attributes:
         ranks: of the right answers in pools of candidates, by direction; empty where nothing is retrieved.
         kilometres: (N,) errors of the positions, by modality.
-        right: (N,) whether the cell is the right one, by modality.
+        right: (N,) whether the position lies in the right cell, by modality.
     """
 
     ranks: Mapping[str, PoolRanks]
@@ -228,10 +229,12 @@ def find(
 def answers(predictions: Mapping[str, NDArray[Any]], test: Dataset) -> Answers:
     """Compare predictions, named as by `RetrievalAndGeoMetrics.reduce`, with the truth."""
     pools, truth, cells = sample_pools(len(test), 500, 10, seed=0), positions(test), np.array(test["geo_cell"])
+    places = {name: predictions[f"{name}_places"].astype(np.float64) for name in MODALITIES}
+    partition = GeoCellPartition.from_tokens(test.features["geo_cell"].names)
     return Answers(
         pool_ranks(predictions["image_embeds"], predictions["text_embeds"], pools, ks=(10,)),
-        {name: great_circle_distance(*truth.T, *predictions[f"{name}_places"].T) for name in MODALITIES},
-        {name: predictions[f"{name}_cells"] == cells for name in MODALITIES},
+        {name: great_circle_distance(*truth.T, *place.T) for name, place in places.items()},
+        {name: partition.assign(*place.T) == cells for name, place in places.items()},
     )
 
 
@@ -263,11 +266,10 @@ def neighbour_answers(train: Dataset, test: Dataset) -> dict[str, NDArray[Any]]:
     vectorizer = word_vectors(documents)
     train_words, words = vectorizer.transform(documents), vectorizer.transform([text for _, text in shown_texts(test)])
     nearest_rows = {"image": nearest(colors, train_colors)[:, 0], "text": nearest(words, train_words)[:, 0]}
-    cells, places = np.array(train["geo_cell"]), positions(train)
+    places = positions(train)
     return {
         "image_embeds": words_for_images(colors, train_colors, train_words).toarray(),
         "text_embeds": words.toarray(),
-        **{f"{name}_cells": cells[rows] for name, rows in nearest_rows.items()},
         **{f"{name}_places": places[rows] for name, rows in nearest_rows.items()},
     }
 

@@ -78,7 +78,7 @@ def figure_sections(findings: Findings, cells: int) -> list[Section]:
         cells: number of cells that the model chooses from.
     """
     pool, bounds = int(findings.metrics["pool_size"]), (findings.chance, findings.oracle)
-    cell, median = f"right cell of {cells}", "median error"
+    cell, median = f"in the right cell of {cells}", "median error"
     ways = {
         f"{shown}, {name}": f"{key}_{measure}"
         for name, measure in (("median rank", "medR"), ("R@10", "R@10"))
